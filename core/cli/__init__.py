@@ -1,0 +1,1 @@
+"""The gatehouse command: commands and the supervisor."""

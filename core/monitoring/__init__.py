@@ -1,0 +1,7 @@
+"""Watching what is live: monitors, windows, drift, performance, alerts.
+
+A *monitor* exists per (model, environment, alias). Its *reference* is the live version's training part; its *current*
+data is the prediction log or an uploaded *batch*, cut into *windows* of time. Per feature a window has an effect size
+and a p-value corrected for the number of features; with too few rows it says "not enough data", which is neither health
+nor drift. Measuring (`drift_tests`) and deciding (`alerting`) are kept apart.
+"""

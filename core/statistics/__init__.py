@@ -1,0 +1,1 @@
+"""PURE numerics shared by evaluation and monitoring: intervals, resampling, multiple testing, binning."""

@@ -1,0 +1,1 @@
+"""Gatehouse in the browser: thin pages over `core`."""
