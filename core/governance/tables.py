@@ -102,12 +102,14 @@ class GateResult(SQLModel, table=True):
 
 
 class Decision(SQLModel, table=True):
-    """One person's decision on a request, bound to the evidence they saw."""
+    """One person's one decision on one revision of a request, bound to the evidence they saw."""
 
     __tablename__ = "decision"
+    __table_args__ = (UniqueConstraint("request_id", "revision", "user_id"),)
 
     id: int | None = Field(default=None, primary_key=True)
     request_id: int = Field(foreign_key="promotion_request.id", index=True)
+    revision: int
     user_id: int = Field(foreign_key="user_account.id")
     kind: str = Field(max_length=24)
     comment: str
