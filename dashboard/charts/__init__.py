@@ -1,0 +1,1 @@
+"""Pure drawing: a typed result in, one plotly figure out."""
