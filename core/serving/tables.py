@@ -21,6 +21,7 @@ class PredictionSegment(SQLModel, table=True):
     n_rows: int
     from_at: datetime = moment(index=True)
     to_at: datetime = moment()
+    sealed_at: datetime = moment()
 
 
 class Label(SQLModel, table=True):

@@ -723,6 +723,7 @@ def upgrade() -> None:
         sa.Column("n_rows", sa.Integer(), nullable=False),
         sa.Column("from_at", core.database.UtcDateTime(timezone=True), nullable=False),
         sa.Column("to_at", core.database.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("sealed_at", core.database.UtcDateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["model_id"],
             ["registered_model.id"],

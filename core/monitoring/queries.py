@@ -1,0 +1,463 @@
+"""Reads for the pages: monitors by health, windows, drift, performance, alerts, batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, func, select
+
+from core.errors import NotFound
+from core.monitoring.tables import (
+    Alert,
+    AlertState,
+    Batch,
+    DriftResult,
+    Monitor,
+    PerformanceResult,
+    Window,
+    WindowState,
+)
+from core.registry.tables import Deployment, ModelVersion, RegisteredModel
+from core.serving.queries import last_predictions_at
+
+
+@dataclass(frozen=True)
+class MonitorRow:
+    """One monitor as lists show it.
+
+    Parameters
+    ----------
+    id, model_id, model_name, environment, alias
+    version_label : str or None
+        What is live now, "income v3"; None when nothing is.
+    live_since : datetime or None
+    state : str
+        A `WindowState` of the newest window, or "no_data".
+    sentence : str
+        The state in words.
+    n_drifted, n_features : int
+        Of the newest window; 0 of 0 before the first.
+    last_window : str or None
+        Label of the newest window.
+    last_computed_at : datetime or None
+    open_alerts : int
+        Alerts nobody has acknowledged or resolved.
+    last_prediction_at : datetime or None
+        As far as the log is sealed.
+    """
+
+    id: int
+    model_id: int
+    model_name: str
+    environment: str
+    alias: str
+    version_id: int | None
+    version_label: str | None
+    live_since: datetime | None
+    state: str
+    sentence: str
+    n_drifted: int
+    n_features: int
+    last_window: str | None
+    last_window_id: int | None
+    last_computed_at: datetime | None
+    open_alerts: int
+    last_prediction_at: datetime | None
+
+
+@dataclass(frozen=True)
+class DriftCell:
+    """One square of the heat map: one feature in one window.
+
+    Parameters
+    ----------
+    window : str
+        The window's label, with its version where two versions share it.
+    effect : float or None
+        None where too few rows gave none.
+    threshold : float
+        The smallest effect that counts.
+    state : str
+        A `WindowState`.
+    """
+
+    window_id: int
+    window: str
+    from_at: datetime
+    feature: str
+    is_prediction: bool
+    effect: float | None
+    pvalue_corrected: float | None
+    threshold: float
+    state: str
+
+
+@dataclass(frozen=True)
+class PerformanceRow:
+    """One metric of one window, from labels that have arrived; the interval is a 95 % one."""
+
+    window_id: int
+    window: str
+    from_at: datetime
+    version_id: int
+    n_rows: int
+    key: str
+    value: float
+    low: float | None
+    high: float | None
+    n_labelled: int
+
+
+@dataclass(frozen=True)
+class AlertRow:
+    """One alert as lists show it."""
+
+    id: int
+    monitor_id: int
+    model_id: int
+    model_name: str
+    environment: str
+    alias: str
+    window_id: int
+    window: str
+    kind: str
+    severity: str
+    state: str
+    sentence: str
+    opened_at: datetime
+    acknowledged_by: int | None
+    acknowledged_at: datetime | None
+    note: str
+
+
+def monitor(session: Session, monitor_id: int) -> Monitor:
+    """One monitor.
+
+    Raises
+    ------
+    NotFound
+    """
+    found = session.get(Monitor, monitor_id)
+    if found is None:
+        raise NotFound("monitor", monitor_id, "A monitor comes with a model's first deployment.")
+    return found
+
+
+def monitor_of(session: Session, *, model_id: int, environment: str, alias: str) -> Monitor | None:
+    """The monitor of one alias of a model, if it was ever deployed."""
+    query = select(Monitor).where(
+        col(Monitor.model_id) == model_id, col(Monitor.environment) == environment, col(Monitor.alias) == alias
+    )
+    return session.exec(query).first()
+
+
+def list_monitors(session: Session) -> list[MonitorRow]:
+    """Every monitor, what needs attention first: open alerts, then drift, then by the model's name."""
+    query = (
+        select(Monitor, RegisteredModel.name, Deployment, ModelVersion.number)
+        .join(RegisteredModel, col(RegisteredModel.id) == col(Monitor.model_id))
+        .outerjoin(
+            Deployment,
+            (col(Deployment.model_id) == col(Monitor.model_id))
+            & (col(Deployment.environment) == col(Monitor.environment))
+            & (col(Deployment.alias) == col(Monitor.alias))
+            & col(Deployment.to_at).is_(None),
+        )
+        .outerjoin(ModelVersion, col(ModelVersion.id) == col(Deployment.version_id))
+    )
+    newest = _newest_windows(session)
+    alerts = dict(
+        session.exec(
+            select(Alert.monitor_id, func.count())
+            .where(col(Alert.state) == AlertState.OPEN)
+            .group_by(col(Alert.monitor_id))
+        ).all()
+    )
+    answered = last_predictions_at(session)
+    rows = []
+    for found, name, deployment, number in session.exec(query):
+        assert found.id is not None
+        last = newest.get(found.id)
+        rows.append(
+            MonitorRow(
+                id=found.id,
+                model_id=found.model_id,
+                model_name=name,
+                environment=found.environment,
+                alias=found.alias,
+                version_id=deployment.version_id if deployment else None,
+                version_label=f"{name} v{number}" if deployment else None,
+                live_since=deployment.from_at if deployment else None,
+                state=last.state if last else "no_data",
+                sentence=state_sentence(last, min_rows=found.min_rows),
+                n_drifted=last.n_drifted if last else 0,
+                n_features=last.n_features if last else 0,
+                last_window=last.label if last else None,
+                last_window_id=last.id if last else None,
+                last_computed_at=last.computed_at if last else None,
+                open_alerts=alerts.get(found.id, 0),
+                last_prediction_at=answered.get(found.model_id),
+            )
+        )
+    return sorted(rows, key=lambda row: (-row.open_alerts, row.state != WindowState.DRIFTED, row.model_name, row.id))
+
+
+def state_sentence(window: Window | None, *, min_rows: int) -> str:
+    """Put the newest window's state in words; silence is never called health."""
+    if window is None:
+        return "No data yet: nothing was scored or uploaded since it went live."
+    match window.state:
+        case WindowState.DRIFTED:
+            if window.n_drifted == 0:
+                return f"The predictions drifted in {window.label}; no single feature did."
+            noun = "feature" if window.n_drifted == 1 else "features"
+            return f"{window.n_drifted} of {window.n_features} {noun} drifted in {window.label}."
+        case WindowState.NOT_ENOUGH_DATA:
+            return f"Not enough data in {window.label}: {window.n_rows:,} rows, {min_rows:,} are needed."
+        case WindowState.QUIET:
+            return f"No drift in {window.label}."
+        case _:
+            return f"{window.label} is being computed."
+
+
+def windows(session: Session, monitor_id: int) -> list[Window]:
+    """A monitor's windows, oldest first."""
+    query = select(Window).where(col(Window.monitor_id) == monitor_id).order_by(col(Window.from_at), col(Window.id))
+    return list(session.exec(query))
+
+
+def window(session: Session, window_id: int) -> Window:
+    """One window.
+
+    Raises
+    ------
+    NotFound
+    """
+    found = session.get(Window, window_id)
+    if found is None:
+        raise NotFound("window", window_id, "Open the monitor and choose one of its windows.")
+    return found
+
+
+def drift_results(session: Session, window_id: int) -> list[DriftResult]:
+    """A window's results, the prediction first, then features by the size of the effect."""
+    query = (
+        select(DriftResult)
+        .where(col(DriftResult.window_id) == window_id)
+        .order_by(
+            col(DriftResult.is_prediction).desc(),
+            col(DriftResult.effect).desc().nulls_last(),
+            col(DriftResult.feature),
+        )
+    )
+    return list(session.exec(query))
+
+
+def drift_matrix(session: Session, monitor_id: int, *, limit: int = 60) -> list[DriftCell]:
+    """The heat map's squares: the newest ``limit`` windows, oldest first, each with all its features."""
+    newest = (
+        select(Window)
+        .where(col(Window.monitor_id) == monitor_id)
+        .order_by(col(Window.from_at).desc(), col(Window.id).desc())
+        .limit(limit)
+    )
+    shown = list(session.exec(newest))[::-1]
+    labels = window_labels(session, shown)
+    query = select(
+        DriftResult.window_id,
+        DriftResult.feature,
+        DriftResult.is_prediction,
+        DriftResult.effect,
+        DriftResult.pvalue_corrected,
+        DriftResult.threshold,
+        DriftResult.state,
+    ).where(col(DriftResult.window_id).in_([row.id for row in shown]))
+    by_window: dict[int, list[Any]] = {}
+    for row in session.execute(query):
+        by_window.setdefault(row.window_id, []).append(row)
+    return [
+        DriftCell(
+            row.window_id,
+            labels[row.window_id],
+            shown_window.from_at,
+            row.feature,
+            row.is_prediction,
+            row.effect,
+            row.pvalue_corrected,
+            row.threshold,
+            row.state,
+        )
+        for shown_window in shown
+        for row in by_window.get(shown_window.id or 0, [])
+    ]
+
+
+def window_labels(session: Session, shown: list[Window]) -> dict[int, str]:
+    """Labels by window id; where two versions share one, each says its version: "2012-06 (v2)"."""
+    counts: dict[str, int] = {}
+    for row in shown:
+        counts[row.label] = counts.get(row.label, 0) + 1
+    numbers: dict[int, int] = {}
+    if any(count > 1 for count in counts.values()):
+        query = select(ModelVersion.id, ModelVersion.number).where(
+            col(ModelVersion.id).in_({row.version_id for row in shown})
+        )
+        numbers = {version_id: number for version_id, number in session.exec(query) if version_id is not None}
+    return {
+        row.id or 0: row.label if counts[row.label] == 1 else f"{row.label} (v{numbers[row.version_id]})"
+        for row in shown
+    }
+
+
+def performance(session: Session, monitor_id: int) -> list[PerformanceRow]:
+    """Every metric of every window that has labels, oldest window first, then by metric."""
+    query = (
+        select(PerformanceResult, Window)
+        .join(Window, col(Window.id) == col(PerformanceResult.window_id))
+        .where(col(Window.monitor_id) == monitor_id)
+        .order_by(col(Window.from_at), col(Window.id), col(PerformanceResult.key))
+    )
+    found = list(session.exec(query).all())
+    labels = window_labels(session, list({row.id: row for _, row in found}.values()))
+    return [
+        PerformanceRow(
+            window_id=row.id or 0,
+            window=labels[row.id or 0],
+            from_at=row.from_at,
+            version_id=row.version_id,
+            n_rows=row.n_rows,
+            key=result.key,
+            value=result.value,
+            low=result.low,
+            high=result.high,
+            n_labelled=result.n_labelled,
+        )
+        for result, row in found
+    ]
+
+
+def alerts(session: Session, *, monitor_id: int | None = None, state: str | None = None) -> list[AlertRow]:
+    """Alerts, newest first, of one monitor or state where given."""
+    query = (
+        select(Alert, Window.label, Monitor, RegisteredModel.name)
+        .join(Window, col(Window.id) == col(Alert.window_id))
+        .join(Monitor, col(Monitor.id) == col(Alert.monitor_id))
+        .join(RegisteredModel, col(RegisteredModel.id) == col(Monitor.model_id))
+        .order_by(col(Alert.opened_at).desc(), col(Alert.id).desc())
+    )
+    if monitor_id is not None:
+        query = query.where(col(Alert.monitor_id) == monitor_id)
+    if state is not None:
+        query = query.where(col(Alert.state) == state)
+    return [
+        AlertRow(
+            id=alert.id or 0,
+            monitor_id=alert.monitor_id,
+            model_id=watched.model_id,
+            model_name=name,
+            environment=watched.environment,
+            alias=watched.alias,
+            window_id=alert.window_id,
+            window=label,
+            kind=alert.kind,
+            severity=alert.severity,
+            state=alert.state,
+            sentence=alert.sentence,
+            opened_at=alert.opened_at,
+            acknowledged_by=alert.acknowledged_by,
+            acknowledged_at=alert.acknowledged_at,
+            note=alert.note,
+        )
+        for alert, label, watched, name in session.exec(query)
+    ]
+
+
+def open_alerts(session: Session) -> list[AlertRow]:
+    """Alerts nobody has acknowledged or resolved, newest first."""
+    return alerts(session, state=AlertState.OPEN)
+
+
+def batch(session: Session, batch_id: int) -> Batch:
+    """One batch.
+
+    Raises
+    ------
+    NotFound
+    """
+    found = session.get(Batch, batch_id)
+    if found is None:
+        raise NotFound("batch", batch_id, "Open the monitor to see its batches.")
+    return found
+
+
+def batches(session: Session, monitor_id: int) -> list[Batch]:
+    """A monitor's batches, newest first."""
+    query = select(Batch).where(col(Batch.monitor_id) == monitor_id).order_by(col(Batch.id).desc())
+    return list(session.exec(query))
+
+
+def latest_drift(
+    session: Session, model_id: int, *, environment: str = "production", alias: str = "champion"
+) -> dict[str, Any] | None:
+    """The newest decided window of a model's monitor as evidence: what drifted, in values and in words.
+
+    Returns
+    -------
+    dict or None
+        ``monitor_id``, ``window_id``, ``window``, ``state``, ``n_drifted``, ``n_features``, ``features`` (names,
+        largest effect first), ``computed_at`` (ISO 8601), ``sentence``. None where no window has enough data.
+    """
+    query = (
+        select(Window, RegisteredModel.name)
+        .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
+        .join(RegisteredModel, col(RegisteredModel.id) == col(Monitor.model_id))
+        .where(
+            col(Monitor.model_id) == model_id,
+            col(Monitor.environment) == environment,
+            col(Monitor.alias) == alias,
+            col(Window.state).in_([WindowState.QUIET, WindowState.DRIFTED]),
+        )
+        .order_by(col(Window.from_at).desc(), col(Window.id).desc())
+        .limit(1)
+    )
+    found = session.exec(query).first()
+    if found is None:
+        return None
+    newest, name = found
+    features = session.exec(
+        select(DriftResult.feature)
+        .where(
+            col(DriftResult.window_id) == newest.id,
+            col(DriftResult.state) == WindowState.DRIFTED,
+            col(DriftResult.is_prediction).is_(False),
+        )
+        .order_by(col(DriftResult.effect).desc())
+    ).all()
+    return {
+        "monitor_id": newest.monitor_id,
+        "window_id": newest.id,
+        "window": newest.label,
+        "state": newest.state,
+        "n_drifted": newest.n_drifted,
+        "n_features": newest.n_features,
+        "features": list(features),
+        "computed_at": newest.computed_at.isoformat(),
+        "sentence": f"{name}: {state_sentence(newest, min_rows=0)}",
+    }
+
+
+def _newest_windows(session: Session) -> dict[int, Window]:
+    """The newest window of each monitor, of the version computed last where versions share a span."""
+    rank = (
+        func.row_number()
+        .over(
+            partition_by=col(Window.monitor_id),
+            order_by=(col(Window.from_at).desc(), col(Window.computed_at).desc(), col(Window.id).desc()),
+        )
+        .label("rank")
+    )
+    ranked = select(col(Window.id).label("window_id"), rank).subquery()
+    query = select(Window).join(ranked, ranked.c.window_id == col(Window.id)).where(ranked.c.rank == 1)
+    return {row.monitor_id: row for row in session.exec(query)}

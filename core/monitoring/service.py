@@ -1,0 +1,299 @@
+"""Writing: monitors, batches and labels handed in, alerts acknowledged and resolved."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlmodel import Session
+
+from core.audit import service as audit
+from core.datasets.tables import Upload
+from core.errors import InvalidInput, InvalidTransition, NotFound
+from core.jobs.tables import Job
+from core.monitoring import queries
+from core.monitoring.tables import Alert, AlertState, Batch, Monitor
+from core.permissions import Actor, Permission, require
+from core.registry.queries import live
+from core.registry.tables import RegisteredModel
+
+if TYPE_CHECKING:
+    from core.datasets.options import ParseOptions
+
+WINDOW_CHOICES = ("day", "week", "month")
+
+ALERT_MOVES: dict[AlertState, frozenset[AlertState]] = {
+    AlertState.OPEN: frozenset({AlertState.ACKNOWLEDGED, AlertState.RESOLVED}),
+    AlertState.ACKNOWLEDGED: frozenset({AlertState.RESOLVED}),
+    AlertState.RESOLVED: frozenset(),
+}
+
+
+def ensure_monitor(session: Session, *, model_id: int, environment: str, alias: str, now: datetime) -> Monitor:
+    """The monitor of one alias of a model, made with its first deployment and kept across swaps.
+
+    Part of the deployment that calls it, so it asks for no permission and writes no event of its own.
+    """
+    found = queries.monitor_of(session, model_id=model_id, environment=str(environment), alias=str(alias))
+    if found is None:
+        found = Monitor(model_id=model_id, environment=str(environment), alias=str(alias), created_at=now)
+        session.add(found)
+        session.flush()
+    return found
+
+
+def edit_monitor(
+    session: Session,
+    *,
+    monitor_id: int,
+    window: str,
+    alpha: float,
+    min_rows: int,
+    min_effect: float,
+    actor: Actor,
+    now: datetime,
+) -> Monitor:
+    """Change how a monitor cuts and decides; holds for windows computed from now on.
+
+    Parameters
+    ----------
+    window : {"day", "week", "month"}
+    alpha : float
+        Chance of a false alert a window may have, in (0, 0.5].
+    min_rows : int
+        Below this a window says "not enough data", >= 10.
+    min_effect : float
+        Smallest effect that counts, in [0, 1): with many rows a harmless shift is significant too.
+
+    Raises
+    ------
+    PermissionDenied, NotFound, InvalidInput
+    """
+    require(actor, Permission.MONITOR_EDIT)
+    found = queries.monitor(session, monitor_id)
+    if window not in WINDOW_CHOICES:
+        raise InvalidInput(f"{window!r} is no window. Choose one of: {', '.join(WINDOW_CHOICES)}.")
+    if not 0 < alpha <= 0.5:
+        raise InvalidInput(f"The false-alert rate is {alpha}; it must be above 0 and at most 0.5.")
+    if min_rows < 10:
+        raise InvalidInput(f"The smallest window is {min_rows} rows; it must be at least 10.")
+    if not 0 <= min_effect < 1:
+        raise InvalidInput(f"The smallest effect is {min_effect}; it must be at least 0 and below 1.")
+    before = {"window": found.window, "alpha": found.alpha, "min_rows": found.min_rows, "min_effect": found.min_effect}
+    found.window, found.alpha, found.min_rows, found.min_effect = window, alpha, min_rows, min_effect
+    session.add(found)
+    after = {"window": window, "alpha": alpha, "min_rows": min_rows, "min_effect": min_effect}
+    _record(session, found, "monitor.edited", actor, now, {"before": before, "after": after})
+    return found
+
+
+def add_batch(
+    session: Session,
+    *,
+    monitor_id: int,
+    upload_id: int,
+    options: ParseOptions,
+    time_column: str | None,
+    actor: Actor,
+    now: datetime,
+) -> Batch:
+    """Hand in a file of production rows to be held against the live version's reference.
+
+    Parameters
+    ----------
+    options : ParseOptions
+        How to read the file, as confirmed.
+    time_column : str or None
+        The column that says when each row happened; without one the whole file is one window.
+
+    Raises
+    ------
+    PermissionDenied, NotFound
+    InvalidInput
+        Nothing is live, or the file has no such time column.
+    """
+    from core.jobs.service import enqueue
+
+    require(actor, Permission.BATCH_ADD)
+    found = queries.monitor(session, monitor_id)
+    upload = _upload(session, upload_id)
+    if live(session, model_id=found.model_id, environment=found.environment, alias=found.alias) is None:
+        raise InvalidInput(
+            f"Nothing is live as {found.alias} in {found.environment}, so there is no reference to hold this file "
+            "against. Promote a version first."
+        )
+    names = [column.name for column in options.columns if column.included]
+    if time_column is not None and time_column not in names:
+        raise InvalidInput(f"The file has no column {time_column!r} to tell the time by. It has: {', '.join(names)}.")
+    batch = Batch(
+        monitor_id=monitor_id,
+        upload_id=upload_id,
+        time_column=time_column,
+        options=options.to_json(),
+        added_by=actor.user_id,
+        added_at=now,
+    )
+    session.add(batch)
+    session.flush()
+    assert batch.id is not None
+    job = enqueue(
+        session,
+        kind="read_batch",
+        payload={"batch_id": batch.id},
+        subject_kind="batch",
+        subject_id=batch.id,
+        actor=actor,
+        now=now,
+    )
+    batch.job_id = job.id
+    session.add(batch)
+    _record(session, found, "batch.added", actor, now, {"batch_id": batch.id, "file_name": upload.file_name})
+    return batch
+
+
+def add_labels(
+    session: Session,
+    *,
+    model_id: int,
+    upload_id: int,
+    options: ParseOptions,
+    id_column: str,
+    label_column: str,
+    actor: Actor,
+    now: datetime,
+) -> Job:
+    """Hand in a file of what turned out to be true, joined by prediction id.
+
+    A prediction labelled twice keeps the label of the upload received last, whatever the order the files are read in.
+
+    Raises
+    ------
+    PermissionDenied, NotFound
+    InvalidInput
+        The file lacks one of the two columns, or they are the same.
+    """
+    from core.jobs.service import enqueue
+
+    require(actor, Permission.BATCH_ADD)
+    model = session.get(RegisteredModel, model_id)
+    if model is None:
+        raise NotFound("model", model_id)
+    upload = _upload(session, upload_id)
+    names = [column.name for column in options.columns if column.included]
+    for column in (id_column, label_column):
+        if column not in names:
+            raise InvalidInput(f"The file has no column {column!r}. It has: {', '.join(names)}.")
+    if id_column == label_column:
+        raise InvalidInput(f"{id_column!r} cannot be both the prediction id and the label. Choose two columns.")
+    job = enqueue(
+        session,
+        kind="read_labels",
+        payload={
+            "upload_id": upload_id,
+            "model_id": model_id,
+            "id_column": id_column,
+            "label_column": label_column,
+            "options": options.to_json(),
+        },
+        subject_kind="upload",
+        subject_id=upload_id,
+        actor=actor,
+        now=now,
+    )
+    audit.record(
+        session,
+        actor=actor,
+        action="labels.added",
+        subject_kind="model",
+        subject_id=model_id,
+        subject_label=model.name,
+        now=now,
+        details={"upload_id": upload_id, "file_name": upload.file_name},
+    )
+    return job
+
+
+def refresh(session: Session, *, monitor_id: int, actor: Actor, now: datetime) -> Job:
+    """Compute a monitor's windows anew from all that is kept, in the background.
+
+    Raises
+    ------
+    PermissionDenied, NotFound
+    """
+    from core.jobs.service import enqueue
+
+    require(actor, Permission.BATCH_ADD)
+    found = queries.monitor(session, monitor_id)
+    job = enqueue(
+        session,
+        kind="watch_log",
+        payload={"monitor_id": monitor_id, "everything": True},
+        subject_kind="monitor",
+        subject_id=monitor_id,
+        actor=actor,
+        now=now,
+    )
+    _record(session, found, "monitor.refreshed", actor, now, {"job_id": job.id})
+    return job
+
+
+def acknowledge_alert(session: Session, *, alert_id: int, note: str, actor: Actor, now: datetime) -> Alert:
+    """Say that somebody looks at an alert.
+
+    Raises
+    ------
+    PermissionDenied, NotFound, InvalidTransition
+    """
+    return _move_alert(session, alert_id, AlertState.ACKNOWLEDGED, note, actor, now)
+
+
+def resolve_alert(session: Session, *, alert_id: int, note: str, actor: Actor, now: datetime) -> Alert:
+    """Close an alert.
+
+    Raises
+    ------
+    PermissionDenied, NotFound, InvalidTransition
+    """
+    return _move_alert(session, alert_id, AlertState.RESOLVED, note, actor, now)
+
+
+def _move_alert(session: Session, alert_id: int, wanted: AlertState, note: str, actor: Actor, now: datetime) -> Alert:
+    require(actor, Permission.ALERT_ACKNOWLEDGE)
+    alert = session.get(Alert, alert_id)
+    if alert is None:
+        raise NotFound("alert", alert_id)
+    if wanted not in ALERT_MOVES[AlertState(alert.state)]:
+        raise InvalidTransition("alert", alert.state, wanted)
+    alert.state = wanted
+    alert.note = note.strip() or alert.note
+    if alert.acknowledged_at is None:
+        alert.acknowledged_by, alert.acknowledged_at = actor.user_id, now
+    session.add(alert)
+    found = queries.monitor(session, alert.monitor_id)
+    _record(session, found, f"alert.{wanted.value}", actor, now, {"alert_id": alert_id, "note": note.strip()})
+    return alert
+
+
+def _upload(session: Session, upload_id: int) -> Upload:
+    upload = session.get(Upload, upload_id)
+    if upload is None:
+        raise NotFound("upload", upload_id, "Upload the file again.")
+    return upload
+
+
+def _record(
+    session: Session, monitor: Monitor, action: str, actor: Actor, now: datetime, details: dict[str, object]
+) -> None:
+    model = session.get(RegisteredModel, monitor.model_id)
+    assert model is not None
+    assert monitor.id is not None
+    audit.record(
+        session,
+        actor=actor,
+        action=action,
+        subject_kind="monitor",
+        subject_id=monitor.id,
+        subject_label=f"{model.name} {monitor.alias} ({monitor.environment})",
+        now=now,
+        details=details,
+    )
