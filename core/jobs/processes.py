@@ -1,0 +1,99 @@
+"""The processes that are alive: who this one is, whether another still runs, and their heartbeats."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import psutil
+from sqlmodel import Session, col, delete, select
+
+from core.jobs.tables import Process
+
+BEAT_SECONDS = 5.0
+ALIVE_SECONDS = 15.0
+KEPT_SECONDS = 60.0
+START_TOLERANCE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Owner:
+    """One process that may hold a job.
+
+    Parameters
+    ----------
+    name : str
+        ``host:pid:start``, the start in seconds since the epoch: a process that gets the same id later has another.
+    host : str
+    pid : int
+    """
+
+    name: str
+    host: str
+    pid: int
+
+
+def this_process() -> Owner:
+    """Name the calling process as an owner."""
+    host, pid = socket.gethostname(), os.getpid()
+    return Owner(f"{host}:{pid}:{psutil.Process(pid).create_time():.2f}", host, pid)
+
+
+def surely_dead(name: str, host: str, pid: int) -> bool:
+    """Whether an owner is known to run no more.
+
+    Only answerable on its own host; elsewhere False, and its lease must run out.
+    """
+    if host != socket.gethostname():
+        return False
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        return abs(process.create_time() - float(name.rsplit(":", 1)[1])) > START_TOLERANCE_S
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        return False
+
+
+def beat(
+    session: Session, *, role: str, pid: int, host: str, address: str, started_at: datetime, now: datetime
+) -> None:
+    """Write down that a process is alive, and forget those that have been silent for a minute.
+
+    Parameters
+    ----------
+    role : {"web", "scoring", "worker"}
+    address : str
+        Where it listens, ``http://host:port``; empty for a worker.
+    started_at, now : datetime
+    """
+    session.exec(delete(Process).where(col(Process.seen_at) < now - timedelta(seconds=KEPT_SECONDS)))
+    mine = session.exec(
+        select(Process).where(
+            Process.role == role, Process.host == host, Process.pid == pid, Process.started_at == started_at
+        )
+    ).first()
+    if mine is None:
+        mine = Process(role=role, host=host, pid=pid, address=address, started_at=started_at, seen_at=now)
+    mine.seen_at = now
+    session.add(mine)
+
+
+def gone(session: Session, *, role: str, pid: int, host: str) -> None:
+    """Forget a process that stopped in good order."""
+    session.exec(delete(Process).where(col(Process.role) == role, col(Process.host) == host, col(Process.pid) == pid))
+
+
+def alive(session: Session, now: datetime) -> list[Process]:
+    """Processes seen within the last 15 seconds and, on this host, still there; oldest first."""
+    rows = session.exec(
+        select(Process)
+        .where(col(Process.seen_at) > now - timedelta(seconds=ALIVE_SECONDS))
+        .order_by(col(Process.role), col(Process.started_at))
+    )
+    here = socket.gethostname()
+    return [row for row in rows if row.host != here or psutil.pid_exists(row.pid)]
