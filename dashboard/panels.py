@@ -1,0 +1,311 @@
+"""Pieces every page is built from.
+
+Whatever text is passed in is shown literally: the panels escape it. Nothing here reads more than a job or a
+heartbeat, and nothing writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from core.errors import LifecycleError
+from core.jobs import queries as jobs
+from core.jobs.tables import JobState
+from dashboard import reads, session, theme
+from dashboard.theme import ROLES, Role, plain
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from streamlit.delta_generator import DeltaGenerator
+
+FINAL = {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+ROWS_PER_PAGE = 50
+
+
+def header(title: str, sentence: str = "") -> DeltaGenerator:
+    """The page's title and one sentence; returns the place at the right for the page's one or two buttons.
+
+    ``with panels.header("Runs", "12 runs, 1 waiting"): st.button("New run", type="primary")``
+    """
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        with st.container(width="stretch", gap=None):
+            st.title(plain(title), anchor=False)
+        actions = st.container(horizontal=True, width="content", vertical_alignment="center", gap="small")
+    if sentence:
+        quiet(sentence)
+    return actions
+
+
+def section(finding: str, sentence: str = "") -> None:
+    """A heading that states the finding ("hours shifted in June"), with a quiet sentence below it."""
+    st.subheader(plain(finding), anchor=False)
+    if sentence:
+        quiet(sentence)
+
+
+def quiet(sentence: str) -> None:
+    """Secondary text at the size of the body."""
+    st.markdown(f":gray[{plain(sentence)}]")
+
+
+def status(word: str, role: Role) -> None:
+    """A status badge: the role's colour and icon, always with its word."""
+    look = ROLES[role]
+    st.badge(plain(word), icon=look.icon, color=look.color)
+
+
+def notice(sentence: str, role: Role = "neutral", *, detail: str = "") -> None:
+    """A sentence the reader must not miss: attention and harm are coloured, the rest is quiet."""
+    body = plain(sentence) + (f"  \n{plain(detail)}" if detail else "")
+    if role == "harm":
+        st.error(body, icon=ROLES[role].icon)
+    elif role == "attention":
+        st.warning(body, icon=ROLES[role].icon)
+    elif role == "done":
+        st.success(body, icon=ROLES[role].icon)
+    else:
+        st.markdown(f":gray[{ROLES[role].icon} {body}]")
+
+
+def refusal(error: LifecycleError | str) -> None:
+    """Why something was refused, and what to do next: the error's own message, literally."""
+    notice(str(error), "harm")
+
+
+def empty_state(
+    title: str, sentence: str, *, button: str = "", page: str = "", query: Mapping[str, object] | None = None
+) -> None:
+    """Nothing here yet: what would be here, and the one click that changes it."""
+    with st.container(gap="small"):
+        st.space("small")
+        st.subheader(plain(title), anchor=False)
+        quiet(sentence)
+        if button and st.button(plain(button), type="primary", key=f"empty_{page}_{button}"):
+            session.open_page(page, **dict(query or {}))
+
+
+def metrics(values: Sequence[tuple[str, str, str]]) -> None:
+    """Up to four plain numbers in a row: label, value as text, quiet note (may be empty)."""
+    assert len(values) <= 4, "a page holds at most four metrics"
+    with st.grid(columns=len(values), min_column_width=150):
+        for label, value, note in values:
+            with st.container(gap=None):
+                st.metric(plain(label), value)
+                if note:
+                    quiet(note)
+
+
+def facts(values: Mapping[str, str]) -> None:
+    """A list of label and value, one line each; wraps on a phone."""
+    with st.container(gap="xxsmall"):
+        for label, value in values.items():
+            with st.container(horizontal=True, gap="xsmall"):
+                st.markdown(f":gray[{plain(label)}]", width=200)
+                st.text(value, width="content")
+
+
+def technical(values: Mapping[str, str]) -> None:
+    """Hashes, seeds and versions, folded away."""
+    with st.expander("Technical details"):
+        facts(values)
+
+
+def record_stamp(verb: str, at: datetime | None, who: str | None) -> None:
+    """Quiet line under a record: "Registered 12 Mar 2026, 14:05 UTC by ana"."""
+    quiet(f"{verb} {theme.stamp(at)}" + (f" by {who}" if who else ""))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a list.
+
+    Parameters
+    ----------
+    cells : mapping
+        Column title to what is shown, ready formatted; the first is the name. A list of numbers is a sparkline.
+    page : str
+        Key of the page the row opens; empty for none.
+    query : mapping
+        Selection for that page, ``{"run": 12}``.
+    """
+
+    cells: Mapping[str, object]
+    page: str = ""
+    query: Mapping[str, object] = field(default_factory=dict)
+
+
+def table(
+    rows: Sequence[Row],
+    *,
+    key: str,
+    right: Iterable[str] = (),
+    label: str = "Open",
+    columns: Mapping[str, Any] | None = None,
+) -> None:
+    """A list at full width: a table with the name pinned, or wrapping rows where the window is narrow.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        All with the same columns, at most seven with the button.
+    key : str
+        Unique on the page.
+    right : iterable of str
+        Columns of numbers.
+    label : str
+        What the button that opens a row says.
+    columns : mapping, optional
+        Streamlit column configurations that replace the default ones.
+    """
+    if not rows:
+        return
+    import pandas as pd
+
+    names = list(rows[0].cells)
+    frame = pd.DataFrame([dict(row.cells) for row in rows], columns=names)
+    config: dict[str, Any] = {
+        name: st.column_config.TextColumn(pinned=index == 0, alignment="right" if name in set(right) else "left")
+        for index, name in enumerate(names)
+    }
+    config |= {
+        name: st.column_config.LineChartColumn(color="gray")
+        for name in names
+        if any(isinstance(row.cells[name], list) for row in rows)
+    }
+    config |= dict(columns or {})
+    clicked = f"{key}_open"
+    if any(row.page for row in rows):
+        frame["\u00a0"] = [label if row.page else None for row in rows]
+        config["\u00a0"] = st.column_config.ButtonColumn(type="tertiary", key=clicked, width=80)
+    with st.container(key=f"wide-{key}"):
+        st.dataframe(frame, hide_index=True, row_height=36, column_config=config, key=f"{key}_table", lazy=False)
+    with st.container(key=f"narrow-{key}", gap="small"):
+        for row in rows:
+            _wrapping_row(row)
+    click = st.session_state.get(clicked)
+    if click:
+        row = rows[click["row"]]
+        session.open_page(row.page, **row.query)
+
+
+def _wrapping_row(row: Row) -> None:
+    name, *others = row.cells.items()
+    with st.container(gap=None):
+        if row.page:
+            st.page_link(
+                session.page_file(row.page),
+                label=plain(name[1]),
+                query_params={key: str(value) for key, value in row.query.items()},
+            )
+        else:
+            st.text(str(name[1]))
+        shown = [f"{title} {value}" for title, value in others if isinstance(value, str) and value]
+        quiet(" · ".join(shown))
+
+
+def narrow_window_style() -> None:
+    """Show tables in wide windows and wrapping rows in narrow ones; called once by the main page.
+
+    The server cannot know the window's width, so both are sent and the browser picks.
+    """
+    st.html(
+        "<style>@media (max-width: 640px) { [class*='st-key-wide-'] { display: none; } }"
+        " @media (min-width: 640.02px) { [class*='st-key-narrow-'] { display: none; } }</style>"
+    )
+
+
+def cursor(name: str = "before") -> int | None:
+    """Where the shown page of a list starts: rows with an id below this; None for the newest."""
+    return session.chosen_id(name)
+
+
+def pager(next_before: int | None, *, name: str = "before") -> None:
+    """Buttons to older and newest rows of a list paged by id; the place lives in the address.
+
+    Parameters
+    ----------
+    next_before : int or None
+        The last shown row's id when there may be more, else None.
+    """
+    here = cursor(name)
+    if here is None and next_before is None:
+        return
+    with st.container(horizontal=True, gap="small"):
+        if here is not None and st.button("Newest", icon=":material/first_page:", key=f"{name}_newest"):
+            st.query_params.pop(name, None)
+            st.rerun()
+        if next_before is not None and st.button("Older", icon=":material/chevron_right:", key=f"{name}_older"):
+            st.query_params[name] = str(next_before)
+            st.rerun()
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One row of a time line: an icon, a sentence, who, when."""
+
+    icon: str
+    sentence: str
+    who: str
+    at: datetime | None
+
+
+def timeline(moments: Sequence[Moment]) -> None:
+    """What happened, one row each, in the order given."""
+    with st.container(gap="small"):
+        for moment in moments:
+            with st.container(horizontal=True, gap="small"):
+                st.markdown(f":gray[{moment.icon}]", width="content")
+                with st.container(gap=None):
+                    st.text(moment.sentence)
+                    quiet(" · ".join(part for part in (moment.who, theme.stamp(moment.at)) if part))
+
+
+def figure(drawn: go.Figure, *, key: str, alt: str) -> None:
+    """A plotly figure without its tool bar, with its text alternative."""
+    st.plotly_chart(drawn, theme=None, key=key, config={"displayModeBar": False}, alt=alt)
+
+
+def worker_notice() -> None:
+    """Say that no worker is running, where something waits for one; silent otherwise."""
+    if not reads.fresh(jobs.worker_alive, session.now()):
+        notice("No worker is running: jobs wait. Start it with gatehouse worker.", "attention")
+
+
+def job_progress(job_id: int, *, cancel: Callable[[], None] | None = None) -> None:
+    """A job's progress, looked at every two seconds while it runs; the page reruns once it ended.
+
+    Parameters
+    ----------
+    job_id : int
+    cancel : callable, optional
+        What the Cancel button does, in a callback: open ``session.act(in_callback=True)`` in it.
+    """
+    job = reads.fresh(jobs.job, job_id)
+    if job.state not in FINAL:
+        worker_notice()
+        _watch(job_id, cancel)
+    elif job.state == JobState.FAILED:
+        refusal(job.error or "The job failed without a reason.")
+    elif job.state == JobState.CANCELLED:
+        notice("This job was cancelled.")
+
+
+@st.fragment(run_every=2)
+def _watch(job_id: int, cancel: Callable[[], None] | None) -> None:
+    job = reads.fresh(jobs.job, job_id)
+    if job.state in FINAL:
+        st.rerun()
+    if job.cancel_requested_at:
+        said = "Cancelling"
+    elif job.state == JobState.QUEUED:
+        said = "Waiting for a worker"
+    else:
+        said = job.progress_note or "Running"
+    st.progress(min(max(job.progress, 0.0), 1.0), text=plain(said))
+    if cancel and not job.cancel_requested_at:
+        st.button("Cancel", key=f"cancel_job_{job_id}", on_click=cancel)
