@@ -1,0 +1,299 @@
+"""Reading runs: one, its whole record, and lists of thousands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, case, func, or_
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from core.access.tables import User
+from core.datasets import queries as datasets
+from core.datasets.tables import Dataset, DatasetVersion, EvaluationSet, Split
+from core.errors import NotFound
+from core.evaluation.tables import Evaluation, MetricValue, Task
+from core.jobs.tables import Job
+from core.training.tables import Run
+
+FIXED = "fixed"
+PRIMARY: dict[Task, str] = {Task.BINARY: "roc_auc", Task.MULTICLASS: "accuracy", Task.REGRESSION: "rmse"}
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One line of the table of runs.
+
+    Parameters
+    ----------
+    primary_key : str
+        The task's primary metric, or the metric the list is sorted by.
+    primary_value, primary_low, primary_high : float or None
+        That metric on the dataset's fixed evaluation set, with its 95 % interval; None until scored.
+    duration_s : float or None
+        From start to end; None before the end.
+    progress : float
+        0 to 1.
+    """
+
+    id: int
+    dataset_id: int
+    dataset_label: str
+    dataset_version_id: int
+    target: str
+    task: str
+    algorithm: str
+    state: str
+    primary_key: str
+    primary_value: float | None
+    primary_low: float | None
+    primary_high: float | None
+    requested_by: str
+    requested_at: datetime
+    duration_s: float | None
+    progress: float
+    retrained_from_id: int | None
+
+
+@dataclass(frozen=True)
+class ScoredOn:
+    """A run's evaluation with its metrics and the set it was made on."""
+
+    evaluation: Evaluation
+    evaluation_set: EvaluationSet
+    set_label: str
+    metrics: dict[str, MetricValue]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Everything kept about a run: enough to do it again and to judge it."""
+
+    run: Run
+    version_label: str
+    requested_by: str
+    split: Split | None
+    evaluations: tuple[ScoredOn, ...]
+    job: Job | None
+
+
+def run(session: Session, run_id: int) -> Run:
+    """Look a run up.
+
+    Raises
+    ------
+    NotFound
+    """
+    found = session.get(Run, run_id)
+    if found is None:
+        raise NotFound("run", run_id, "List the runs to see which there are.")
+    return found
+
+
+def list_runs(
+    session: Session,
+    *,
+    limit: int,
+    before_id: int | None = None,
+    state: str | None = None,
+    dataset_id: int | None = None,
+    algorithm: str | None = None,
+    sort_metric: str | None = None,
+) -> list[RunRow]:
+    """One page of runs, newest first, or best first by a metric.
+
+    Parameters
+    ----------
+    limit : int
+        Rows of a page.
+    before_id : int, optional
+        The last run of the page before.
+    sort_metric : str, optional
+        A key of `core.evaluation.metrics.METRICS`. The page then holds runs with that metric on their dataset's fixed
+        evaluation set, best first within each dataset, the newest dataset first: values on different evaluation sets
+        are not ranked together.
+    """
+    value = aliased(MetricValue)
+    evaluation = aliased(Evaluation)
+    fixed = aliased(EvaluationSet)
+    key: Any = sort_metric if sort_metric is not None else _primary_key()
+    statement: Select[Any] = (
+        select(  # type: ignore[call-overload]
+            col(Run.id),
+            col(Dataset.id).label("dataset_id"),
+            col(Dataset.name),
+            col(DatasetVersion.number),
+            col(Run.dataset_version_id),
+            col(Run.target),
+            col(Run.task),
+            col(Run.algorithm),
+            col(Run.state),
+            col(value.value),
+            col(value.low),
+            col(value.high),
+            col(User.name).label("user_name"),
+            col(Run.requested_at),
+            col(Run.started_at),
+            col(Run.finished_at),
+            col(Job.progress),
+            col(Run.retrained_from_id),
+        )
+        .join(DatasetVersion, col(DatasetVersion.id) == col(Run.dataset_version_id))
+        .join(Dataset, col(Dataset.id) == col(DatasetVersion.dataset_id))
+        .outerjoin(User, col(User.id) == col(Run.requested_by))
+        .outerjoin(Job, col(Job.id) == col(Run.job_id))
+        .outerjoin(fixed, and_(col(fixed.dataset_id) == col(Dataset.id), col(fixed.kind) == FIXED))
+        .outerjoin(
+            evaluation, and_(col(evaluation.run_id) == col(Run.id), col(evaluation.evaluation_set_id) == col(fixed.id))
+        )
+        .outerjoin(value, and_(col(value.evaluation_id) == col(evaluation.id), col(value.key) == key))
+    )
+    statement = _filtered(statement, state=state, dataset_id=dataset_id, algorithm=algorithm)
+    if sort_metric is None:
+        if before_id is not None:
+            statement = statement.where(col(Run.id) < before_id)
+        statement = statement.order_by(col(Run.id).desc())
+    else:
+        # Ascending by badness, so that one comparison serves both directions.
+        badness = -col(value.value) if _greater_is_better(sort_metric) else col(value.value)
+        statement = statement.where(col(value.value).is_not(None))
+        if before_id is not None:
+            last = _place(session, before_id, sort_metric)
+            if last is None:
+                return []
+            last_dataset, last_value = last
+            last_badness = -last_value if _greater_is_better(sort_metric) else last_value
+            statement = statement.where(
+                or_(
+                    col(Dataset.id) < last_dataset,
+                    and_(
+                        col(Dataset.id) == last_dataset,
+                        or_(badness > last_badness, and_(badness == last_badness, col(Run.id) < before_id)),
+                    ),
+                )
+            )
+        statement = statement.order_by(col(Dataset.id).desc(), badness, col(Run.id).desc())
+    rows = session.execute(statement.limit(limit)).all()
+    return [_row(row, sort_metric) for row in rows]
+
+
+def count_runs(
+    session: Session, *, state: str | None = None, dataset_id: int | None = None, algorithm: str | None = None
+) -> int:
+    """How many runs there are of this state, dataset and algorithm."""
+    statement: Select[Any] = select(func.count(col(Run.id)))  # type: ignore[assignment]
+    if dataset_id is not None:
+        statement = statement.join(DatasetVersion, col(DatasetVersion.id) == col(Run.dataset_version_id))
+    statement = _filtered(statement, state=state, dataset_id=dataset_id, algorithm=algorithm)
+    return int(session.execute(statement).scalar_one())
+
+
+def run_record(session: Session, run_id: int) -> RunRecord:
+    """Everything kept about a run.
+
+    Raises
+    ------
+    NotFound
+    """
+    found = run(session, run_id)
+    user = session.get(User, found.requested_by) if found.requested_by is not None else None
+    return RunRecord(
+        run=found,
+        version_label=datasets.version_label(session, found.dataset_version_id),
+        requested_by=user.name if user else "",
+        split=session.get(Split, found.split_id) if found.split_id is not None else None,
+        evaluations=tuple(_scored_on(session, run_id)),
+        job=session.get(Job, found.job_id) if found.job_id is not None else None,
+    )
+
+
+def runs_of_versions(session: Session, version_ids: Sequence[int]) -> list[Run]:
+    """The runs trained on any of these dataset versions, newest first."""
+    return list(
+        session.exec(
+            select(Run).where(col(Run.dataset_version_id).in_(version_ids)).order_by(col(Run.id).desc())
+        ).all()
+    )
+
+
+def _scored_on(session: Session, run_id: int) -> list[ScoredOn]:
+    pairs = session.exec(
+        select(Evaluation, EvaluationSet)
+        .join(EvaluationSet, col(EvaluationSet.id) == col(Evaluation.evaluation_set_id))
+        .where(col(Evaluation.run_id) == run_id)
+        .order_by(col(EvaluationSet.id))
+    ).all()
+    metrics: dict[int, dict[str, MetricValue]] = {evaluation.id or 0: {} for evaluation, _ in pairs}
+    for value in session.exec(select(MetricValue).where(col(MetricValue.evaluation_id).in_(list(metrics)))):
+        metrics[value.evaluation_id][value.key] = value
+    return [
+        ScoredOn(
+            evaluation,
+            rows,
+            f"{rows.kind} ({datasets.version_label(session, rows.version_id)})",
+            metrics[evaluation.id or 0],
+        )
+        for evaluation, rows in pairs
+    ]
+
+
+def _filtered(
+    statement: Select[Any], *, state: str | None, dataset_id: int | None, algorithm: str | None
+) -> Select[Any]:
+    if state is not None:
+        statement = statement.where(col(Run.state) == state)
+    if dataset_id is not None:
+        statement = statement.where(col(DatasetVersion.dataset_id) == dataset_id)
+    if algorithm is not None:
+        statement = statement.where(col(Run.algorithm) == algorithm)
+    return statement
+
+
+def _primary_key() -> Any:
+    return case({task.value: key for task, key in PRIMARY.items()}, value=col(Run.task))
+
+
+def _greater_is_better(key: str) -> bool:
+    from core.evaluation.metrics import METRICS
+
+    if key not in METRICS:
+        raise NotFound("metric", repr(key), f"Choose one of: {', '.join(METRICS)}.")
+    return bool(METRICS[key].greater_is_better)
+
+
+def _place(session: Session, run_id: int, key: str) -> tuple[int, float] | None:
+    found = session.execute(
+        select(col(EvaluationSet.dataset_id), col(MetricValue.value))
+        .join(Evaluation, col(Evaluation.id) == col(MetricValue.evaluation_id))
+        .join(EvaluationSet, col(EvaluationSet.id) == col(Evaluation.evaluation_set_id))
+        .where(Evaluation.run_id == run_id, MetricValue.key == key, EvaluationSet.kind == FIXED)
+    ).first()
+    return (found[0], found[1]) if found else None
+
+
+def _row(row: Any, sort_metric: str | None) -> RunRow:
+    duration = None
+    if row.started_at is not None and row.finished_at is not None:
+        duration = (row.finished_at - row.started_at).total_seconds()
+    return RunRow(
+        id=row.id,
+        dataset_id=row.dataset_id,
+        dataset_label=f"{row.name} v{row.number}",
+        dataset_version_id=row.dataset_version_id,
+        target=row.target,
+        task=row.task,
+        algorithm=row.algorithm,
+        state=row.state,
+        primary_key=sort_metric or PRIMARY[Task(row.task)],
+        primary_value=row.value,
+        primary_low=row.low,
+        primary_high=row.high,
+        requested_by=row.user_name or "",
+        requested_at=row.requested_at,
+        duration_s=duration,
+        progress=row.progress or 0.0,
+        retrained_from_id=row.retrained_from_id,
+    )
