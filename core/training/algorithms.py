@@ -190,7 +190,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         build=_random_forest,
         encoding="tree",
         parameters=(
-            Parameter("n_estimators", "Trees", "int", 200, 1, 2000, help="More is steadier, slower and larger."),
+            Parameter("n_estimators", "Trees", "int", 100, 1, 2000, help="More is steadier, slower and larger."),
             Parameter("max_depth", "Deepest tree", "int", 0, 0, 100, help="0 means no limit."),
             Parameter(
                 "min_samples_leaf", "Rows in a leaf, at least", "int", 5, 1, 10_000, help="Larger smooths more."

@@ -1,0 +1,164 @@
+"""Fitting: from a table of training rows to a model, its signature and the dummy's constants. Pure."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+from core.datasets.tables import ColumnKind
+from core.errors import InsufficientData
+from core.evaluation.tables import Task
+from core.training.algorithms import algorithm, parse_parameters, require_task
+from core.training.frames import class_labels, frame_from_table, target_numbers
+from core.training.models import FittedModel
+from core.training.preprocessing import build_pipeline
+
+# A constant, not the machine's count: sums over threads differ in their last bits with the number of threads.
+FIT_THREADS = 2
+FEWEST_ROWS = 10
+MOST_SIGNATURE_CATEGORIES = 500
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a fit gives.
+
+    Parameters
+    ----------
+    model : FittedModel
+    dummy : dict
+        ``{"classes": [...], "shares": [...]}`` of the training rows, or ``{"mean": float}``.
+    n_train : int
+        Rows the model was fitted on.
+    n_without_target : int
+        Rows left out because their target is missing.
+    notes : tuple of str
+        What a person should know, such as that it did not converge.
+    """
+
+    model: FittedModel
+    dummy: dict[str, Any]
+    n_train: int
+    n_without_target: int
+    notes: tuple[str, ...]
+
+
+def fit(
+    table: pa.Table,
+    *,
+    task: Task,
+    target: str,
+    features: Sequence[tuple[str, str]],
+    algorithm_key: str,
+    parameters: Mapping[str, Any],
+    seed: int,
+) -> Fit:
+    """Fit an algorithm on all rows of a table. The same arguments give the same model.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Training rows only.
+    features : sequence of (name, kind)
+    seed : int
+        The only source of randomness.
+
+    Raises
+    ------
+    InsufficientData
+        Fewer than 10 rows with a target, or only one class among them.
+    NotApplicable, InvalidInput, SchemaMismatch
+        The algorithm cannot do the task, a parameter is wrong, or a column does not hold its kind.
+    """
+    chosen = algorithm(algorithm_key)
+    require_task(chosen, task)
+    settings = parse_parameters(chosen, parameters)
+    y, labelled = target_values(table, task=task, target=target)
+    declared = [{"name": name, "kind": kind} for name, kind in features]
+    frame = frame_from_table(table.filter(pa.array(labelled)), declared)
+    y = y[labelled]
+    if len(y) < FEWEST_ROWS:
+        raise InsufficientData(
+            f"Only {len(y)} training rows have a target; at least {FEWEST_ROWS} are needed. Add rows."
+        )
+    classes, counts = np.unique(y, return_counts=True) if task != Task.REGRESSION else (np.empty(0), np.empty(0))
+    if task != Task.REGRESSION and len(classes) < 2:
+        raise InsufficientData(f"All training rows have the same {target!r}: {classes[0]!r}. Add rows of other classes.")
+
+    estimator = chosen.build(task, settings, seed)
+    pipeline = build_pipeline(
+        estimator, encoding=chosen.encoding, kinds=[kind for _, kind in features], n_rows=len(frame)
+    )
+    with threadpool_limits(limits=FIT_THREADS), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pipeline.fit(frame, y)
+    signature = {
+        "task": task.value,
+        "target": target,
+        "classes": [str(label) for label in classes] if task != Task.REGRESSION else None,
+        "features": [_feature(frame[name], name, kind) for name, kind in features],
+    }
+    if task == Task.REGRESSION:
+        dummy: dict[str, Any] = {"mean": float(np.mean(y))}
+    else:
+        dummy = {"classes": [str(label) for label in classes], "shares": [float(c) / len(y) for c in counts]}
+    return Fit(
+        FittedModel(pipeline, signature),
+        dummy,
+        n_train=len(y),
+        n_without_target=int((~labelled).sum()),
+        notes=tuple(dict.fromkeys(_note(entry) for entry in caught)),
+    )
+
+
+def target_values(table: pa.Table, *, task: Task, target: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """A table's target as labels (object) or float64, and which rows have one.
+
+    Raises
+    ------
+    SchemaMismatch
+        A regression target that does not hold numbers.
+    """
+    if task == Task.REGRESSION:
+        numbers = target_numbers(table.column(target), target)
+        return numbers, np.isfinite(numbers)
+    labels = class_labels(table.column(target))
+    return labels, np.array([label is not None for label in labels], dtype=bool)
+
+
+def _feature(values: pd.Series[Any], name: str, kind: str) -> dict[str, Any]:
+    present = values.dropna()
+    entry: dict[str, Any] = {
+        "name": name,
+        "kind": str(kind),
+        "categories": None,
+        "low": None,
+        "high": None,
+        "nullable": len(present) < len(values),
+    }
+    if kind == ColumnKind.CATEGORY:
+        distinct = sorted(set(present))
+        entry["categories"] = distinct if len(distinct) <= MOST_SIGNATURE_CATEGORIES else None
+    elif len(present):
+        low, high = present.min(), present.max()
+        if kind in (ColumnKind.DATE, ColumnKind.TIMESTAMP):
+            spec = "%Y-%m-%d" if kind == ColumnKind.DATE else "%Y-%m-%dT%H:%M:%S"
+            entry["low"], entry["high"] = low.strftime(spec), high.strftime(spec)
+        else:
+            entry["low"], entry["high"] = float(low), float(high)
+    return entry
+
+
+def _note(entry: warnings.WarningMessage) -> str:
+    if issubclass(entry.category, ConvergenceWarning):
+        return "The fit stopped before it converged; allow more iterations or regularise more."
+    return str(entry.message).split("\n")[0]
