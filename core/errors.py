@@ -6,6 +6,7 @@
     ├── NotFound
     ├── AlreadyExists
     ├── InvalidTransition        a state machine has no such move
+    ├── GatesFailed              blocking gates did not pass, and nobody waived them
     ├── StaleRevision            somebody else changed it first
     ├── PermissionDenied
     │   └── ConflictOfInterest   the role may, this person may not: they took part
@@ -64,6 +65,10 @@ class InvalidTransition(LifecycleError):
     def __init__(self, kind: str, current: str, wanted: str) -> None:
         self.kind, self.current, self.wanted = kind, current, wanted
         super().__init__(f"This {kind} is {current.replace('_', ' ')}; it cannot become {wanted.replace('_', ' ')}.")
+
+
+class GatesFailed(LifecycleError):
+    """Blocking gates did not pass, and nobody waived them."""
 
 
 class StaleRevision(LifecycleError):

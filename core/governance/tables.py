@@ -118,13 +118,14 @@ class Decision(SQLModel, table=True):
 
 
 class Waiver(SQLModel, table=True):
-    """A recorded exception to a failed gate."""
+    """A recorded exception to a gate that failed on one revision of a request."""
 
     __tablename__ = "waiver"
-    __table_args__ = (UniqueConstraint("request_id", "gate"),)
+    __table_args__ = (UniqueConstraint("request_id", "revision", "gate"),)
 
     id: int | None = Field(default=None, primary_key=True)
     request_id: int = Field(foreign_key="promotion_request.id", index=True)
+    revision: int
     gate: str = Field(max_length=64)
     reason: str
     until: datetime = moment()

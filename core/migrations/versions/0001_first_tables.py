@@ -935,6 +935,7 @@ def upgrade() -> None:
         "waiver",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("request_id", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("gate", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
         sa.Column("reason", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("until", core.database.UtcDateTime(timezone=True), nullable=False),
@@ -949,7 +950,7 @@ def upgrade() -> None:
             ["promotion_request.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("request_id", "gate"),
+        sa.UniqueConstraint("request_id", "revision", "gate"),
     )
     with op.batch_alter_table("waiver", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_waiver_request_id"), ["request_id"], unique=False)
