@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy
 from sqlmodel import Session, col, func, select
 
 from core.errors import NotFound
@@ -265,17 +266,18 @@ def drift_matrix(session: Session, monitor_id: int, *, limit: int = 60) -> list[
     )
     shown = list(session.exec(newest))[::-1]
     labels = window_labels(session, shown)
-    query = select(
-        DriftResult.window_id,
-        DriftResult.feature,
-        DriftResult.is_prediction,
-        DriftResult.effect,
-        DriftResult.pvalue_corrected,
-        DriftResult.threshold,
-        DriftResult.state,
+    # A Core select without the bins: thousands of squares need none of the stored histograms.
+    query = sqlalchemy.select(
+        col(DriftResult.window_id),
+        col(DriftResult.feature),
+        col(DriftResult.is_prediction),
+        col(DriftResult.effect),
+        col(DriftResult.pvalue_corrected),
+        col(DriftResult.threshold),
+        col(DriftResult.state),
     ).where(col(DriftResult.window_id).in_([row.id for row in shown]))
     by_window: dict[int, list[Any]] = {}
-    for row in session.execute(query):
+    for row in session.connection().execute(query):
         by_window.setdefault(row.window_id, []).append(row)
     return [
         DriftCell(
