@@ -1,0 +1,57 @@
+"""The job that compares runs with a baseline."""
+
+from __future__ import annotations
+
+from core.errors import LifecycleError
+from core.jobs.context import JobContext
+from core.permissions import Permission, require
+from core.training.comparing_runs import compare_runs_now
+from core.workspace import Workspace
+
+
+def compare_runs(workspace: Workspace, context: JobContext) -> None:
+    """Compare each of ``candidate_run_ids`` with ``baseline_run_id``.
+
+    The job's result is ``{"comparisons": [{"id", "baseline_run_id", "candidate_run_id", "verdict", "effect",
+    "interval", "metric", "margin", "n_rows", "n_left_out", "smallest_effect"}]}``; a candidate that cannot be compared
+    has ``"refused"`` with the reason instead. A single candidate that cannot be compared fails the job.
+    """
+    require(context.actor, Permission.RUN_READ)
+    payload = context.payload
+    candidates: list[int] = payload["candidate_run_ids"]
+    made: list[dict[str, object]] = []
+    for position, candidate_run_id in enumerate(candidates):
+        context.check_cancelled()
+        context.report(position / len(candidates), f"comparing run {candidate_run_id}")
+        runs = {"baseline_run_id": payload["baseline_run_id"], "candidate_run_id": candidate_run_id}
+        try:
+            comparison = compare_runs_now(
+                workspace,
+                **runs,
+                evaluation_set_id=payload.get("evaluation_set_id"),
+                metric=payload.get("metric"),
+                margin=payload.get("margin"),
+                now=context.now(),
+            )
+        except LifecycleError as refusal:
+            if len(candidates) == 1:
+                raise
+            context.log(f"Run {candidate_run_id}: {refusal}")
+            made.append({**runs, "refused": str(refusal)})
+            continue
+        made.append(
+            {
+                "id": comparison.id,
+                **runs,
+                "verdict": comparison.verdict,
+                "effect": comparison.effect,
+                "interval": [comparison.low, comparison.high],
+                "metric": comparison.metric,
+                "margin": comparison.margin,
+                "n_rows": comparison.n_rows,
+                "n_left_out": comparison.n_left_out,
+                "smallest_effect": comparison.smallest_effect,
+            }
+        )
+    with context.record():
+        context.result = {"comparisons": made}

@@ -1,0 +1,204 @@
+"""Scoring a finished run on an evaluation set: predictions, metrics, curves.
+
+`score` prepares; `evaluate` also records, once per run and set. Rows that the run was trained on are left out and
+counted, by row hash, wherever they came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from sqlmodel import Session, col, select
+
+from core.artifacts import ArtifactStore
+from core.datasets import queries as datasets
+from core.datasets import splits
+from core.datasets.rowhash import row_hashes
+from core.datasets.splitting import Part
+from core.datasets.tables import DatasetVersion, EvaluationSet, Split
+from core.errors import InsufficientData, NotFound, SchemaMismatch
+from core.evaluation import service as evaluations
+from core.evaluation.curves import curves
+from core.evaluation.metrics import MetricEstimate, compute_metrics
+from core.evaluation.predictions import Predictions, to_parquet
+from core.evaluation.tables import Evaluation, Task
+from core.training import queries
+from core.training.fitting import target_values
+from core.training.models import FittedModel, load_model
+from core.training.service import require_finished
+from core.training.tables import Run
+from core.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ScoredSet:
+    """A run scored on an evaluation set, ready to be recorded.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Of the rows that count; ordinals are those of the evaluation set's dataset version.
+    predictions_sha256 : str
+        Where they are kept.
+    metrics : list of MetricEstimate
+    curves : dict
+    n_left_out : int
+        Rows of the set that the run was trained on.
+    """
+
+    predictions: Predictions
+    predictions_sha256: str
+    metrics: list[MetricEstimate]
+    curves: dict[str, Any]
+    n_left_out: int
+
+
+def score(workspace: Workspace, *, run: Run, evaluation_set_id: int) -> ScoredSet:
+    """Score a finished run; nothing is recorded but the stored predictions.
+
+    Raises
+    ------
+    NotFound, ArtifactCorrupted
+    NotApplicable
+        The run has no model.
+    SchemaMismatch
+        The set's dataset version lacks a feature or the target.
+    InsufficientData
+        No row is left.
+    """
+    require_finished(run)
+    assert run.model_sha256 is not None
+    assert run.signature is not None
+    assert run.split_id is not None
+    model = load_model(workspace.artifacts, model_sha256=run.model_sha256, signature=run.signature)
+    with workspace.read() as session:
+        rows_of = _evaluation_set(session, evaluation_set_id)
+        rows_version = datasets.version(session, rows_of.version_id)
+        trained_version = datasets.version(session, run.dataset_version_id)
+        split = session.get(Split, run.split_id)
+    assert split is not None
+    return score_model(
+        workspace.artifacts,
+        model=model,
+        evaluation_set=rows_of,
+        set_version=rows_version,
+        trained_version=trained_version,
+        split=split,
+    )
+
+
+def score_model(
+    store: ArtifactStore,
+    *,
+    model: FittedModel,
+    evaluation_set: EvaluationSet,
+    set_version: DatasetVersion,
+    trained_version: DatasetVersion,
+    split: Split,
+) -> ScoredSet:
+    """Score a model on a set, given the version and split it was trained on; see `score`."""
+    task, target = Task(model.signature["task"]), model.signature["target"]
+    names = [entry["name"] for entry in model.signature["features"]]
+    held = {column["name"] for column in set_version.columns}
+    absent = [name for name in (*names, target) if name not in held]
+    if absent:
+        raise SchemaMismatch(
+            f"The {evaluation_set.kind} evaluation set was made of version {set_version.number}, which has no column "
+            f"{', '.join(repr(name) for name in absent)}; the model needs it."
+        )
+    rows = splits.evaluation_rows(store, evaluation_set)
+    trained = trained_hashes(store, version=trained_version, split=split, columns=rows.columns)
+    unseen = ~np.isin(rows.hashes, trained)
+    table = datasets.read_table(store, set_version, columns=[*names, target]).take(pa.array(rows.ordinals[unseen]))
+    y_true, labelled = target_values(table, task=task, target=target)
+    if not labelled.any():
+        raise InsufficientData(
+            f"None of the {len(rows.ordinals):,} rows of the {evaluation_set.kind} evaluation set can be used: the run "
+            f"was trained on {int((~unseen).sum()):,} of them and the others have no {target!r}."
+        )
+    labels, scores = model.predict_table(table.filter(pa.array(labelled)))
+    predictions = Predictions(
+        task=task,
+        ordinals=rows.ordinals[unseen][labelled],
+        y_true=y_true[labelled],
+        y_pred=labels,
+        scores=scores,
+        classes=model.classes,
+    )
+    stored = store.put_bytes(to_parquet(predictions))
+    return ScoredSet(
+        predictions,
+        stored.sha256,
+        # Intervals are resampled; one seed for all, so that scoring again gives the same figures.
+        metrics=compute_metrics(predictions, rng=np.random.default_rng(0)),
+        curves=curves(predictions),
+        n_left_out=int((~unseen).sum()),
+    )
+
+
+def evaluate(workspace: Workspace, *, run_id: int, evaluation_set_id: int, now: datetime) -> Evaluation:
+    """The run's evaluation on a set: the one there is, or a new one, recorded in a transaction of its own."""
+    with workspace.read() as session:
+        run = queries.run(session, run_id)
+        found = existing(session, run_id=run_id, evaluation_set_id=evaluation_set_id)
+    if found is not None:
+        return found
+    scored = score(workspace, run=run, evaluation_set_id=evaluation_set_id)
+    with workspace.write() as session:
+        return record_scored(session, run_id=run_id, evaluation_set_id=evaluation_set_id, scored=scored, now=now)
+
+
+def record_scored(
+    session: Session, *, run_id: int, evaluation_set_id: int, scored: ScoredSet, now: datetime
+) -> Evaluation:
+    """Record a scored set unless somebody recorded it meanwhile; gives the one that is there."""
+    found = existing(session, run_id=run_id, evaluation_set_id=evaluation_set_id)
+    if found is not None:
+        return found
+    return evaluations.record_evaluation(
+        session,
+        run_id=run_id,
+        evaluation_set_id=evaluation_set_id,
+        task=scored.predictions.task,
+        predictions_sha256=scored.predictions_sha256,
+        n_rows=len(scored.predictions.ordinals),
+        n_left_out=scored.n_left_out,
+        metrics=scored.metrics,
+        curves=scored.curves,
+        now=now,
+    )
+
+
+def existing(session: Session, *, run_id: int, evaluation_set_id: int) -> Evaluation | None:
+    """The run's evaluation on this set, if there is one."""
+    return session.exec(
+        select(Evaluation).where(
+            col(Evaluation.run_id) == run_id, col(Evaluation.evaluation_set_id) == evaluation_set_id
+        )
+    ).first()
+
+
+def trained_hashes(
+    store: ArtifactStore, *, version: DatasetVersion, split: Split, columns: tuple[str, ...] | list[str]
+) -> NDArray[np.uint64]:
+    """Hashes of the rows a run was trained on, over an evaluation set's columns.
+
+    Where the version lacks one of these columns no row of it can be told to be the same, and none is.
+    """
+    if not set(columns) <= {column["name"] for column in version.columns}:
+        return np.empty(0, dtype=np.uint64)
+    training = splits.assignment(store, split) == Part.TRAIN
+    table = datasets.read_table(store, version, columns=list(columns))
+    return np.unique(row_hashes(table.filter(pa.array(training)), list(columns)))
+
+
+def _evaluation_set(session: Session, evaluation_set_id: int) -> EvaluationSet:
+    found = session.get(EvaluationSet, evaluation_set_id)
+    if found is None:
+        raise NotFound("evaluation set", evaluation_set_id)
+    return found

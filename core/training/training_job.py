@@ -1,0 +1,167 @@
+"""The job that trains a run: load, split, fit, score, explain, record."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from sqlmodel import Session
+
+from core.datasets import queries as datasets
+from core.datasets import splits
+from core.datasets.splitting import Part, SplitOptions
+from core.datasets.tables import DatasetVersion, EvaluationSet, Split
+from core.errors import InsufficientData, SchemaMismatch
+from core.evaluation.tables import Task
+from core.jobs.context import JobContext
+from core.jobs.tables import Job
+from core.permissions import Permission, require
+from core.training import model_files, queries
+from core.training.fitting import Fit, fit, target_values
+from core.training.frames import frame_from_table
+from core.training.importance import permutation_importance
+from core.training.provenance import code_version, package_versions
+from core.training.scoring import ScoredSet, record_scored, score_model
+from core.training.service import finish, follow_job, require_usable
+from core.training.tables import Run
+from core.workspace import Workspace
+
+
+def settle(session: Session, job: Job, now: datetime) -> None:
+    """Let the run follow its job."""
+    follow_job(session, job=job, now=now)
+
+
+def train_run(workspace: Workspace, context: JobContext) -> None:
+    """Train the run ``run_id``; its row, its evaluations and the job's success commit together."""
+    require(context.actor, Permission.RUN_START)
+    run_id: int = context.payload["run_id"]
+    context.report(0.0, "loading")
+    with workspace.read() as session:
+        run = queries.run(session, run_id)
+        version = datasets.version(session, run.dataset_version_id)
+        label = datasets.version_label(session, run.dataset_version_id)
+        require_usable(session, version, label=label)
+    table = datasets.read_table(workspace.artifacts, version, columns=[*run.features, run.target])
+    context.log(f"Loaded {label}: {table.num_rows:,} rows, {len(run.features)} features, target {run.target!r}.")
+
+    context.check_cancelled()
+    context.report(0.1, "splitting")
+    split, sets = splits.ensure_split(
+        workspace, version_id=run.dataset_version_id, options=SplitOptions(**run.split_options), now=context.now()
+    )
+    parts = splits.assignment(workspace.artifacts, split)
+    context.log(
+        f"Split: {split.n_train:,} rows to train, {split.n_validation:,} to validate, {split.n_test:,} to test; "
+        f"{split.n_excluded:,} kept out because they are evaluation rows or copies of them."
+    )
+
+    context.check_cancelled()
+    context.report(0.2, "fitting")
+    fitted = _fit(run, version, table.filter(pa.array(parts == Part.TRAIN)))
+    context.log(f"Fitted {run.algorithm} on {fitted.n_train:,} rows.")
+    if fitted.n_without_target:
+        context.log(f"{fitted.n_without_target:,} training rows have no target and were left out.")
+    for note in fitted.notes:
+        context.log(note)
+    model = workspace.artifacts.put_bytes(model_files.save(fitted.model.pipeline))
+
+    context.check_cancelled()
+    context.report(0.6, "scoring")
+    scored = _score(workspace, context, version=version, split=split, sets=sets, fitted=fitted)
+
+    context.check_cancelled()
+    importance = _importance(context, run, fitted, table.filter(pa.array(parts == Part.VALIDATION)))
+
+    with context.record() as session:
+        now = context.now()
+        finish(
+            session,
+            run_id=run_id,
+            result={
+                "split_id": split.id,
+                "code_version": code_version(),
+                "package_versions": package_versions(),
+                "model_sha256": model.sha256,
+                "model_size_bytes": model.size_bytes,
+                "signature": dict(fitted.model.signature),
+                "dummy": fitted.dummy,
+                "importance": importance,
+                "n_train": fitted.n_train,
+                "n_excluded": split.n_excluded + fitted.n_without_target,
+            },
+            actor=context.actor,
+            now=now,
+        )
+        for evaluation_set_id, scored_set in scored.items():
+            record_scored(session, run_id=run_id, evaluation_set_id=evaluation_set_id, scored=scored_set, now=now)
+        context.log("Finished.")
+        context.result = {"run_id": run_id, "model_sha256": model.sha256}
+
+
+def _fit(run: Run, version: DatasetVersion, table: pa.Table) -> Fit:
+    kinds = {column["name"]: column["kind"] for column in version.columns}
+    return fit(
+        table,
+        task=Task(run.task),
+        target=run.target,
+        features=[(name, kinds[name]) for name in run.features],
+        algorithm_key=run.algorithm,
+        parameters=run.parameters,
+        seed=run.seed,
+    )
+
+
+def _score(
+    workspace: Workspace,
+    context: JobContext,
+    *,
+    version: DatasetVersion,
+    split: Split,
+    sets: tuple[EvaluationSet, ...],
+    fitted: Fit,
+) -> dict[int, ScoredSet]:
+    scored: dict[int, ScoredSet] = {}
+    for evaluation_set in sets:
+        assert evaluation_set.id is not None
+        with workspace.read() as session:
+            set_version = datasets.version(session, evaluation_set.version_id)
+        try:
+            result = score_model(
+                workspace.artifacts,
+                model=fitted.model,
+                evaluation_set=evaluation_set,
+                set_version=set_version,
+                trained_version=version,
+                split=split,
+            )
+        except (SchemaMismatch, InsufficientData) as refusal:
+            # The model is good for its own data; what is missing is evidence, and stays visible as missing.
+            context.log(f"Not scored on the {evaluation_set.kind} evaluation set: {refusal}")
+            continue
+        scored[evaluation_set.id] = result
+        left_out = f"; {result.n_left_out:,} trained on were left out" if result.n_left_out else ""
+        context.log(
+            f"Scored on the {evaluation_set.kind} evaluation set: {len(result.predictions.ordinals):,} rows{left_out}."
+        )
+    return scored
+
+
+def _importance(context: JobContext, run: Run, fitted: Fit, table: pa.Table) -> dict[str, Any] | None:
+    task = Task(run.task)
+    y_true, labelled = target_values(table, task=task, target=run.target)
+    frame = frame_from_table(table.filter(pa.array(labelled)), fitted.model.signature["features"])
+
+    def on_feature(position: int) -> None:
+        context.report(0.7 + 0.3 * position / len(frame.columns), "importance")
+
+    found = permutation_importance(
+        fitted.model, frame, y_true[labelled], rng=np.random.default_rng(run.seed), on_feature=on_feature
+    )
+    if found is None:
+        context.log("Too few validation rows to measure which features matter.")
+    else:
+        context.log(f"Measured which features matter on {found['rows']:,} validation rows.")
+    return found
