@@ -1,0 +1,152 @@
+"""What waits for somebody: computed at each look, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from core.governance import standing
+from core.governance.tables import PromotionRequest, RequestState
+from core.monitoring.queries import open_alerts
+from core.permissions import Actor, Permission
+from core.training.tables import Run, RunState
+
+# What only informs leaves by itself; what waits for a deed stays until it is done.
+NEWS_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class InboxItem:
+    """One thing that waits, or one piece of news.
+
+    Parameters
+    ----------
+    kind : str
+        "decide", "stale", "changes_requested", "preparation_failed", "decided", "run_failed" or "alert".
+    subject_kind, subject_id : str, int
+    sentence : str
+        What it is.
+    reason : str
+        Why it is here, in plain words.
+    since : datetime
+        When it began to wait.
+    page, params : str, dict
+        Where the next click leads: the page's name and its query parameters.
+    """
+
+    kind: str
+    subject_kind: str
+    subject_id: int
+    sentence: str
+    reason: str
+    since: datetime
+    page: str
+    params: dict[str, int] = field(default_factory=dict)
+
+
+def inbox(session: Session, actor: Actor, now: datetime) -> list[InboxItem]:
+    """List everything that waits for an actor, what has waited longest first; news come last."""
+    items = [*_requests(session, actor, now), *_runs(session, actor, now), *_alerts(session, actor)]
+    return sorted(items, key=lambda item: (item.kind == "decided", item.since, item.subject_id))
+
+
+def _requests(session: Session, actor: Actor, now: datetime) -> Iterator[InboxItem]:
+    reviews = actor.may(Permission.REQUEST_DECIDE)
+    undecided = session.exec(
+        select(PromotionRequest).where(
+            col(PromotionRequest.state).in_([RequestState.OPEN, RequestState.PREPARING, RequestState.CHANGES_REQUESTED])
+        )
+    )
+    for found in undecided:
+        mine = actor.user_id is not None and found.requested_by == actor.user_id
+        label = standing.request_label(session, found)
+        if found.state == RequestState.OPEN:
+            if not mine and not reviews:
+                continue
+            stale = standing.stale_reasons(session, found)
+            if stale and mine:
+                yield _item(found, "stale", label, f"Prepare the evidence again: {', '.join(stale)}.")
+            elif reviews and standing.reason_against_deciding(session, found, actor) is None:
+                late = " It is overdue." if found.due_at < now else ""
+                waits = f" It went stale: {', '.join(stale)}." if stale else ""
+                yield _item(found, "decide", label, f"You may decide on it.{late}{waits}")
+        elif mine and found.state == RequestState.CHANGES_REQUESTED:
+            names = standing.deciders(session, found)
+            yield _item(found, "changes_requested", label, f"{' and '.join(names)} asked for changes.")
+        elif mine and found.error is not None:
+            yield _item(found, "preparation_failed", label, f"Its evidence could not be prepared: {found.error}")
+    if actor.user_id is None:
+        return
+    ended = session.exec(
+        select(PromotionRequest).where(
+            PromotionRequest.requested_by == actor.user_id,
+            col(PromotionRequest.state).in_([RequestState.APPROVED, RequestState.REJECTED]),
+            col(PromotionRequest.decided_at) > now - NEWS_FOR,
+        )
+    )
+    for found in ended:
+        names = " and ".join(standing.deciders(session, found))
+        yield _item(
+            found,
+            "decided",
+            standing.request_label(session, found),
+            f"{names} {found.state} it.",
+            since=found.decided_at,
+        )
+
+
+def _runs(session: Session, actor: Actor, now: datetime) -> Iterator[InboxItem]:
+    if actor.user_id is None:
+        return
+    failed = session.exec(
+        select(Run).where(
+            Run.requested_by == actor.user_id,
+            Run.state == RunState.FAILED,
+            col(Run.finished_at) > now - NEWS_FOR,
+        )
+    )
+    for run in failed:
+        assert run.id is not None
+        yield InboxItem(
+            kind="run_failed",
+            subject_kind="run",
+            subject_id=run.id,
+            sentence=f"Run {run.id} ({run.algorithm}) failed",
+            reason=run.error or "It left no reason.",
+            since=run.finished_at or run.requested_at,
+            page="run",
+            params={"run": run.id},
+        )
+
+
+def _alerts(session: Session, actor: Actor) -> Iterator[InboxItem]:
+    if not actor.may(Permission.ALERT_ACKNOWLEDGE):
+        return
+    for alert in open_alerts(session):
+        yield InboxItem(
+            kind="alert",
+            subject_kind="alert",
+            subject_id=alert.id,
+            sentence=alert.sentence,
+            reason="An alert nobody has looked at yet.",
+            since=alert.opened_at,
+            page="monitor",
+            params={"monitor": alert.monitor_id, "window": alert.window_id},
+        )
+
+
+def _item(found: PromotionRequest, kind: str, label: str, reason: str, *, since: datetime | None = None) -> InboxItem:
+    assert found.id is not None
+    return InboxItem(
+        kind=kind,
+        subject_kind="promotion_request",
+        subject_id=found.id,
+        sentence=label,
+        reason=reason,
+        since=since or found.requested_at,
+        page="request",
+        params={"request": found.id},
+    )
