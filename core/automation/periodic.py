@@ -1,0 +1,24 @@
+"""What every worker does now and then, besides jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """One thing done again and again.
+
+    Parameters
+    ----------
+    function : str
+        ``"module:function"`` taking ``(workspace, now)``; called in a process of its own. Several workers may call it
+        at about the same time, so what it enqueues carries an idempotency key.
+    every_seconds : float
+    """
+
+    function: str
+    every_seconds: float
+
+
+PERIODIC: tuple[Periodic, ...] = ()
