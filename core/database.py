@@ -113,7 +113,7 @@ def write_session(engine: Engine, info: Mapping[str, object] | None = None) -> I
 
 @contextmanager
 def read_session(engine: Engine) -> Iterator[Session]:
-    """A session over one consistent snapshot; anything written to it is dropped."""
+    """A session over one consistent snapshot; anything written to it is dropped, what was read stays readable."""
+    # Closing rolls back; an explicit rollback would expire every row handed out of the block.
     with Session(engine, expire_on_commit=False, autoflush=False) as session:
         yield session
-        session.rollback()
