@@ -6,6 +6,8 @@ heartbeat, and nothing writes.
 
 from __future__ import annotations
 
+import logging
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +24,8 @@ from dashboard.theme import ROLES, Role, plain
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from streamlit.delta_generator import DeltaGenerator
+
+log = logging.getLogger("gatehouse.web")
 
 FINAL = {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
 ROWS_PER_PAGE = 50
@@ -208,14 +212,36 @@ def _wrapping_row(row: Row) -> None:
         quiet(" · ".join(shown))
 
 
-def narrow_window_style() -> None:
-    """Show tables in wide windows and wrapping rows in narrow ones; called once by the main page.
+STYLE = """<style>
+@media (max-width: 640px) { [class*="st-key-wide-"] { display: none; } }
+@media (min-width: 640.02px) { [class*="st-key-narrow-"] { display: none; } }
+.gatehouse-roles { display: flex; flex-wrap: wrap; gap: 6px; margin: 0; }
+.gatehouse-role, .gatehouse-out button, .gatehouse-link {
+  font: inherit; color: inherit; background: transparent; cursor: pointer; text-decoration: none !important;
+  border: 1px solid color-mix(in srgb, currentColor 22%, transparent); border-radius: 8px; padding: 4px 12px;
+}
+.gatehouse-role:hover, .gatehouse-out button:hover { background: color-mix(in srgb, currentColor 7%, transparent); }
+.gatehouse-role:disabled { background: color-mix(in srgb, currentColor 12%, transparent); cursor: default; }
+</style>"""
 
-    The server cannot know the window's width, so both are sent and the browser picks.
+
+def style() -> None:
+    """The few rules Streamlit has no setting for; called once by the main page.
+
+    Tables show in wide windows and wrapping rows in narrow ones: the server cannot know the window's width, so both
+    are sent and the browser picks. The rest dresses the plain HTML forms that leave the page.
     """
-    st.html(
-        "<style>@media (max-width: 640px) { [class*='st-key-wide-'] { display: none; } }"
-        " @media (min-width: 640.02px) { [class*='st-key-narrow-'] { display: none; } }</style>"
+    st.html(STYLE)
+
+
+def fault(error: Exception) -> None:
+    """Tell of a defect without its inner workings; the trace goes to the log under the reference shown."""
+    reference = uuid.uuid4().hex[:8]
+    log.error("Reference %s", reference, exc_info=error)
+    notice(
+        "Something went wrong on this page, and nothing was changed.",
+        "harm",
+        detail=f"Reload it; if it happens again, give your administrator the reference {reference}.",
     )
 
 

@@ -56,10 +56,10 @@ def _name(function: Callable[..., object]) -> str:
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)
-def _by_head(key: tuple[object, ...], _read: Callable[[], Any]) -> Any:
+def _by_head(key: tuple[object, ...], _read: Callable[[], Any]) -> Any:  # noqa: ARG001 - the cache's key
     return _read()
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _by_id(key: tuple[object, ...], _read: Callable[[], Any]) -> Any:
+def _by_id(key: tuple[object, ...], _read: Callable[[], Any]) -> Any:  # noqa: ARG001 - the cache's key
     return _read()

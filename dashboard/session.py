@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import NoReturn
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 from sqlmodel import Session
@@ -17,8 +18,9 @@ from core.errors import LifecycleError
 from core.permissions import Actor, Permission
 from core.settings import Settings
 from core.workspace import Workspace, open_workspace
+from dashboard import entrance
+from dashboard.entrance import COOKIE
 
-COOKIE = "gatehouse_session"
 _REFUSED, _DONE = "shell_refused", "shell_done"
 
 
@@ -63,16 +65,15 @@ def ask_to_sign_in() -> NoReturn:
     """Say that nobody is signed in, offer the way, and end the rerun."""
     st.title("You are signed out", anchor=False)
     st.text("Sign in to go on where you were.")
-    st.link_button("Sign in", sign_in_address(), type="primary")
+    st.html(f'<a class="gatehouse-link" target="_self" href="{html.escape(_sign_in_address())}">Sign in</a>')
     st.stop()
 
 
-def sign_in_address() -> str:
+def _sign_in_address() -> str:
     """The sign-in page's address, which returns to where the reader is."""
-    query = urlencode([(key, value) for key in st.query_params for value in st.query_params.get_all(key)])
-    address = st.context.url or "/"
-    path = "/" + address.split("://", 1)[-1].partition("/")[2]
-    return "/sign-in?" + urlencode({"next": path.split("?")[0] + (f"?{query}" if query else "")})
+    path = urlsplit(st.context.url or "/").path or "/"
+    query = [(key, value) for key in st.query_params for value in st.query_params.get_all(key)]
+    return entrance.sign_in_address(path, urlencode(query))
 
 
 def may(permission: Permission) -> bool:
@@ -135,8 +136,7 @@ def open_page(key: str, **query: object) -> NoReturn:
 def page_address(key: str, **query: object) -> str:
     """A page's address for a link in text: ``page_address("run", run=12)`` is "/run?run=12"."""
     chosen = _query(query)
-    path = "/" if key == "overview" else f"/{key}"
-    return path + (f"?{urlencode(chosen)}" if chosen else "")
+    return f"/{key}" + (f"?{urlencode(chosen)}" if chosen else "")
 
 
 def _query(values: dict[str, object]) -> dict[str, str]:

@@ -266,8 +266,9 @@ def mark(word: str, role: Role) -> str:
 # Streamlit replaces icons, emoji, arrows and bare addresses in text that is already unescaped, so a backslash alone
 # does not stop it: an invisible word joiner between the characters does.
 _JOINER = "\u2060"
-_REPLACED_AFTER_PARSING = re.compile(r":(?=[\w+/-])|@(?=\w)|(?<=[wW]{3})(?=\.)|[-<=](?=[->=])|(?<=-)(?=-)")
-_PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:&=\"'^%/,;?@])")
+_REPLACED_AFTER_PARSING = re.compile(r":(?=[\w+/-])|@(?=\w)|(?<=[wW]{3})(?=\.)|[-<=>~](?=[-<=>])")
+_INLINE = re.compile(r"([\\`*_\[\]<>$~&|])")
+_LINE_START = re.compile(r"^(\d*)([-+#.)])")
 _SPACE = re.compile(r"\s+")
 
 
@@ -278,4 +279,4 @@ def plain(text: object) -> str:
     cells of tables and `streamlit.text` need none. Line breaks become spaces.
     """
     joined = _REPLACED_AFTER_PARSING.sub(lambda found: found.group() + _JOINER, _SPACE.sub(" ", str(text)).strip())
-    return _PUNCTUATION.sub(r"\\\1", joined)
+    return _LINE_START.sub(r"\1\\\2", _INLINE.sub(r"\\\1", joined))
