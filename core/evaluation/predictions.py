@@ -1,0 +1,176 @@
+"""Per-row predictions of one run on one evaluation set: what every later figure is computed from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import ArtifactCorrupted, InvalidInput
+from core.evaluation.tables import Task
+
+METADATA_KEY = b"gatehouse"
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Truth and prediction of each row, aligned by ordinal; checked when made.
+
+    Parameters
+    ----------
+    task : Task
+    ordinals : ndarray of shape (n,), int64
+        Each row's position in its dataset version; each at most once.
+    y_true, y_pred : ndarray of shape (n,)
+        Strings (dtype object) for classes, float64 for regression.
+    scores : ndarray of shape (n, k), float64, or None
+        One column per class in the order of ``classes``, each in [0, 1]. None where the model gives none, and for
+        regression.
+    classes : tuple of str
+        The classes the model knows, sorted; the positive class of a binary task is ``classes[1]``. Truth may hold
+        others: those rows are counted as wrong. Empty for regression.
+
+    Raises
+    ------
+    InvalidInput
+        Lengths differ, a value is missing or not finite, an ordinal repeats, the classes are not sorted and distinct,
+        or a binary task has not exactly two.
+    """
+
+    task: Task
+    ordinals: NDArray[np.int64]
+    y_true: NDArray[Any]
+    y_pred: NDArray[Any]
+    scores: NDArray[np.float64] | None
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "task", Task(self.task))
+        put(self, "ordinals", np.asarray(self.ordinals, dtype=np.int64))
+        put(self, "classes", tuple(self.classes))
+        kind: Any = np.float64 if self.task is Task.REGRESSION else object
+        put(self, "y_true", np.asarray(self.y_true, dtype=kind))
+        put(self, "y_pred", np.asarray(self.y_pred, dtype=kind))
+        if self.scores is not None:
+            put(self, "scores", np.asarray(self.scores, dtype=np.float64))
+        self._check()
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return len(self.ordinals)
+
+    @property
+    def positive_class(self) -> str:
+        """The class whose scores a binary task is judged by: the second in sorted order."""
+        if self.task is not Task.BINARY:
+            raise InvalidInput(f"A {self.task.value} task has no positive class; only a binary one has.")
+        return self.classes[1]
+
+    def take(self, keep: NDArray[Any]) -> Predictions:
+        """Some of the rows, by position or by a mask of shape (n,)."""
+        scores = None if self.scores is None else self.scores[keep]
+        return Predictions(self.task, self.ordinals[keep], self.y_true[keep], self.y_pred[keep], scores, self.classes)
+
+    def _check(self) -> None:
+        n = len(self.ordinals)
+        if self.ordinals.ndim != 1 or self.y_true.shape != (n,) or self.y_pred.shape != (n,):
+            raise InvalidInput(
+                f"Ordinals, truth and predictions have shapes {self.ordinals.shape}, {self.y_true.shape} and "
+                f"{self.y_pred.shape}; give one value per row in each."
+            )
+        if n > 1 and not (np.diff(self.ordinals) > 0).all() and len(np.unique(self.ordinals)) < n:
+            raise InvalidInput("A row's ordinal occurs twice; give each row once.")
+        if self.task is Task.REGRESSION:
+            if self.scores is not None or self.classes:
+                raise InvalidInput("A regression has neither scores nor classes; leave both out.")
+            if not (np.isfinite(self.y_true).all() and np.isfinite(self.y_pred).all()):
+                raise InvalidInput("A true or predicted value is missing or infinite; leave such rows out.")
+            return
+        if list(self.classes) != sorted(set(self.classes)):
+            raise InvalidInput(f"Classes {self.classes} are not sorted and distinct.")
+        if self.task is Task.BINARY and len(self.classes) != 2:
+            raise InvalidInput(f"A binary task has 2 classes; {len(self.classes)} were given.")
+        for labels in (self.y_true, self.y_pred):
+            if not all(isinstance(label, str) for label in set(labels)):
+                raise InvalidInput("Class labels are strings; a missing or other value was given. Convert them first.")
+        if self.scores is not None:
+            if self.scores.shape != (n, len(self.classes)):
+                raise InvalidInput(
+                    f"Scores have shape {self.scores.shape}; expected one column per class, {(n, len(self.classes))}."
+                )
+            if not ((self.scores >= 0) & (self.scores <= 1)).all():
+                raise InvalidInput("A score is missing or outside 0 to 1; give class probabilities.")
+
+
+def to_parquet(predictions: Predictions) -> bytes:
+    """Write predictions as one Parquet file: labels by dictionary, scores losslessly; the same bytes each time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns: dict[str, Any] = {"ordinal": predictions.ordinals}
+    if predictions.task is Task.REGRESSION:
+        columns |= {"y_true": predictions.y_true, "y_pred": predictions.y_pred}
+    else:
+        for name, labels in (("y_true", predictions.y_true), ("y_pred", predictions.y_pred)):
+            columns[name] = pa.array(labels, type=pa.string()).dictionary_encode()
+    floats = ["y_true", "y_pred"] if predictions.task is Task.REGRESSION else []
+    if predictions.scores is not None:
+        for position in range(len(predictions.classes)):
+            columns[f"score_{position}"] = predictions.scores[:, position]
+            floats.append(f"score_{position}")
+    described = {"task": predictions.task.value, "classes": list(predictions.classes)}
+    table = pa.table(columns).replace_schema_metadata({METADATA_KEY: json.dumps(described).encode()})
+    out = BytesIO()
+    pq.write_table(
+        table,
+        out,
+        compression="zstd",
+        use_dictionary=[name for name in ("y_true", "y_pred") if name not in floats],
+        column_encoding={"ordinal": "DELTA_BINARY_PACKED"} | dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+    )
+    return out.getvalue()
+
+
+def from_parquet(content: bytes) -> Predictions:
+    """Read what `to_parquet` wrote.
+
+    Raises
+    ------
+    ArtifactCorrupted
+        The bytes are not such a file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(pa.BufferReader(content))
+        described = json.loads(table.schema.metadata[METADATA_KEY])
+        task, classes = Task(described["task"]), tuple(described["classes"])
+        names = [f"score_{position}" for position in range(len(classes))]
+        scores = None
+        if classes and names[0] in table.column_names:
+            scores = np.column_stack([table[name].to_numpy() for name in names])
+        truth, predicted = (_column(table[name]) for name in ("y_true", "y_pred"))
+        return Predictions(task, table["ordinal"].to_numpy(), truth, predicted, scores, classes)
+    except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+        raise ArtifactCorrupted(
+            "This file does not hold predictions as they are stored; score the run again."
+        ) from error
+
+
+def _column(column: Any) -> NDArray[Any]:
+    import pyarrow as pa
+
+    whole = column.combine_chunks()
+    if not pa.types.is_dictionary(whole.type):
+        if pa.types.is_floating(whole.type):
+            return np.asarray(whole.to_numpy(zero_copy_only=False))
+        whole = whole.dictionary_encode()
+    words = np.array(whole.dictionary.to_pylist(), dtype=object)
+    return words[whole.indices.to_numpy(zero_copy_only=False)] if len(words) else np.empty(0, dtype=object)

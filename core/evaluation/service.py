@@ -1,0 +1,153 @@
+"""Writing down evaluations and comparisons that were computed before.
+
+Neither is asked for by itself: they are the outcome of a job (training, scoring, comparing, preparing a request), whose
+permission is checked when it is requested and again when it starts, and whose audit event names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlmodel import Session, col, delete, select
+
+from core.errors import InvalidInput
+from core.evaluation.tables import Comparison, Evaluation, MetricValue, Task
+
+if TYPE_CHECKING:
+    from core.evaluation.comparing import PairedResult
+    from core.evaluation.metrics import MetricEstimate
+
+
+def record_evaluation(
+    session: Session,
+    *,
+    run_id: int,
+    evaluation_set_id: int,
+    task: Task | str,
+    predictions_sha256: str,
+    n_rows: int,
+    n_left_out: int,
+    metrics: Iterable[MetricEstimate],
+    curves: Mapping[str, Any],
+    now: datetime,
+) -> Evaluation:
+    """Write down a run's evaluation on a set; scoring it again with the same outcome changes nothing.
+
+    Parameters
+    ----------
+    predictions_sha256 : str
+        The stored predictions file.
+    n_rows, n_left_out : int
+        Rows scored, and rows of the set left out because the run trained on them.
+    metrics, curves
+        As `metrics.compute_metrics` and `curves.curves` gave them.
+
+    Returns
+    -------
+    Evaluation
+        The one row of this run and set. Where one existed with other predictions and no comparison rests on it, it is
+        replaced.
+
+    Raises
+    ------
+    InvalidInput
+        The run was scored on this set before with other predictions, and a comparison rests on those.
+    """
+    found = session.exec(
+        select(Evaluation).where(
+            col(Evaluation.run_id) == run_id, col(Evaluation.evaluation_set_id) == evaluation_set_id
+        )
+    ).first()
+    if found is not None and found.predictions_sha256 == predictions_sha256:
+        return found
+    if found is None:
+        found = Evaluation(
+            run_id=run_id,
+            evaluation_set_id=evaluation_set_id,
+            task=Task(task).value,
+            predictions_sha256=predictions_sha256,
+            n_rows=n_rows,
+            n_left_out=n_left_out,
+            curves=dict(curves),
+            created_at=now,
+        )
+        session.add(found)
+    else:
+        _refuse_if_compared(session, found)
+        session.exec(delete(MetricValue).where(col(MetricValue.evaluation_id) == found.id))
+        found.predictions_sha256, found.n_rows, found.n_left_out = predictions_sha256, n_rows, n_left_out
+        found.curves, found.created_at = dict(curves), now
+    session.flush()
+    assert found.id is not None
+    session.add_all(
+        MetricValue(evaluation_id=found.id, key=one.key, value=one.value, low=one.low, high=one.high) for one in metrics
+    )
+    session.flush()
+    return found
+
+
+def record_comparison(
+    session: Session,
+    *,
+    baseline_evaluation_id: int,
+    candidate_evaluation_id: int,
+    metric: str,
+    margin: float,
+    result: PairedResult,
+    now: datetime,
+) -> Comparison:
+    """Write down a paired comparison; the same one again gives the row that is there.
+
+    Parameters
+    ----------
+    margin : float
+        As it was asked for. The row keeps ``result.margin``, which is in the effect's unit also where the margin asked
+        for is a share of the baseline's value.
+    """
+    del margin
+    found = session.exec(
+        select(Comparison).where(
+            col(Comparison.baseline_evaluation_id) == baseline_evaluation_id,
+            col(Comparison.candidate_evaluation_id) == candidate_evaluation_id,
+            col(Comparison.metric) == metric,
+            col(Comparison.margin) == result.margin,
+        )
+    ).first()
+    if found is not None:
+        return found
+    row = Comparison(
+        baseline_evaluation_id=baseline_evaluation_id,
+        candidate_evaluation_id=candidate_evaluation_id,
+        metric=metric,
+        margin=result.margin,
+        verdict=result.verdict.value,
+        effect=result.effect,
+        low=result.low,
+        high=result.high,
+        pvalue=result.pvalue,
+        n_rows=result.n_rows,
+        n_left_out=result.n_left_out,
+        smallest_effect=result.smallest_effect,
+        method=result.method,
+        changed=None if result.changed is None else dict(result.changed),
+        created_at=now,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def _refuse_if_compared(session: Session, evaluation: Evaluation) -> None:
+    rests = session.exec(
+        select(Comparison.id).where(
+            (col(Comparison.baseline_evaluation_id) == evaluation.id)
+            | (col(Comparison.candidate_evaluation_id) == evaluation.id)
+        )
+    ).first()
+    if rests is not None:
+        raise InvalidInput(
+            f"Run {evaluation.run_id} was scored on this evaluation set before and gave other predictions then; "
+            "comparisons rest on those. Train a new run instead of changing what was judged."
+        )

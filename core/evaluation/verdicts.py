@@ -1,0 +1,87 @@
+"""From an interval to a word, and the word to a sentence."""
+
+from __future__ import annotations
+
+import math
+
+from core.errors import InvalidInput
+from core.evaluation.tables import Verdict
+
+
+def decide(low: float, high: float, margin: float) -> Verdict:
+    """Judge the interval of an effect that is above 0 when the candidate is better.
+
+    The first line that fits decides:
+
+    ==============  =====================================================================
+    better          the whole interval is above 0: ``low > 0``
+    not worse       no loss as large as the margin is in it: ``low >= -margin``
+    worse           the whole interval is below 0: ``high < 0``
+    inconclusive    anything else: a loss beyond the margin is possible, and so is none
+    ==============  =====================================================================
+
+    So an interval wholly between ``-margin`` and 0 is *not worse*: a loss is certain, and certain to be smaller than
+    what was agreed to matter. Two equal models, with the interval [0, 0], are *not worse* at any margin, never better.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the interval, low <= high.
+    margin : float
+        Finite, >= 0, in the effect's unit.
+
+    Raises
+    ------
+    InvalidInput
+        The margin is negative or not finite, or the ends are not ordered numbers.
+    """
+    if not (math.isfinite(margin) and margin >= 0):
+        raise InvalidInput(f"The margin is {margin}; give a number of 0 or more.")
+    if not low <= high:
+        raise InvalidInput(f"The interval runs from {low} to {high}; its ends must be numbers in order.")
+    if low > 0:
+        return Verdict.BETTER
+    if low >= -margin:
+        return Verdict.NOT_WORSE
+    if high < 0:
+        return Verdict.WORSE
+    return Verdict.INCONCLUSIVE
+
+
+def figure(value: float, *, signed: bool = False) -> str:
+    """A number in a sentence: three digits after the point where it is below 10, else four significant ones."""
+    if value == 0 or 0.0005 <= abs(value) < 10:
+        text = f"{value:+.3f}" if signed else f"{value:.3f}"
+    else:
+        text = f"{value:+.4g}" if signed else f"{value:.4g}"
+    return text.replace("-", "−").replace("+0.000", "0.000").replace("−0.000", "0.000")
+
+
+def sentence(
+    verdict: Verdict,
+    *,
+    title: str,
+    baseline_value: float,
+    candidate_value: float,
+    effect: float,
+    low: float,
+    high: float,
+    margin: float,
+    n_rows: int,
+    smallest_effect: float,
+) -> str:
+    """Say in plain words what was found and how sure it is."""
+    opening = {
+        Verdict.BETTER: "The candidate is better",
+        Verdict.NOT_WORSE: f"The candidate is not worse by more than the margin of {figure(margin)}",
+        Verdict.WORSE: "The candidate is worse",
+        Verdict.INCONCLUSIVE: "These rows cannot tell",
+    }[verdict]
+    if verdict is Verdict.NOT_WORSE and low == high == 0:
+        return f"The candidate predicts as the baseline does: {title} {figure(candidate_value)} on {n_rows:,} rows."
+    found = (
+        f"{title} {figure(candidate_value)} against {figure(baseline_value)}, a gain of {figure(effect, signed=True)} "
+        f"(95 % interval {figure(low, signed=True)} to {figure(high, signed=True)}) on {n_rows:,} rows."
+    )
+    power = f" A difference of {figure(smallest_effect)} would have been seen four times out of five."
+    return f"{opening}: {found}{power}"

@@ -1,0 +1,217 @@
+"""Confidence intervals in closed form.
+
+All are two-sided. `scipy` is imported inside the functions: the catalogue of metrics is read by commands that compute
+nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import NormalDist
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+CONFIDENCE = 0.95
+
+Scale = Literal["identity", "log", "logit", "fisher"]
+
+
+class Interval(NamedTuple):
+    """The two ends of a confidence interval, low <= high."""
+
+    low: float
+    high: float
+
+
+def normal_quantile(confidence_level: float = CONFIDENCE) -> float:
+    """Two-sided quantile of the standard normal: 1.96 for 0.95."""
+    return NormalDist().inv_cdf(0.5 + confidence_level / 2)
+
+
+def t_quantile(df: float, confidence_level: float = CONFIDENCE) -> float:
+    """Two-sided quantile of Student's t with ``df`` > 0 degrees of freedom, not necessarily whole."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, 0.5 + confidence_level / 2))
+
+
+def t_pvalue(statistic: float, df: float) -> float:
+    """Two-sided p-value of a t statistic."""
+    from scipy.special import stdtr
+
+    return float(min(1.0, 2.0 * stdtr(df, -abs(statistic))))
+
+
+def wilson(successes: float, n: float, confidence_level: float = CONFIDENCE) -> Interval:
+    """Wilson's score interval of a proportion.
+
+    Parameters
+    ----------
+    successes, n : float
+        0 <= successes <= n, n > 0. Need not be whole: an effective size is allowed.
+
+    Returns
+    -------
+    Interval
+        Within [0, 1]; never of zero width, at 0 of n and n of n too.
+
+    References
+    ----------
+    Wilson (1927), Probable inference, JASA 22, 209-212, doi:10.1080/01621459.1927.10502953.
+    """
+    z2 = normal_quantile(confidence_level) ** 2
+    share = successes / n
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2) / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    low = 0.0 if successes <= 0 else max(0.0, centre - half)
+    high = 1.0 if successes >= n else min(1.0, centre + half)
+    return Interval(min(low, share), max(high, share))
+
+
+def clopper_pearson(successes: int, n: int, confidence_level: float = CONFIDENCE) -> Interval:
+    """Exact interval of a proportion, by inverting the two one-sided binomial tests; [0, 1] for ``n`` = 0.
+
+    References
+    ----------
+    Clopper and Pearson (1934), Biometrika 26, 404-413, doi:10.1093/biomet/26.4.404.
+    """
+    from scipy.special import betaincinv
+
+    tail = (1 - confidence_level) / 2
+    low = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, tail))
+    high = 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1 - tail))
+    return Interval(low, high)
+
+
+def around(
+    value: float,
+    standard_error: float,
+    *,
+    df: float,
+    scale: Scale = "identity",
+    confidence_level: float = CONFIDENCE,
+) -> Interval:
+    """Student interval of an estimate, symmetric on a scale that suits its range.
+
+    The standard error is carried to the scale by the delta method: divided by ``value`` for "log" (positive
+    quantities), by ``value (1 - value)`` for "logit" (shares), by ``1 - value ** 2`` for "fisher" (correlations).
+
+    Parameters
+    ----------
+    value, standard_error : float
+        With a standard error of 0, or a value on the edge of the scale's range, both ends are ``value``.
+    df : float
+        Degrees of freedom of the standard error, > 0.
+    """
+    if standard_error == 0:
+        return Interval(value, value)
+    quantile = t_quantile(df, confidence_level)
+    if scale == "identity":
+        return Interval(value - quantile * standard_error, value + quantile * standard_error)
+    if scale == "log":
+        if value <= 0:
+            return Interval(value, value)
+        factor = math.exp(min(700.0, quantile * standard_error / value))
+        return Interval(value / factor, value * factor)
+    if scale == "logit":
+        if not 0 < value < 1:
+            return Interval(value, value)
+        step = quantile * standard_error / (value * (1 - value))
+        centre = math.log(value / (1 - value))
+        return Interval(_expit(centre - step), _expit(centre + step))
+    if not -1 < value < 1:
+        return Interval(value, value)
+    step = quantile * standard_error / (1 - value * value)
+    return Interval(math.tanh(math.atanh(value) - step), math.tanh(math.atanh(value) + step))
+
+
+def median_interval(ordered: NDArray[np.float64], confidence_level: float = CONFIDENCE) -> Interval | None:
+    """Distribution-free interval of the median, from two order statistics.
+
+    Parameters
+    ----------
+    ordered : ndarray of shape (n,)
+        Ascending.
+
+    Returns
+    -------
+    Interval or None
+        None for fewer than 6 values: their whole range covers the median with less than 95 %.
+
+    References
+    ----------
+    Thompson (1936), Annals of Mathematical Statistics 7, 122-128, doi:10.1214/aoms/1177732502.
+    """
+    from scipy.special import bdtr
+
+    n = len(ordered)
+    tail = (1 - confidence_level) / 2
+    below = math.floor(n / 2 - normal_quantile(confidence_level) * math.sqrt(n) / 2) + 1
+    while below >= 0 and bdtr(below, n, 0.5) > tail:
+        below -= 1
+    if below < 0:
+        return None
+    return Interval(float(ordered[below]), float(ordered[n - 1 - below]))
+
+
+def auc_score_interval(auc: float, n_positive: int, n_negative: int, confidence_level: float = CONFIDENCE) -> Interval:
+    """Score interval of an area under the ROC curve, from the area and the class sizes alone.
+
+    Wider than DeLong's where that is defined; it stays honest where that is not, at an area of exactly 0 or 1.
+
+    References
+    ----------
+    Newcombe (2006), Statistics in Medicine 25, 559-573, method 5, doi:10.1002/sim.2324; variance of Hanley and McNeil
+    (1982), Radiology 143, 29-36.
+    """
+    z = normal_quantile(confidence_level)
+    common = (n_positive + n_negative) / 2 - 1
+
+    def excess(theta: float) -> float:
+        inner = 1 + common * ((1 - theta) / (2 - theta) + theta / (1 + theta))
+        return abs(auc - theta) - z * math.sqrt(max(0.0, theta * (1 - theta) * inner / (n_positive * n_negative)))
+
+    low = 0.0 if auc == 0 else bisect(excess, 0.0, auc)
+    high = 1.0 if auc == 1 else bisect(excess, 1.0, auc)
+    return Interval(low, high)
+
+
+def combine(weights: Sequence[float], values: Sequence[float], intervals: Sequence[Interval]) -> Interval:
+    """Interval of a weighted sum of independent estimates from the intervals of each ("MOVER").
+
+    Parameters
+    ----------
+    weights : sequence of float
+        May be negative: a difference has weights 1 and -1.
+
+    References
+    ----------
+    Zou and Donner (2008), Statistics in Medicine 27, 1693-1702, doi:10.1002/sim.3095.
+    """
+    total = down = up = 0.0
+    for weight, value, (low, high) in zip(weights, values, intervals, strict=True):
+        below, above = (low, high) if weight >= 0 else (high, low)
+        total += weight * value
+        down += (weight * (value - below)) ** 2
+        up += (weight * (above - value)) ** 2
+    return Interval(total - math.sqrt(down), total + math.sqrt(up))
+
+
+def bisect(function: Callable[[float], float], outside: float, inside: float) -> float:
+    """Where ``function`` turns from positive (towards ``outside``) to not positive (towards ``inside``)."""
+    if function(outside) <= 0:
+        return outside
+    for _ in range(80):
+        middle = (outside + inside) / 2
+        if function(middle) > 0:
+            outside = middle
+        else:
+            inside = middle
+    return (outside + inside) / 2
+
+
+def _expit(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
