@@ -1,0 +1,91 @@
+"""Delimited text to a table of text, exactly: our own count of rows and cells, DuckDB's reading, and their agreement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from core.datasets import structure
+from core.datasets.encodings import blocks
+from core.datasets.options import MAX_COLUMNS
+from core.errors import UnreadableFile
+
+LONGEST_LINE = 32 << 20
+SAMPLE_BYTES = 256 << 10
+
+
+def sample_of(path: Path) -> bytes:
+    """The first lines of a file, cut after a line feed where it is longer than `SAMPLE_BYTES`."""
+    with path.open("rb") as file:
+        head = file.read(SAMPLE_BYTES)
+    cut = head.rfind(b"\n") + 1
+    return head if len(head) < SAMPLE_BYTES or cut == 0 else head[:cut]
+
+
+def read_text(path: Path, *, delimiter: str, quote: str, memory_limit_mb: int) -> tuple[pa.Table, structure.Structure]:
+    """Read every cell as text, the header row too.
+
+    Parameters
+    ----------
+    path : Path
+        UTF-8 without a byte order mark (`encodings.as_utf8`).
+    memory_limit_mb : int
+        What DuckDB may use.
+
+    Returns
+    -------
+    table : pyarrow.Table
+        String columns "c0", "c1", …; null for an empty cell.
+    found : Structure
+
+    Raises
+    ------
+    UnreadableFile
+        Ragged rows, bad quotes, too many columns, or a file DuckDB reads otherwise than it is counted here.
+    """
+    found = structure.check(blocks(path), delimiter, quote)
+    if found.n_records == 0:
+        raise UnreadableFile("The file holds nothing but blank lines. Export it again.")
+    if found.n_cells > MAX_COLUMNS:
+        raise UnreadableFile(
+            f"The file has {found.n_cells:,} columns; at most {MAX_COLUMNS:,} are read. Leave some out, or turn "
+            "columns into rows."
+        )
+    options: dict[str, Any] = {
+        "columns": {f"c{i}": "VARCHAR" for i in range(found.n_cells)},
+        "delim": delimiter,
+        "quote": quote,
+        "escape": quote,
+    }
+    query = (
+        "SELECT * FROM read_csv($path, auto_detect=false, header=false, all_varchar=true, delim=$delim, quote=$quote, "
+        f"escape=$escape, strict_mode=true, columns=$columns, max_line_size={LONGEST_LINE}"
+    )
+    if found.line_ends == "crlf":
+        query += ", new_line='\\r\\n'"
+    try:
+        with duckdb.connect(":memory:", config={"memory_limit": f"{memory_limit_mb}MB", "threads": 1}) as connection:
+            table = connection.sql(query + ")", params={"path": str(path), **options}).to_arrow_table()
+    except duckdb.OutOfMemoryException as error:
+        raise UnreadableFile(
+            f"The file needs more than the {memory_limit_mb:,} MiB the reader may use. Raise "
+            "GATEHOUSE_MEMORY_LIMIT_MB, split the file, or give it as Parquet."
+        ) from error
+    except duckdb.Error as error:
+        raise UnreadableFile(
+            f"The file cannot be read exactly: {str(error).splitlines()[0]} Export it again as plain CSV."
+        ) from error
+    if found.n_cells == 1 and len(found.blank) and table.num_rows == found.n_records + len(found.blank):
+        keep = np.ones(table.num_rows, dtype=np.bool_)
+        keep[found.blank] = False
+        table = table.filter(pa.array(keep))
+    if table.num_rows != found.n_records:
+        raise UnreadableFile(
+            f"The file has {found.n_records:,} rows by its line ends but reads as {table.num_rows:,}: it mixes line "
+            "ends, or holds a carriage return outside quotes. Save it with one kind of line end."
+        )
+    return table, found
