@@ -65,7 +65,10 @@ class Batch(SQLModel, table=True):
 
 
 class Window(SQLModel, table=True):
-    """One span of current data held against one version's reference."""
+    """One span of current data held against one version's reference.
+
+    `read_at` is when its rows were read by the machine's own clock: an older computation never replaces a newer one.
+    """
 
     __tablename__ = "window"
     __table_args__ = (UniqueConstraint("monitor_id", "version_id", "label"),)
@@ -81,6 +84,7 @@ class Window(SQLModel, table=True):
     n_drifted: int
     state: str = Field(max_length=16)
     computed_at: datetime = moment()
+    read_at: datetime = moment()
 
 
 class DriftResult(SQLModel, table=True):

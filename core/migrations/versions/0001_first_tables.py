@@ -797,6 +797,7 @@ def upgrade() -> None:
         sa.Column("n_drifted", sa.Integer(), nullable=False),
         sa.Column("state", sqlmodel.sql.sqltypes.AutoString(length=16), nullable=False),
         sa.Column("computed_at", core.database.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("read_at", core.database.UtcDateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["monitor_id"],
             ["monitor.id"],
