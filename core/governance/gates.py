@@ -8,7 +8,7 @@ evidence is never a pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.datasets.tables import Outcome, Severity
 from core.errors import InvalidInput
@@ -70,6 +70,8 @@ class Evidence:
     n_sections : int
     quarantined : tuple of str
         Labels of quarantined dataset versions in the lineage.
+    missing : mapping of str to str
+        Why a comparison ("fixed", "latest", "dummy") could not be made.
     """
 
     champion: str | None
@@ -82,6 +84,7 @@ class Evidence:
     blanks: tuple[str, ...]
     n_sections: int
     quarantined: tuple[str, ...]
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 Answer = tuple[Outcome, str]
@@ -116,6 +119,10 @@ def _in_numbers(fact: ComparisonFact) -> str:
     )
 
 
+def _missing(evidence: Evidence, what: str, words: str) -> str:
+    return f"{words} {evidence.missing[what]}" if what in evidence.missing else words
+
+
 def _not_worse(fact: ComparisonFact, champion: str, where: str) -> Answer:
     numbers = _in_numbers(fact)
     if fact.verdict in (Verdict.BETTER, Verdict.NOT_WORSE):
@@ -133,7 +140,7 @@ def better_than_dummy(evidence: Evidence) -> Answer:
     """Fail unless the candidate is better than a model that ignores its input."""
     fact = evidence.dummy
     if fact is None:
-        return Outcome.FAILED, "There is no comparison with the trivial model."
+        return Outcome.FAILED, _missing(evidence, "dummy", "There is no comparison with the trivial model.")
     if fact.verdict == Verdict.BETTER:
         return Outcome.PASSED, f"The candidate is better than the trivial model: {_in_numbers(fact)}."
     return Outcome.FAILED, f"The candidate is not shown to be better than the trivial model: {_in_numbers(fact)}."
@@ -144,7 +151,8 @@ def not_worse_fixed(evidence: Evidence) -> Answer:
     if evidence.champion is None:
         return Outcome.NOT_APPLICABLE, "Nothing is live yet: this would be the first."
     if evidence.fixed is None:
-        return Outcome.FAILED, f"There is no comparison with {evidence.champion} on the fixed evaluation set."
+        words = f"There is no comparison with {evidence.champion} on the fixed evaluation set."
+        return Outcome.FAILED, _missing(evidence, "fixed", words)
     return _not_worse(evidence.fixed, evidence.champion, "fixed evaluation set")
 
 
@@ -155,7 +163,8 @@ def not_worse_latest(evidence: Evidence) -> Answer:
     if not evidence.has_latest_set:
         return Outcome.NOT_APPLICABLE, "There are no newer labelled rows than those of the fixed evaluation set."
     if evidence.latest is None:
-        return Outcome.FAILED, f"There is no comparison with {evidence.champion} on the latest evaluation set."
+        words = f"There is no comparison with {evidence.champion} on the latest evaluation set."
+        return Outcome.FAILED, _missing(evidence, "latest", words)
     return _not_worse(evidence.latest, evidence.champion, "latest evaluation set")
 
 

@@ -1,0 +1,112 @@
+"""The evidence document of a request: its parts as JSON-ready values, and the facts the gates read from them.
+
+Keys: ``comparisons``, ``dummy``, ``metrics``, ``changed``, ``changed_by_slice``, ``fairness``, ``data_changes``,
+``drift``, ``missing`` (why a comparison is not there, by what it was to be), ``smoke``, ``gates``, ``bound``,
+``policy``, ``prepared_at``. The digest of the whole is what a decision is given on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.evaluation.comparing import PairedResult
+from core.evaluation.predictions import Predictions
+from core.evaluation.tables import Task, Verdict
+from core.governance.gates import ComparisonFact
+
+MOST_SENTENCES = 5
+MOST_SLICE_COLUMNS = 4
+MOST_SLICE_VALUES = 12
+
+
+def comparison_entry(
+    result: PairedResult, *, kind: str, evaluation_set_id: int, baseline_label: str, metric: str
+) -> dict[str, Any]:
+    """Write a paired comparison as one entry."""
+    return {
+        "set": kind,
+        "evaluation_set_id": evaluation_set_id,
+        "baseline_label": baseline_label,
+        "verdict": result.verdict.value,
+        "effect": result.effect,
+        "low": result.low,
+        "high": result.high,
+        "margin": result.margin,
+        "metric": metric,
+        "n_rows": result.n_rows,
+        "n_left_out": result.n_left_out,
+        "smallest_effect": result.smallest_effect,
+        "pvalue": result.pvalue,
+        "method": result.method,
+        "sentence": result.sentence,
+    }
+
+
+def fact(entry: dict[str, Any] | None) -> ComparisonFact | None:
+    """Read back what the gates need of an entry."""
+    if entry is None:
+        return None
+    return ComparisonFact(
+        Verdict(entry["verdict"]),
+        entry["metric"],
+        entry["effect"],
+        entry["low"],
+        entry["high"],
+        entry["margin"],
+        entry["n_rows"],
+    )
+
+
+def dummy_predictions(candidate: Predictions, dummy: dict[str, Any]) -> Predictions:
+    """Predict the candidate's rows by the constants of the trivial model: the training mean, or the class shares.
+
+    Parameters
+    ----------
+    candidate : Predictions
+    dummy : dict
+        ``{"mean"}`` for a regression, ``{"classes", "shares"}`` otherwise, as `Run.dummy` holds it.
+    """
+    n = candidate.n_rows
+    if candidate.task is Task.REGRESSION:
+        guess: NDArray[Any] = np.full(n, float(dummy["mean"]))
+        return Predictions(candidate.task, candidate.ordinals, candidate.y_true, guess, None, ())
+    shares = dict(zip(dummy["classes"], dummy["shares"], strict=True))
+    row = np.array([float(shares.get(name, 0.0)) for name in candidate.classes])
+    guess = np.full(n, candidate.classes[int(row.argmax())], dtype=object)
+    return Predictions(
+        candidate.task, candidate.ordinals, candidate.y_true, guess, np.tile(row, (n, 1)), candidate.classes
+    )
+
+
+def slice_columns(
+    columns: Sequence[dict[str, Any]], profile: dict[str, Any], *, sensitive: Sequence[str], target: str
+) -> list[str]:
+    """Choose the columns to slice by: the sensitive ones first, then the categories of fewest values, at most four.
+
+    A column of one value, or of more than twelve, tells little and is passed over.
+    """
+    distinct = {entry["name"]: entry["n_distinct"] for entry in profile.get("columns", [])}
+    kinds = {entry["name"]: entry["kind"] for entry in columns}
+    usable = [
+        name
+        for name, kind in kinds.items()
+        if name != target
+        and 2 <= distinct.get(name, 0) <= MOST_SLICE_VALUES
+        and (name in sensitive or kind in ("category", "boolean"))
+    ]
+    usable.sort(key=lambda name: (name not in sensitive, distinct[name], name))
+    return usable[:MOST_SLICE_COLUMNS]
+
+
+def identical(recorded: Predictions, labels: NDArray[Any], scores: NDArray[np.float64] | None) -> int:
+    """Count rows whose prediction is the recorded one; numbers may differ by rounding (relative 1e-9), labels not."""
+    if recorded.task is Task.REGRESSION:
+        return int(np.isclose(recorded.y_pred, labels.astype(float), rtol=1e-9, atol=1e-12).sum())
+    same = recorded.y_pred == labels
+    if recorded.scores is not None and scores is not None:
+        same = same & np.isclose(recorded.scores, scores, rtol=1e-9, atol=1e-12).all(axis=1)
+    return int(same.sum())
