@@ -177,9 +177,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         build=_ridge,
         encoding="linear",
         parameters=(
-            Parameter(
-                "alpha", "Regularisation", "float", 1.0, 0.0, 1e6, help="Larger keeps coefficients closer to 0."
-            ),
+            Parameter("alpha", "Regularisation", "float", 1.0, 0.0, 1e6, help="Larger keeps coefficients closer to 0."),
         ),
         sentence="A weighted sum of the features that predicts a number: quick, stable and easy to explain.",
     ),
@@ -192,9 +190,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         parameters=(
             Parameter("n_estimators", "Trees", "int", 100, 1, 2000, help="More is steadier, slower and larger."),
             Parameter("max_depth", "Deepest tree", "int", 0, 0, 100, help="0 means no limit."),
-            Parameter(
-                "min_samples_leaf", "Rows in a leaf, at least", "int", 5, 1, 10_000, help="Larger smooths more."
-            ),
+            Parameter("min_samples_leaf", "Rows in a leaf, at least", "int", 5, 1, 10_000, help="Larger smooths more."),
             Parameter(
                 "max_features",
                 "Features tried at each split",
@@ -214,9 +210,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         build=_hist_gradient_boosting,
         encoding="tree",
         parameters=(
-            Parameter(
-                "learning_rate", "Learning rate", "float", 0.1, 1e-3, 1.0, help="Smaller needs more iterations."
-            ),
+            Parameter("learning_rate", "Learning rate", "float", 0.1, 1e-3, 1.0, help="Smaller needs more iterations."),
             Parameter("max_iter", "Iterations", "int", 100, 1, 5000, help="Trees per class."),
             Parameter("max_leaf_nodes", "Most leaves in a tree", "int", 31, 2, 1024, help="Larger fits finer detail."),
             Parameter(

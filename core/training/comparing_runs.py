@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -62,23 +63,16 @@ def compare_runs_now(
     baseline_rows = evaluations.load_predictions(workspace.artifacts, before)
     candidate_rows = evaluations.load_predictions(workspace.artifacts, after)
     key = metric or primary_metric(Task(baseline.task))
-    allowed = comparing.default_margin(key) if margin is None else margin
-    result = comparing.compare(
-        baseline_rows,
-        candidate_rows,
-        metric=key,
-        margin=allowed,
-        # What one of them was trained on is not among its own predictions.
-        leave_out=np.setxor1d(baseline_rows.ordinals, candidate_rows.ordinals),
-        rng=np.random.default_rng(0),
-    )
+    # What one of them was trained on is not among its own predictions, so only rows neither has seen are compared.
+    result = comparing.compare(baseline_rows, candidate_rows, metric=key, margin=margin, rng=np.random.default_rng(0))
+    result = replace(result, n_left_out=before.n_rows + before.n_left_out - result.n_rows)
     with workspace.write() as session:
         return evaluation_service.record_comparison(
             session,
             baseline_evaluation_id=before.id,
             candidate_evaluation_id=after.id,
             metric=key,
-            margin=allowed,
+            margin=result.margin,
             result=result,
             now=now,
         )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from core.errors import LifecycleError
 from core.jobs.context import JobContext
 from core.permissions import Permission, require
+from core.training import queries
 from core.training.comparing_runs import compare_runs_now
+from core.training.service import record
 from core.workspace import Workspace
 
 
@@ -53,5 +55,13 @@ def compare_runs(workspace: Workspace, context: JobContext) -> None:
                 "smallest_effect": comparison.smallest_effect,
             }
         )
-    with context.record():
+    with context.record() as session:
+        record(
+            session,
+            run=queries.run(session, payload["baseline_run_id"]),
+            action="run.compared",
+            actor=context.actor,
+            now=context.now(),
+            details={"comparison_ids": [entry["id"] for entry in made if "id" in entry]},
+        )
         context.result = {"comparisons": made}

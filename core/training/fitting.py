@@ -22,8 +22,9 @@ from core.training.frames import class_labels, frame_from_table, target_numbers
 from core.training.models import FittedModel
 from core.training.preprocessing import build_pipeline
 
-# A constant, not the machine's count: sums over threads differ in their last bits with the number of threads.
-FIT_THREADS = 2
+# Told by the data, not by the machine: sums over threads differ in their last bits with the number of threads. On few
+# rows a second thread costs more than it gives, and far more where the cores are busy.
+SECOND_THREAD_ABOVE_ROWS = 50_000
 FEWEST_ROWS = 10
 MOST_SIGNATURE_CATEGORIES = 500
 
@@ -92,13 +93,18 @@ def fit(
         )
     classes, counts = np.unique(y, return_counts=True) if task != Task.REGRESSION else (np.empty(0), np.empty(0))
     if task != Task.REGRESSION and len(classes) < 2:
-        raise InsufficientData(f"All training rows have the same {target!r}: {classes[0]!r}. Add rows of other classes.")
+        raise InsufficientData(
+            f"All training rows have the same {target!r}: {classes[0]!r}. Add rows of other classes."
+        )
 
     estimator = chosen.build(task, settings, seed)
     pipeline = build_pipeline(
         estimator, encoding=chosen.encoding, kinds=[kind for _, kind in features], n_rows=len(frame)
     )
-    with threadpool_limits(limits=FIT_THREADS), warnings.catch_warnings(record=True) as caught:
+    with (
+        threadpool_limits(limits=2 if len(frame) > SECOND_THREAD_ABOVE_ROWS else 1),
+        warnings.catch_warnings(record=True) as caught,
+    ):
         warnings.simplefilter("always")
         pipeline.fit(frame, y)
     signature = {

@@ -141,7 +141,7 @@ def _numbers(column: pa.ChunkedArray, name: str, kind: str) -> NDArray[np.float6
     if not wanted and not pa.types.is_null(column.type):
         raise _wrong_kind(name, kind, column.type)
     # Through float64 even for large integers: every estimator computes in it anyway.
-    numbers = pc.cast(column, pa.float64(), safe=False).to_numpy().astype(np.float64)
+    numbers: NDArray[np.float64] = pc.cast(column, pa.float64(), safe=False).to_numpy().astype(np.float64)
     numbers[~np.isfinite(numbers)] = np.nan
     return numbers
 

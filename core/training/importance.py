@@ -55,7 +55,7 @@ def permutation_importance(
     frame = frame.reset_index(drop=True)
     metric = {Task.BINARY: "roc_auc", Task.MULTICLASS: "accuracy", Task.REGRESSION: "rmse"}[model.task]
     intact = _score(model, frame, y_true)
-    entries = []
+    entries: list[dict[str, Any]] = []
     for position, name in enumerate(frame.columns):
         on_feature(position)
         drops = []
@@ -65,7 +65,7 @@ def permutation_importance(
             shuffled[name] = frame[name].iloc[order].array
             drops.append(intact - _score(model, shuffled, y_true))
         entries.append({"name": name, "mean": float(np.mean(drops)), "std": float(np.std(drops, ddof=1))})
-    entries.sort(key=lambda entry: -float(entry["mean"]))
+    entries.sort(key=lambda entry: -entry["mean"])
     return {"metric": metric, "rows": len(frame), "repeats": REPEATS, "features": entries}
 
 

@@ -41,12 +41,12 @@ class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(self, hours: bool = False) -> None:
         self.hours = hours
 
-    def fit(self, X: pd.DataFrame, y: object = None) -> CalendarParts:  # noqa: N803, ARG002 - scikit-learn's names
+    def fit(self, X: pd.DataFrame, y: object = None) -> CalendarParts:  # noqa: ARG002 - scikit-learn's names
         """Learn how many columns there are; the parts themselves need no learning."""
         self.n_features_in_ = X.shape[1]
         return self
 
-    def transform(self, X: pd.DataFrame) -> NDArray[np.float64]:  # noqa: N803
+    def transform(self, X: pd.DataFrame) -> NDArray[np.float64]:
         """Array of shape (n_rows, n_columns × 4 or 5), the parts of each column side by side."""
         parts: list[NDArray[np.float64]] = []
         for position in range(X.shape[1]):

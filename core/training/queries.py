@@ -184,7 +184,7 @@ def count_runs(
     session: Session, *, state: str | None = None, dataset_id: int | None = None, algorithm: str | None = None
 ) -> int:
     """How many runs there are of this state, dataset and algorithm."""
-    statement: Select[Any] = select(func.count(col(Run.id)))  # type: ignore[assignment]
+    statement: Select[Any] = select(func.count(col(Run.id)))
     if dataset_id is not None:
         statement = statement.join(DatasetVersion, col(DatasetVersion.id) == col(Run.dataset_version_id))
     statement = _filtered(statement, state=state, dataset_id=dataset_id, algorithm=algorithm)
@@ -213,9 +213,7 @@ def run_record(session: Session, run_id: int) -> RunRecord:
 def runs_of_versions(session: Session, version_ids: Sequence[int]) -> list[Run]:
     """The runs trained on any of these dataset versions, newest first."""
     return list(
-        session.exec(
-            select(Run).where(col(Run.dataset_version_id).in_(version_ids)).order_by(col(Run.id).desc())
-        ).all()
+        session.exec(select(Run).where(col(Run.dataset_version_id).in_(version_ids)).order_by(col(Run.id).desc())).all()
     )
 
 

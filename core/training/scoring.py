@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from core.artifacts import ArtifactStore
 from core.datasets import queries as datasets
@@ -26,6 +26,7 @@ from core.evaluation import service as evaluations
 from core.evaluation.curves import curves
 from core.evaluation.metrics import MetricEstimate, compute_metrics
 from core.evaluation.predictions import Predictions, to_parquet
+from core.evaluation.queries import evaluation_of
 from core.evaluation.tables import Evaluation, Task
 from core.training import queries
 from core.training.fitting import target_values
@@ -145,7 +146,7 @@ def evaluate(workspace: Workspace, *, run_id: int, evaluation_set_id: int, now: 
     """The run's evaluation on a set: the one there is, or a new one, recorded in a transaction of its own."""
     with workspace.read() as session:
         run = queries.run(session, run_id)
-        found = existing(session, run_id=run_id, evaluation_set_id=evaluation_set_id)
+        found = evaluation_of(session, run_id=run_id, evaluation_set_id=evaluation_set_id)
     if found is not None:
         return found
     scored = score(workspace, run=run, evaluation_set_id=evaluation_set_id)
@@ -157,7 +158,7 @@ def record_scored(
     session: Session, *, run_id: int, evaluation_set_id: int, scored: ScoredSet, now: datetime
 ) -> Evaluation:
     """Record a scored set unless somebody recorded it meanwhile; gives the one that is there."""
-    found = existing(session, run_id=run_id, evaluation_set_id=evaluation_set_id)
+    found = evaluation_of(session, run_id=run_id, evaluation_set_id=evaluation_set_id)
     if found is not None:
         return found
     return evaluations.record_evaluation(
@@ -172,15 +173,6 @@ def record_scored(
         curves=scored.curves,
         now=now,
     )
-
-
-def existing(session: Session, *, run_id: int, evaluation_set_id: int) -> Evaluation | None:
-    """The run's evaluation on this set, if there is one."""
-    return session.exec(
-        select(Evaluation).where(
-            col(Evaluation.run_id) == run_id, col(Evaluation.evaluation_set_id) == evaluation_set_id
-        )
-    ).first()
 
 
 def trained_hashes(

@@ -20,9 +20,7 @@ def score_run(workspace: Workspace, context: JobContext) -> None:
     scored = score(workspace, run=run, evaluation_set_id=evaluation_set_id)
     with context.record() as session:
         now = context.now()
-        evaluation = record_scored(
-            session, run_id=run_id, evaluation_set_id=evaluation_set_id, scored=scored, now=now
-        )
+        evaluation = record_scored(session, run_id=run_id, evaluation_set_id=evaluation_set_id, scored=scored, now=now)
         record(
             session,
             run=queries.run(session, run_id),
