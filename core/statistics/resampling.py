@@ -40,11 +40,18 @@ def resample_successes(
 ) -> NDArray[np.int64]:
     """Bootstrap success counts of independent groups: resampling yes/no rows is drawing a binomial.
 
+    Half a success and half a failure are added to each group first, so that one without either still varies.
+
+    Parameters
+    ----------
+    successes, sizes : ndarray of shape (n_groups,)
+        0 <= successes <= sizes, sizes > 0.
+
     Returns
     -------
     ndarray of shape (n_resamples, n_groups)
     """
-    return rng.binomial(sizes, successes / sizes, size=(n_resamples, len(sizes)))
+    return rng.binomial(sizes, (successes + 0.5) / (sizes + 1), size=(n_resamples, len(sizes)))
 
 
 def basic_interval(value: float, resampled: NDArray[np.float64], confidence_level: float = CONFIDENCE) -> Interval:
