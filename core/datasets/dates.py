@@ -31,7 +31,10 @@ DIRECTIVES = {
     "%p": r"(?P<p>[AaPp][Mm])",
     "%z": r"(?P<z>Z|[+-]\d{2}:?\d{2})",
 }
-_MONTHS = {name: i + 1 for i, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split())}
+_MONTHS = {
+    name: i + 1
+    for i, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"])
+}
 _MONTH_FIRST = {"%m/%d/%Y": "%d/%m/%Y", "%m/%d/%y": "%d/%m/%y"}
 _DAY_FIRST = {"%d-%m-%Y": "%m-%d-%Y", "%d.%m.%Y": "%m.%d.%Y", "%d-%m-%y": "%m-%d-%y", "%d.%m.%y": "%m.%d.%y"}
 SWAPPED = {**_MONTH_FIRST, **_DAY_FIRST}
@@ -121,7 +124,9 @@ def infer(values: pa.Array) -> DateReading | None:
             date = next(form for form in sorted(_DATES, key=len, reverse=True) if date_format.startswith(form))
             swapped = SWAPPED.get(date)
             other = swapped and date_format.replace(date, swapped, 1)
-            ambiguous = bool(other) and bool(parse(values, str(other))[1].all()) and not _same(values, date_format, other)
+            ambiguous = (
+                bool(other) and bool(parse(values, str(other))[1].all()) and not _same(values, date_format, other)
+            )
             return DateReading(date_format, has_time(date_format), ambiguous, "%y" in date_format)
     return None
 

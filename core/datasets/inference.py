@@ -117,7 +117,9 @@ def infer_kind(column: Coded, decimal: str, thousands: str) -> KindReading:
         example = values[int(np.flatnonzero(lost | ~readable)[0])].as_py()
         return KindReading(
             _repeats(column),
-            notes=(f"holds {example[:40]!r}, more than a number keeps, so its text is kept; choose number to round it",),
+            notes=(
+                f"holds {example[:40]!r}, more than a number keeps, so its text is kept; choose number to round it",
+            ),
         )
     if pc.all(pc.is_in(pc.utf8_lower(values), value_set=pa.array(["true", "false"]))).as_py():
         return KindReading(ColumnKind.BOOLEAN)

@@ -270,8 +270,11 @@ def _names(table: pa.Table, options: ParseOptions) -> tuple[list[str], list[str]
             notes.append(f"The name {source!r} occurs again: column {position + 1} is called {name!r}.")
         used.add(name)
         names.append(name)
-    if options.has_header and options.trim and any((column[0].as_py() or "") != (column[0].as_py() or "").strip()
-                                                    for column in table.columns):
+    if (
+        options.has_header
+        and options.trim
+        and any((column[0].as_py() or "") != (column[0].as_py() or "").strip() for column in table.columns)
+    ):
         notes.append("White space around column names is dropped.")
     return sources, names, notes
 

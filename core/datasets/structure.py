@@ -79,7 +79,7 @@ def records(blocks: Iterable[bytes], delimiter: str, quote: str) -> Iterator[Rec
         feeds = np.flatnonzero(found == LINE_FEED)
         marks = np.flatnonzero(found == ord(delimiter))
         ends = feeds
-        if quote and quote.encode() in block or inside:
+        if (quote and quote.encode() in block) or inside:
             ends, marks, inside_after = _outside_quotes(found, feeds, marks, ord(delimiter), ord(quote), inside, line)
         else:
             inside_after = inside
