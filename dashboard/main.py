@@ -58,7 +58,7 @@ ENTRIES = (
     Entry("monitor", "Monitor", ":material/monitoring:", P.MONITORING_READ, None),
     Entry("automation", "Automation", ":material/schedule:", P.RUN_READ, "Watch"),
     Entry("audit", "Audit", ":material/history:", P.AUDIT_READ, "Govern"),
-    Entry("settings", "Settings", ":material/settings:", P.SETTINGS_READ, "Govern"),
+    Entry("settings", "Settings", ":material/settings:", P.MODEL_READ, "Govern"),
 )
 
 LANDING = ((Role.REVIEWER, "inbox"), (Role.AUDITOR, "audit"), (Role.OPERATOR, "monitoring"))

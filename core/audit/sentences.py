@@ -1,0 +1,47 @@
+"""PURE: an event as a sentence a person reads."""
+
+from __future__ import annotations
+
+# What the stored code alone would say badly; "{label}" is the subject's own name.
+SPECIAL: dict[str, str] = {
+    "user.signed_in": "signed in",
+    "user.signed_out": "signed out",
+    "user.switched_on": "switched on the account {label}",
+    "user.switched_off": "switched off the account {label}",
+    "user.roles_set": "set the roles of {label}",
+    "user.password_set": "set the password of {label}",
+    "user.added": "added the account {label}",
+    "run.requested": "started {label}",
+    "run.finished": "finished {label}",
+    "run.failed": "saw {label} fail",
+    "run.cancelled": "cancelled {label}",
+    "run.scored": "scored {label}",
+    "run.cancel_requested": "asked to cancel {label}",
+    "run.scoring_requested": "asked to score {label}",
+    "run.comparison_requested": "asked to compare {label}",
+    "deployment.started": "made {label} live",
+    "deployment.ended": "ended the deployment of {label}",
+    "registered_model.rolled_back": "rolled back {label}",
+    "monitor.refreshed": "asked to look at {label} again",
+}
+
+
+def sentence(action: str, subject_label: str) -> str:
+    """What was done, without who did it.
+
+    Parameters
+    ----------
+    action : str
+        ``subject.verb-in-the-past``: "model_version.registered".
+    subject_label : str
+        What a person calls the subject; taken over as it is.
+
+    Returns
+    -------
+    str
+        "registered model version income v3".
+    """
+    if action in SPECIAL:
+        return SPECIAL[action].replace("{label}", subject_label)
+    kind, _, verb = action.partition(".")
+    return f"{verb.replace('_', ' ')} {kind.replace('_', ' ')} {subject_label}".strip()
