@@ -249,7 +249,7 @@ def residuals(histogram: Mapping[str, Any], *, colours: Colours, target: str) ->
     )
     drawn.add_vline(x=0, line={"color": colours.champion, "width": 1})
     drawn.update_layout(showlegend=False, bargap=0)
-    drawn.update_xaxes(title=f"true minus predicted {literal(target)}")
+    drawn.update_xaxes(title=f"predicted minus true {literal(target)}")
     drawn.update_yaxes(title="rows")
     return drawn
 

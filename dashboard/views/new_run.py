@@ -1,0 +1,219 @@
+"""Ask for a run: data, target, features, split, algorithm and its parameters, each from the catalogue."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from core.datasets import queries as datasets
+from core.datasets.splitting import SplitMethod, SplitOptions
+from core.datasets.tables import ColumnKind, DatasetVersion
+from core.errors import LifecycleError
+from core.evaluation.tables import Task
+from core.training.algorithms import ALGORITHMS, Algorithm, Parameter
+from core.training.service import request_run, require_usable
+from core.training.specification import RunSpec, check_task, choose_features, infer_task
+from dashboard import panels, reads, selection, session, theme
+
+TASKS = {
+    Task.BINARY: "one of two classes",
+    Task.MULTICLASS: "one of several classes",
+    Task.REGRESSION: "a number",
+}
+SPLITS: dict[SplitMethod, str] = {"random": "Random", "stratified": "Stratified", "time": "By time"}
+SPLIT_SENTENCES = {
+    "random": "Each row falls into training, validation or test by chance.",
+    "stratified": "By chance, with each class's share the same in every part.",
+    "time": "The earliest rows train, the latest test: closest to how the model will be used.",
+}
+
+
+def parameter_field(algorithm: Algorithm, parameter: Parameter) -> Any:
+    """One field of the form, made from its entry in the catalogue."""
+    key = f"new_run_{algorithm.key}_{parameter.key}"
+    if parameter.kind == "bool":
+        return st.toggle(parameter.title, value=bool(parameter.default), help=parameter.help or None, key=key)
+    if parameter.kind == "choice":
+        return st.selectbox(
+            parameter.title,
+            parameter.choices,
+            index=parameter.choices.index(str(parameter.default)),
+            help=parameter.help or None,
+            key=key,
+        )
+    whole = parameter.kind == "int"
+    kind: type[int] | type[float] = int if whole else float
+    return st.number_input(
+        parameter.title,
+        value=kind(parameter.default),
+        min_value=None if parameter.low is None else kind(parameter.low),
+        max_value=None if parameter.high is None else kind(parameter.high),
+        step=1 if whole else None,
+        format=None if whole else "%g",
+        help=parameter.help or None,
+        key=key,
+    )
+
+
+def choose_version() -> DatasetVersion | None:
+    """The dataset version from the address, or the reader's pick among the newest of each dataset."""
+    rows = [row for row in reads.audited(datasets.list_datasets) if row.latest_version_id is not None]
+    if not rows:
+        return None
+    asked = session.chosen_id("version")
+    options = {str(row.latest_version_id): f"{row.name} v{row.latest_number}" for row in rows}
+    if asked is not None:
+        asked_version = reads.audited(datasets.version, asked)
+        newest_first = reads.audited(datasets.versions, asked_version.dataset_id)
+        name = reads.audited(datasets.dataset, asked_version.dataset_id).name
+        options |= {str(one.id): f"{name} v{one.number}" for one in newest_first}
+    picked = selection.pick("Dataset version", {"": "Choose"} | options, name="version", width=320)
+    return reads.audited(datasets.version, int(picked)) if picked else None
+
+
+def facts_of(version: DatasetVersion) -> Mapping[str, Mapping[str, Any]]:
+    """A version's profile by column."""
+    return {entry["name"]: entry for entry in version.profile.get("columns", [])}
+
+
+panels.header("New run", "One training from declared inputs. The record keeps every choice made here.")
+version = choose_version()
+if version is None:
+    if not any(row.latest_version_id for row in reads.audited(datasets.list_datasets)):
+        panels.empty_state("No data yet", "A run needs a dataset version.", button="Upload a file", page="intake")
+    st.stop()
+assert version.id is not None
+dataset = reads.audited(datasets.dataset, version.dataset_id)
+label = reads.audited(datasets.version_label, version.id)
+with session.workspace().read() as reading:
+    try:
+        require_usable(reading, version, label=label)
+    except LifecycleError as error:
+        panels.refusal(error)
+        st.stop()
+
+profile, kinds = facts_of(version), {column["name"]: column["kind"] for column in version.columns}
+names = list(kinds)
+panels.section("What to predict")
+left, right = st.columns(2)
+target = left.selectbox(
+    "Target",
+    names,
+    index=names.index(dataset.target) if dataset.target in names else None,
+    format_func=theme.plain,
+    placeholder="Choose the column to predict",
+    key=f"new_run_target_{version.id}",
+)
+if target is None:
+    st.stop()
+described = {"target": target, "kind": kinds[target], "n_distinct": int(profile[target]["n_distinct"])}
+try:
+    inferred = infer_task(**described)
+except LifecycleError as error:
+    panels.refusal(error)
+    st.stop()
+task = right.selectbox(
+    "Task",
+    list(TASKS),
+    index=list(TASKS).index(inferred),
+    format_func=lambda one: f"{theme.words(one)}: {TASKS[one]}",
+    help="Worked out from the target's values.",
+    key=f"new_run_task_{version.id}_{target}",
+)
+try:
+    check_task(task, **described)
+except LifecycleError as error:
+    panels.refusal(error)
+    st.stop()
+
+choice = choose_features(version.columns, version.profile, target=target, time_column=dataset.time_column)
+usable = [name for name in names if name != target and kinds[name] != ColumnKind.TEXT]
+features = st.multiselect(
+    "Features",
+    usable,
+    default=[name for name in choice.features if name in usable],
+    format_func=theme.plain,
+    key=f"new_run_features_{version.id}_{target}",
+)
+if choice.left_out:
+    panels.quiet(
+        "Left out by default: " + "; ".join(f"{name} ({reason})" for name, reason in choice.left_out.items()) + "."
+    )
+sensitive = [name for name in features if name in dataset.sensitive]
+if sensitive:
+    panels.notice(
+        f"{', '.join(sensitive)} is marked as sensitive and among the features."
+        if len(sensitive) == 1
+        else f"{', '.join(sensitive)} are marked as sensitive and among the features.",
+        "attention",
+    )
+
+panels.section("How to split")
+left, right = st.columns(2)
+times = [name for name, kind in kinds.items() if kind in (ColumnKind.DATE, ColumnKind.TIMESTAMP)]
+methods = [
+    method for method in SPLITS if (method != "time" or times) and (method != "stratified" or task != Task.REGRESSION)
+]
+method = left.selectbox(
+    "Split",
+    methods,
+    index=methods.index("stratified") if "stratified" in methods else 0,
+    format_func=SPLITS.__getitem__,
+    key=f"new_run_split_{version.id}_{task}",
+)
+split_column = target if method == "stratified" else None
+if method == "time":
+    split_column = right.selectbox(
+        "Time column",
+        times,
+        index=times.index(dataset.time_column) if dataset.time_column in times else 0,
+        format_func=theme.plain,
+        key=f"new_run_time_{version.id}",
+    )
+panels.quiet(
+    f"{SPLIT_SENTENCES[method]} 60 % train, 20 % validate, 20 % test. The first split of a dataset locks its "
+    "evaluation set: later runs are judged on the same rows."
+)
+
+panels.section("How to learn")
+able = {key: entry.title for key, entry in ALGORITHMS.items() if task in entry.tasks and key != "dummy"}
+able |= {"dummy": ALGORITHMS["dummy"].title}
+algorithm = ALGORITHMS[selection.pick("Algorithm", able, name="algorithm", width=320)]
+panels.quiet(algorithm.sentence)
+given: dict[str, Any] = {}
+if algorithm.parameters:
+    with st.grid(columns=3, min_column_width=220):
+        for parameter in algorithm.parameters:
+            with st.container():
+                given[parameter.key] = parameter_field(algorithm, parameter)
+seed = st.number_input(
+    "Seed",
+    value=0,
+    min_value=0,
+    max_value=2**32 - 1,
+    step=1,
+    width=220,
+    help="Seeds the fit, never the split: runs on one version share their rows.",
+    key="new_run_seed",
+)
+
+if not features:
+    panels.notice("Choose at least one feature.", "attention")
+if st.button("Start the run", icon=":material/play_arrow:", type="primary", disabled=not features, key="new_run_start"):
+    with session.act("Run queued") as act:
+        run = request_run(
+            act,
+            spec=RunSpec(
+                dataset_version_id=version.id,
+                target=target,
+                task=task,
+                features=tuple(features),
+                split=SplitOptions(method=method, column=split_column),
+                algorithm=algorithm.key,
+                parameters=given,
+                seed=int(seed),
+            ),
+            actor=session.actor(),
+            now=session.now(),
+        )
+    session.open_page("run", run=run.id)
