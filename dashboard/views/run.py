@@ -1,53 +1,23 @@
 """One run: its progress while it works, then results, what it relies on, the whole record, the log."""
 
-from collections.abc import Mapping
 
 import streamlit as st
 
 from core.errors import NotFound
-from core.evaluation.metrics import METRICS, metrics_for, primary_metric
-from core.jobs import queries as jobs
 from core.permissions import Permission
 from core.registry import queries as registry
 from core.registry.service import register_version
 from core.training import queries
 from core.training.algorithms import ALGORITHMS
-from core.training.queries import RunRecord, ScoredOn
-from core.training.service import cancel_run
+from core.training.queries import RunRecord
 from core.training.tables import RunState
-from dashboard import panels, reads, selection, session, theme
-from dashboard.charts import runs as charts
-from dashboard.charts.runs import Dot
-
-SPLITS = {"random": "random", "stratified": "stratified by {}", "time": "by time, column {}"}
+from dashboard import panels, reads, run_panels, selection, session, theme
 
 
 def name_of(record: RunRecord) -> str:
     """What was trained on what, for the reader."""
     run = record.run
     return f"{ALGORITHMS[run.algorithm].title} on {record.version_label}, predicts {run.target}"
-
-
-def watch(record: RunRecord) -> None:
-    """A run that waits or works: progress, cancel, and the log as it grows."""
-    run = record.run
-    assert run.id is not None
-    run_id = run.id
-
-    def cancel() -> None:
-        with session.act("Cancelling", in_callback=True) as act:
-            cancel_run(act, run_id=run_id, actor=session.actor(), now=session.now())
-
-    if run.job_id is not None:
-        panels.job_progress(run.job_id, cancel=cancel if session.may(Permission.RUN_CANCEL) else None)
-        growing_log(run.job_id)
-
-
-@st.fragment(run_every=2)
-def growing_log(job_id: int) -> None:
-    """The newest lines of a log that is being written."""
-    lines = reads.fresh(jobs.job_lines, job_id)
-    st.text("\n".join(f"{line.at:%H:%M:%S}  {line.text}" for line in lines[-20:]))
 
 
 @st.dialog("Register this run as a model version")
@@ -85,232 +55,6 @@ def register(record: RunRecord) -> None:
         session.open_page("model", model=version.model_id, version=version.number)
 
 
-def results(record: RunRecord) -> None:
-    """Metrics with their intervals on one evaluation set, and its curves."""
-    if not record.evaluations:
-        panels.notice("This run has not been scored, so nothing can be said about how good it is.", "attention")
-        return
-    sets = {str(one.evaluation.evaluation_set_id): one.set_label for one in record.evaluations}
-    chosen = selection.pick("Evaluation set", sets, name="set", width=320) if len(sets) > 1 else next(iter(sets))
-    scored = next(one for one in record.evaluations if str(one.evaluation.evaluation_set_id) == chosen)
-    metrics_of(record, scored)
-    curves_of(record, scored)
-
-
-def metrics_of(record: RunRecord, scored: ScoredOn) -> None:
-    """The finding in one line, bounded metrics as dots, then every metric with its meaning."""
-    primary = METRICS[primary_metric(record.run.task)]
-    value = scored.metrics.get(primary.key)
-    left_out = scored.evaluation.n_left_out
-    panels.section(
-        f"{primary.title} {theme.interval(value.value, value.low, value.high)}"
-        if value
-        else f"{primary.title} is not defined on these rows",
-        f"On {theme.number(scored.evaluation.n_rows)} rows of {scored.set_label} that the model was not trained on"
-        + (f"; {theme.number(left_out)} rows it had seen were left out." if left_out else ".")
-        + " The brackets hold the 95 % interval: where the figure would lie on other rows of the same kind.",
-    )
-    known = [entry for entry in metrics_for(record.run.task) if entry.key in scored.metrics]
-    bounded = [entry for entry in known if entry.low >= -1 and entry.high <= 1]
-    if len(bounded) >= 2:
-        dots = [
-            Dot(
-                entry.title,
-                scored.metrics[entry.key].value,
-                scored.metrics[entry.key].low,
-                scored.metrics[entry.key].high,
-            )
-            for entry in bounded
-        ]
-        panels.figure(
-            charts.metric_dots(dots, colours=theme.colours(), sort=False),
-            key="run_metrics",
-            alt="Metrics with intervals: " + "; ".join(charts.in_words(dot) for dot in dots),
-        )
-    panels.table(
-        [
-            panels.Row(
-                {
-                    "Metric": entry.title,
-                    "Value": theme.number(scored.metrics[entry.key].value),
-                    "95 % interval": bounds(scored.metrics[entry.key].low, scored.metrics[entry.key].high),
-                    "Better": "higher" if entry.greater_is_better else "lower",
-                    "What it means": entry.sentence,
-                }
-            )
-            for entry in known
-        ],
-        key="run_metric_table",
-        right=("Value", "95 % interval"),
-    )
-
-
-def bounds(low: float | None, high: float | None) -> str:
-    """An interval's ends."""
-    if low is None or high is None:
-        return "– too few rows"
-    return f"{theme.number(low)} to {theme.number(high)}"
-
-
-def curves_of(record: RunRecord, scored: ScoredOn) -> None:
-    """The stored curves that fit the task, one at a time."""
-    stored, colours = scored.evaluation.curves, theme.colours()
-    offered = {
-        code: words
-        for code, words in {
-            "roc": "ROC",
-            "precision_recall": "Precision and recall",
-            "calibration": "Calibration",
-            "confusion": "Confusion",
-            "predicted_true": "Predicted and true",
-            "residuals": "Residuals",
-        }.items()
-        if stored.get(code)
-    }
-    if not offered:
-        return
-    code = selection.view("Curve", offered, name="curve")
-    curve, here, target = stored[code], f"Run {record.run.id}", record.run.target
-    match code:
-        case "roc":
-            panels.section("Positives found against false alarms", METRICS["roc_auc"].sentence)
-            drawn = charts.roc({here: curve}, colours=colours)
-        case "precision_recall":
-            panels.section(
-                "What finding more costs in precision", "Further right finds more; higher up means fewer false alarms."
-            )
-            drawn = charts.precision_recall({here: curve}, colours=colours)
-        case "calibration":
-            panels.section(
-                "Whether a probability means what it says",
-                "On the dotted line, of a hundred rows predicted at 30 % thirty are positive. Bars below count rows.",
-            )
-            drawn = charts.calibration({here: curve}, colours=colours)
-        case "confusion":
-            panels.section(
-                worst_confusion(curve), "Each row of the square is a true class; a darker cell is a larger share."
-            )
-            drawn = charts.confusion(curve, colours=colours)
-        case "predicted_true":
-            panels.section("Predictions against the truth", "On the dotted line the prediction is exact.")
-            drawn = charts.predicted_true(curve, colours=colours, target=target)
-        case _:
-            panels.section("How far the predictions are off", "Centred on zero means no lean to one side.")
-            drawn = charts.residuals(curve, colours=colours, target=target)
-    panels.figure(drawn, key=f"run_curve_{code}", alt=f"{offered[code]} of run {record.run.id} on {scored.set_label}")
-
-
-def worst_confusion(curve: Mapping[str, list[list[int]]]) -> str:
-    """Name the most frequent mistake."""
-    labels, matrix = curve["labels"], curve["matrix"]
-    mistakes = [(count, labels[i], labels[j]) for i, row in enumerate(matrix) for j, count in enumerate(row) if i != j]
-    count, true, predicted = max(mistakes, key=lambda one: one[0], default=(0, "", ""))
-    return (
-        f"Most often {true} is taken for {predicted}: {count:,} rows"
-        if count
-        else "No row is mistaken for another class"
-    )
-
-
-def relied_on(record: RunRecord) -> None:
-    """Permutation importance with its spread."""
-    kept = record.run.importance
-    if not kept or not kept["features"]:
-        panels.notice("No importance was computed: too few rows to shuffle, or nothing to predict from.")
-        return
-    dots = [
-        Dot(one["name"], one["mean"], one["mean"] - one["std"], one["mean"] + one["std"]) for one in kept["features"]
-    ]
-    metric, top = METRICS[kept["metric"]], dots[0]
-    panels.section(
-        f"The model relies most on {top.label}" if top.value > 0 else "The model relies on no single feature",
-        f"How much {metric.title} suffers when one feature's values are shuffled, over {kept['repeats']} shuffles of "
-        f"{theme.number(kept['rows'])} validation rows; the bar is one standard deviation. Features that say the same "
-        "thing share their importance.",
-    )
-    panels.figure(
-        charts.importance(dots, colours=theme.colours(), metric=metric.title),
-        key="run_importance",
-        alt="Permutation importance: " + "; ".join(charts.in_words(dot) for dot in dots[:15]),
-    )
-    if len(dots) > 15:
-        panels.quiet(f"{len(dots) - 15} more matter less.")
-
-
-def whole_record(record: RunRecord) -> None:
-    """Everything it takes to do the run again."""
-    run, split = record.run, record.split
-    panels.section("What it takes to do this run again")
-    with st.container(horizontal=True):
-        st.page_link(
-            session.page_file("dataset"),
-            label=theme.plain(record.version_label),
-            icon=":material/database:",
-            query_params=dataset_address(run.dataset_version_id),
-        )
-        if run.retrained_from_id:
-            st.page_link(
-                session.page_file("run"),
-                label=f"Set-up of run {run.retrained_from_id}",
-                icon=":material/experiment:",
-                query_params={"run": str(run.retrained_from_id)},
-            )
-    parts = "not made yet"
-    if split:
-        parts = (
-            f"{SPLITS[split.method].format(split.column)}; {theme.number(split.n_train)} train, "
-            f"{theme.number(split.n_validation)} validation, {theme.number(split.n_test)} test, "
-            f"{theme.number(split.n_excluded)} kept out because they are rows of an evaluation set"
-        )
-    panels.facts(
-        {
-            "Target": f"{run.target} ({run.task})",
-            "Features": f"{len(run.features)}: {', '.join(run.features)}",
-            "Algorithm": ALGORITHMS[run.algorithm].title,
-            **{
-                parameter.title: str(run.parameters.get(parameter.key))
-                for parameter in ALGORITHMS[run.algorithm].parameters
-            },
-            "Split": parts,
-            "Trained on": theme.count(run.n_train, "row") if run.n_train is not None else theme.MISSING,
-            "Asked for by": f"{record.requested_by or 'the shell'}, {theme.stamp(run.requested_at)}",
-            "Started": theme.stamp(run.started_at),
-            "Ended": theme.stamp(run.finished_at),
-        }
-    )
-    panels.technical(
-        {
-            "Seed of the fit": str(run.seed),
-            "Seed of the split": str(split.seed) if split else theme.MISSING,
-            "Code": run.code_version or theme.MISSING,
-            "Model file": f"{theme.short_hash(run.model_sha256)}, {theme.size(run.model_size_bytes)}",
-            "Split file": theme.short_hash(split.assignment_sha256) if split else theme.MISSING,
-            **{
-                f"Predictions on {one.set_label}": theme.short_hash(one.evaluation.predictions_sha256)
-                for one in record.evaluations
-            },
-            **{str(package): str(version) for package, version in run.package_versions.items()},
-        }
-    )
-
-
-def dataset_address(version_id: int) -> dict[str, str]:
-    """The query of a dataset version's page."""
-    from core.datasets import queries as datasets
-
-    version = reads.audited(datasets.version, version_id)
-    return {"dataset": str(version.dataset_id), "version": str(version.number)}
-
-
-def log_of(record: RunRecord) -> None:
-    """The job's log, whole."""
-    lines = reads.fresh(jobs.job_lines, record.run.job_id) if record.run.job_id else []
-    panels.section("Log")
-    if not lines:
-        panels.quiet("Nothing was written.")
-    st.text("\n".join(f"{line.at:%H:%M:%S}  {line.text}" for line in lines))
-
-
 run_id = session.chosen_id("run")
 if run_id is None:
     raise NotFound("run", repr(session.chosen_text("run") or ""), "Choose one from the list of runs.")
@@ -338,8 +82,8 @@ for version in versions:
 
 match run.state:
     case RunState.QUEUED | RunState.RUNNING:
-        watch(record)
-        whole_record(record)
+        run_panels.watch(record)
+        run_panels.whole_record(record)
         st.stop()
     case RunState.FAILED:
         panels.refusal(run.error or "The run failed without a reason.")
@@ -351,10 +95,10 @@ if finished:
     views = {"results": "Results", "importance": "Importance"} | views
 match selection.view("Part of the run", views):
     case "results":
-        results(record)
+        run_panels.results(record)
     case "importance":
-        relied_on(record)
+        run_panels.relied_on(record)
     case "record":
-        whole_record(record)
+        run_panels.whole_record(record)
     case _:
-        log_of(record)
+        run_panels.log_of(record)
