@@ -9,6 +9,7 @@ import numpy as np
 from sqlmodel import Session
 
 from core.datasets import queries as datasets
+from core.datasets.tables import EvaluationSet
 from core.errors import NotApplicable
 from core.evaluation import comparing
 from core.evaluation import queries as evaluations
@@ -92,6 +93,7 @@ def common_set(session: Session, baseline: Run, candidate: Run) -> int:
             f"Runs {baseline.id} and {candidate.id} were trained on different datasets. "
             "Name the evaluation set to judge both on."
         )
+    rows: EvaluationSet
     for rows in datasets.evaluation_sets(session, dataset_ids.pop()):
         if rows.kind == queries.FIXED and rows.id is not None:
             return rows.id

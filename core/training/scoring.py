@@ -19,6 +19,7 @@ from core.artifacts import ArtifactStore
 from core.datasets import queries as datasets
 from core.datasets import splits
 from core.datasets.rowhash import row_hashes
+from core.datasets.splits import EvaluationRows
 from core.datasets.splitting import Part
 from core.datasets.tables import DatasetVersion, EvaluationSet, Split
 from core.errors import InsufficientData, NotFound, SchemaMismatch
@@ -113,8 +114,7 @@ def score_model(
             f"{', '.join(repr(name) for name in absent)}; the model needs it."
         )
     rows = splits.evaluation_rows(store, evaluation_set)
-    trained = trained_hashes(store, version=trained_version, split=split, columns=rows.columns)
-    unseen = ~np.isin(rows.hashes, trained)
+    unseen = ~trained_on(store, rows=rows, set_version=set_version, trained_version=trained_version, split=split)
     table = datasets.read_table(store, set_version, columns=[*names, target]).take(pa.array(rows.ordinals[unseen]))
     y_true, labelled = target_values(table, task=task, target=target)
     if not labelled.any():
@@ -175,18 +175,28 @@ def record_scored(
     )
 
 
-def trained_hashes(
-    store: ArtifactStore, *, version: DatasetVersion, split: Split, columns: tuple[str, ...] | list[str]
-) -> NDArray[np.uint64]:
-    """Hashes of the rows a run was trained on, over an evaluation set's columns.
+def trained_on(
+    store: ArtifactStore,
+    *,
+    rows: EvaluationRows,
+    set_version: DatasetVersion,
+    trained_version: DatasetVersion,
+    split: Split,
+) -> NDArray[np.bool_]:
+    """Which rows of an evaluation set a run was trained on: those equal to a training row.
 
-    Where the version lacks one of these columns no row of it can be told to be the same, and none is.
+    Rows are compared over the columns both versions have; where they share none, no row can be told to be the same.
     """
-    if not set(columns) <= {column["name"] for column in version.columns}:
-        return np.empty(0, dtype=np.uint64)
+    held = {column["name"] for column in trained_version.columns}
+    shared = [name for name in rows.columns if name in held]
+    if not shared:
+        return np.zeros(len(rows.ordinals), dtype=np.bool_)
+    judged = rows.hashes
+    if len(shared) < len(rows.columns):
+        judged = row_hashes(datasets.read_table(store, set_version, columns=shared), shared)[rows.ordinals]
     training = splits.assignment(store, split) == Part.TRAIN
-    table = datasets.read_table(store, version, columns=list(columns))
-    return np.unique(row_hashes(table.filter(pa.array(training)), list(columns)))
+    table = datasets.read_table(store, trained_version, columns=shared).filter(pa.array(training))
+    return np.isin(judged, row_hashes(table, shared))
 
 
 def _evaluation_set(session: Session, evaluation_set_id: int) -> EvaluationSet:

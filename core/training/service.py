@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from core.audit import service as audit
 from core.datasets import queries as datasets
-from core.datasets.tables import DatasetVersion, EvaluationSet, Outcome, Severity
+from core.datasets.tables import DatasetVersion, EvaluationSet
 from core.errors import InvalidInput, InvalidTransition, NotApplicable, NotFound
 from core.evaluation.tables import Task
 from core.jobs import service as jobs
@@ -259,11 +259,7 @@ def require_usable(session: Session, version: DatasetVersion, *, label: str) -> 
             f"{label} is in quarantine since {version.quarantined_at:%d %B %Y}: {version.quarantine_reason} "
             "Nothing can be trained on it; choose another version."
         )
-    failed = [
-        check.explanation
-        for check in datasets.checks(session, version.id)
-        if check.outcome == Outcome.FAILED and check.severity == Severity.BLOCK
-    ]
+    failed = datasets.blocking(session, version.id)
     if failed:
         raise NotApplicable(f"{label} failed a blocking check: {' '.join(failed)} Upload a corrected version.")
 

@@ -43,7 +43,7 @@ class RunSpec:
     target: str
     task: Task | None = None
     features: tuple[str, ...] | None = None
-    split: SplitOptions = field(default_factory=lambda: SplitOptions(method="random", column=None))
+    split: SplitOptions = field(default_factory=SplitOptions)
     algorithm: str = "logistic_regression"
     parameters: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
