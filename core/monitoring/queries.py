@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy
+from sqlalchemy import ColumnElement, case, or_
 from sqlmodel import Session, col, func, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from core.errors import NotFound
 from core.monitoring.tables import (
@@ -224,8 +226,8 @@ def state_sentence(window: Window | None, *, min_rows: int) -> str:
 
 
 def windows(session: Session, monitor_id: int) -> list[Window]:
-    """A monitor's windows, oldest first."""
-    query = select(Window).where(col(Window.monitor_id) == monitor_id).order_by(col(Window.from_at), col(Window.id))
+    """A monitor's windows of the length it has now, and batches without times, oldest first."""
+    query = _current_windows(monitor_id).order_by(col(Window.from_at), col(Window.id))
     return list(session.exec(query))
 
 
@@ -258,12 +260,7 @@ def drift_results(session: Session, window_id: int) -> list[DriftResult]:
 
 def drift_matrix(session: Session, monitor_id: int, *, limit: int = 60) -> list[DriftCell]:
     """The heat map's squares: the newest ``limit`` windows, oldest first, each with all its features."""
-    newest = (
-        select(Window)
-        .where(col(Window.monitor_id) == monitor_id)
-        .order_by(col(Window.from_at).desc(), col(Window.id).desc())
-        .limit(limit)
-    )
+    newest = _current_windows(monitor_id).order_by(col(Window.from_at).desc(), col(Window.id).desc()).limit(limit)
     shown = list(session.exec(newest))[::-1]
     labels = window_labels(session, shown)
     # A Core select without the bins: thousands of squares need none of the stored histograms.
@@ -318,7 +315,8 @@ def performance(session: Session, monitor_id: int) -> list[PerformanceRow]:
     query = (
         select(PerformanceResult, Window)
         .join(Window, col(Window.id) == col(PerformanceResult.window_id))
-        .where(col(Window.monitor_id) == monitor_id)
+        .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
+        .where(col(Window.monitor_id) == monitor_id, _of_current_length())
         .order_by(col(Window.from_at), col(Window.id), col(PerformanceResult.key))
     )
     found = list(session.exec(query).all())
@@ -460,6 +458,25 @@ def _newest_windows(session: Session) -> dict[int, Window]:
         )
         .label("rank")
     )
-    ranked = select(col(Window.id).label("window_id"), rank).subquery()
+    ranked = (
+        select(col(Window.id).label("window_id"), rank)
+        .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
+        .where(_of_current_length())
+        .subquery()
+    )
     query = select(Window).join(ranked, ranked.c.window_id == col(Window.id)).where(ranked.c.rank == 1)
     return {row.monitor_id: row for row in session.exec(query)}
+
+
+def _current_windows(monitor_id: int) -> SelectOfScalar[Window]:
+    return (
+        select(Window)
+        .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
+        .where(col(Window.monitor_id) == monitor_id, _of_current_length())
+    )
+
+
+def _of_current_length() -> ColumnElement[bool]:
+    """Windows cut as the monitor cuts now: months computed before it was set to weeks stay stored for their alerts."""
+    length = case((col(Monitor.window) == "day", 10), (col(Monitor.window) == "week", 8), else_=7)
+    return or_(col(Window.label).like("batch %"), func.length(col(Window.label)) == length)

@@ -10,6 +10,7 @@ from sqlmodel import Session
 from core.audit import service as audit
 from core.datasets.tables import Upload
 from core.errors import InvalidInput, InvalidTransition, NotFound
+from core.jobs.service import enqueue
 from core.jobs.tables import Job
 from core.monitoring import queries
 from core.monitoring.tables import Alert, AlertState, Batch, Monitor
@@ -53,7 +54,7 @@ def edit_monitor(
     actor: Actor,
     now: datetime,
 ) -> Monitor:
-    """Change how a monitor cuts and decides; holds for windows computed from now on.
+    """Change how a monitor cuts and decides; all its windows are computed anew in the background.
 
     Parameters
     ----------
@@ -83,6 +84,7 @@ def edit_monitor(
     found.window, found.alpha, found.min_rows, found.min_effect = window, alpha, min_rows, min_effect
     session.add(found)
     after = {"window": window, "alpha": alpha, "min_rows": min_rows, "min_effect": min_effect}
+    _enqueue_all(session, found, actor, now)
     _record(session, found, "monitor.edited", actor, now, {"before": before, "after": after})
     return found
 
@@ -112,8 +114,6 @@ def add_batch(
     InvalidInput
         Nothing is live, or the file has no such time column.
     """
-    from core.jobs.service import enqueue
-
     require(actor, Permission.BATCH_ADD)
     found = queries.monitor(session, monitor_id)
     upload = _upload(session, upload_id)
@@ -172,8 +172,6 @@ def add_labels(
     InvalidInput
         The file lacks one of the two columns, or they are the same.
     """
-    from core.jobs.service import enqueue
-
     require(actor, Permission.BATCH_ADD)
     model = session.get(RegisteredModel, model_id)
     if model is None:
@@ -220,19 +218,9 @@ def refresh(session: Session, *, monitor_id: int, actor: Actor, now: datetime) -
     ------
     PermissionDenied, NotFound
     """
-    from core.jobs.service import enqueue
-
     require(actor, Permission.BATCH_ADD)
     found = queries.monitor(session, monitor_id)
-    job = enqueue(
-        session,
-        kind="watch_log",
-        payload={"monitor_id": monitor_id, "everything": True},
-        subject_kind="monitor",
-        subject_id=monitor_id,
-        actor=actor,
-        now=now,
-    )
+    job = _enqueue_all(session, found, actor, now)
     _record(session, found, "monitor.refreshed", actor, now, {"job_id": job.id})
     return job
 
@@ -272,6 +260,19 @@ def _move_alert(session: Session, alert_id: int, wanted: AlertState, note: str, 
     found = queries.monitor(session, alert.monitor_id)
     _record(session, found, f"alert.{wanted.value}", actor, now, {"alert_id": alert_id, "note": note.strip()})
     return alert
+
+
+def _enqueue_all(session: Session, monitor: Monitor, actor: Actor, now: datetime) -> Job:
+    assert monitor.id is not None
+    return enqueue(
+        session,
+        kind="watch_log",
+        payload={"monitor_id": monitor.id, "everything": True},
+        subject_kind="monitor",
+        subject_id=monitor.id,
+        actor=actor,
+        now=now,
+    )
 
 
 def _upload(session: Session, upload_id: int) -> Upload:

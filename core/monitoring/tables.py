@@ -19,6 +19,17 @@ class WindowState(StrEnum):
     NOT_ENOUGH_DATA = "not_enough_data"
 
 
+class BatchState(StrEnum):
+    """Where a batch is; the last three are final."""
+
+    PENDING = "pending"
+    READING = "reading"
+    MEASURING = "measuring"
+    READY = "ready"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 class AlertState(StrEnum):
     """Where an alert is."""
 
@@ -28,7 +39,7 @@ class AlertState(StrEnum):
 
 
 class Monitor(SQLModel, table=True):
-    """What is watched, and how."""
+    """What is watched, and how; segments sealed before `watched_to` are in its windows."""
 
     __tablename__ = "monitor"
     __table_args__ = (UniqueConstraint("model_id", "environment", "alias"),)
@@ -42,6 +53,7 @@ class Monitor(SQLModel, table=True):
     min_rows: int = 100
     min_effect: float = 0.1
     created_at: datetime = moment()
+    watched_to: datetime | None = moment(nullable=True)
 
 
 class Batch(SQLModel, table=True):
@@ -54,7 +66,7 @@ class Batch(SQLModel, table=True):
     upload_id: int = Field(foreign_key="upload.id")
     time_column: str | None = None
     options: dict[str, Any] = document()
-    state: str = Field(default="pending", max_length=16)
+    state: str = Field(default=BatchState.PENDING, max_length=16)
     version_id: int | None = Field(default=None, foreign_key="model_version.id")
     data_sha256: str | None = Field(default=None, max_length=64)
     n_rows: int | None = None

@@ -328,6 +328,7 @@ def upgrade() -> None:
         sa.Column("min_rows", sa.Integer(), nullable=False),
         sa.Column("min_effect", sa.Float(), nullable=False),
         sa.Column("created_at", core.database.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("watched_to", core.database.UtcDateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["model_id"],
             ["registered_model.id"],

@@ -1,0 +1,178 @@
+"""The job that reads a batch exactly, predicts it unless it holds predictions, and computes the windows it reaches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlmodel import Session
+
+from core.datasets.ingest import read_exactly
+from core.datasets.options import ParseOptions
+from core.datasets.tables import Upload
+from core.errors import InsufficientData, InvalidInput
+from core.jobs.context import JobContext
+from core.jobs.tables import Job, JobState
+from core.monitoring import queries
+from core.monitoring.batches import batch_table, check_columns, reading_options
+from core.monitoring.columns import moments
+from core.monitoring.computing import compute_windows
+from core.monitoring.recording import record_windows
+from core.monitoring.tables import Batch, BatchState
+from core.permissions import Permission, require
+from core.registry import queries as registry
+from core.registry.tables import ModelVersion
+from core.serving.frames import AT, LABEL, PREDICTION, score_column, to_parquet
+from core.training.frames import frame_from_table
+from core.training.models import load_model
+from core.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_STATES: dict[JobState, BatchState] = {
+    JobState.QUEUED: BatchState.PENDING,
+    JobState.RUNNING: BatchState.READING,
+    JobState.FAILED: BatchState.FAILED,
+    JobState.CANCELLED: BatchState.CANCELLED,
+}
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A batch's file as it is kept."""
+
+    table: pa.Table
+    touched: tuple[datetime, datetime] | None
+
+
+def settle(session: Session, job: Job, now: datetime) -> None:  # noqa: ARG001
+    """Let the batch follow its job."""
+    batch = session.get(Batch, job.subject_id)
+    if batch is not None and job.state in BATCH_STATES:
+        batch.state = BATCH_STATES[JobState(job.state)]
+        batch.error = job.error
+        session.add(batch)
+
+
+def read_batch(workspace: Workspace, context: JobContext) -> None:
+    """Read the batch ``batch_id`` and hold it against the version that is live now.
+
+    Result: ``batch_id``, ``n_rows``, ``windows`` (label, state, n_drifted, n_features, n_rows of each).
+    """
+    require(context.actor, Permission.BATCH_ADD)
+    batch_id: int = context.payload["batch_id"]
+    context.report(0.0, "reading")
+    with workspace.read() as session:
+        batch = queries.batch(session, batch_id)
+        monitor = queries.monitor(session, batch.monitor_id)
+        upload = session.get(Upload, batch.upload_id)
+        assert upload is not None
+        deployment = registry.live(
+            session, model_id=monitor.model_id, environment=monitor.environment, alias=monitor.alias
+        )
+        if deployment is None:
+            raise InvalidInput(
+                f"Nothing is live as {monitor.alias} in {monitor.environment} any more; promote a version."
+            )
+        version = registry.version(session, deployment.version_id)
+    assert version.id is not None
+    read = _read(workspace, context, batch, upload, version)
+    stored = workspace.artifacts.put_bytes(to_parquet(read.table))
+    context.check_cancelled()
+    # Before the windows are computed, so that of two batches read at once the later reader sees both.
+    with workspace.write() as session:
+        row = queries.batch(session, batch_id)
+        row.state, row.version_id = BatchState.MEASURING, version.id
+        row.data_sha256, row.n_rows = stored.sha256, read.table.num_rows
+        session.add(row)
+    assert monitor.id is not None
+    windows = compute_windows(
+        workspace,
+        monitor_id=monitor.id,
+        version_id=version.id,
+        touched=[] if read.touched is None else [read.touched],
+        batch_ids=[batch_id] if batch.time_column is None else [],
+        report=lambda share, note: context.report(0.3 + 0.7 * share, note),
+    )
+    with context.record() as session:
+        row = queries.batch(session, batch_id)
+        row.state, row.error = BatchState.READY, None
+        session.add(row)
+        record_windows(
+            session,
+            monitor=queries.monitor(session, batch.monitor_id),
+            windows=windows,
+            actor=context.actor,
+            now=context.now(),
+        )
+        for window in windows:
+            context.log(f"{window.span.label}: {window.n_rows:,} rows, {window.state.value.replace('_', ' ')}.")
+        context.result = {
+            "batch_id": batch_id,
+            "n_rows": read.table.num_rows,
+            "windows": [
+                {
+                    "label": window.span.label,
+                    "state": window.state.value,
+                    "n_rows": window.n_rows,
+                    "n_features": sum(not column.is_prediction for column in window.columns),
+                    "drifted": [
+                        column.name
+                        for column in window.columns
+                        if column.decision.state.value == "drifted" and not column.is_prediction
+                    ],
+                }
+                for window in windows
+            ],
+        }
+
+
+def _read(workspace: Workspace, context: JobContext, batch: Batch, upload: Upload, version: ModelVersion) -> _Read:
+    import pyarrow as pa
+
+    signature = version.signature
+    options = reading_options(ParseOptions.from_json(batch.options), signature)
+    check_columns(options, signature, batch.time_column)
+    source = read_exactly(workspace.artifacts.verified_path(upload.sha256), options)
+    if source.num_rows == 0:
+        raise InsufficientData(f"{upload.file_name} has no rows. Hand in a file with at least one.")
+    frame_from_table(source, signature["features"])  # refuses a column of another kind
+    table = batch_table(source, signature, batch.time_column)
+    if PREDICTION in table.column_names:
+        context.log("The file's own predictions are used.")
+    else:
+        model = load_model(workspace.artifacts, model_sha256=version.model_sha256, signature=signature)
+        labels, scores = model.predict_table(source)
+        table = table.append_column(
+            PREDICTION, pa.array(labels.tolist(), pa.string() if model.classes else pa.float64())
+        )
+        if scores is not None:
+            for position, label in enumerate(model.classes):
+                table = table.append_column(score_column(label), pa.array(scores[:, position]))
+        context.log(f"Predicted {table.num_rows:,} rows with version {version.number}.")
+    _say_labels(context, table, signature)
+    if batch.time_column is None:
+        return _Read(table, None)
+    times = moments(table[AT])
+    present = times[~np.isnat(times)]
+    if len(present) == 0:
+        raise InvalidInput(f"The time column {batch.time_column!r} is empty; no row falls into a window.")
+    if len(present) < len(times):
+        context.log(f"{len(times) - len(present):,} rows have no time; they fall into no window.")
+    first, last = (moment.item().replace(tzinfo=UTC) for moment in (present.min(), present.max()))
+    return _Read(table, (first, last))
+
+
+def _say_labels(context: JobContext, table: pa.Table, signature: dict[str, Any]) -> None:
+    if LABEL not in table.column_names:
+        return
+    labels = table[LABEL]
+    context.log(f"{table.num_rows - labels.null_count:,} rows hold the target, so performance is computed too.")
+    if signature["classes"]:
+        foreign = sorted(set(labels.unique().to_pylist()) - {None} - set(signature["classes"]))
+        if foreign:
+            shown = ", ".join(repr(label) for label in foreign[:5])
+            context.log(f"The model does not know these classes, so rows of them count as wrong: {shown}.")

@@ -1,0 +1,103 @@
+"""What of a batch's file is kept, and in which form. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from core.datasets.options import ParseOptions
+from core.datasets.tables import ColumnKind
+from core.errors import InvalidInput, SchemaMismatch
+from core.evaluation.tables import Task
+from core.monitoring.columns import kept
+from core.serving.frames import AT, LABEL, PREDICTION, PREDICTION_ID, feature_column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NUMBERS = (ColumnKind.INTEGER, ColumnKind.NUMBER)
+MOMENTS = (ColumnKind.DATE, ColumnKind.TIMESTAMP)
+
+
+def reading_options(options: ParseOptions, signature: Mapping[str, Any]) -> ParseOptions:
+    """Read a batch's columns as the kinds the model was trained on, whatever this file's rows suggest.
+
+    A month in which a number happens to be whole everywhere, or a code happens to be all digits, is no change of
+    schema; a word in a number's column is, and is then refused by the reader with its line.
+    """
+    wanted = {feature["name"]: ColumnKind(feature["kind"]) for feature in signature["features"]}
+    if signature["task"] == Task.REGRESSION:
+        wanted |= {name: ColumnKind.NUMBER for name in (signature["target"], PREDICTION) if name not in wanted}
+    else:
+        wanted |= {name: ColumnKind.CATEGORY for name in (signature["target"], PREDICTION) if name not in wanted}
+    wanted.setdefault(PREDICTION_ID, ColumnKind.CATEGORY)
+    return replace(
+        options,
+        columns=tuple(
+            replace(column, kind=_kind(column.kind, wanted.get(column.name, column.kind))) for column in options.columns
+        ),
+    )
+
+
+def check_columns(options: ParseOptions, signature: Mapping[str, Any], time_column: str | None) -> None:
+    """Refuse a file that lacks a feature, or whose time column holds no times.
+
+    Raises
+    ------
+    SchemaMismatch, InvalidInput
+    """
+    kinds = {column.name: column.kind for column in options.included}
+    absent = [feature["name"] for feature in signature["features"] if feature["name"] not in kinds]
+    if absent:
+        raise SchemaMismatch(
+            f"The file lacks {', '.join(map(repr, absent[:10]))}"
+            + (f" and {len(absent) - 10} more" if len(absent) > 10 else "")
+            + f", which the model needs. It has: {', '.join(list(kinds)[:30])}. Add or rename the columns."
+        )
+    if time_column is not None and kinds.get(time_column) not in MOMENTS:
+        given = kinds.get(time_column)
+        raise InvalidInput(
+            f"The time column {time_column!r} is "
+            + ("not in the file" if given is None else f"read as {given.value}")
+            + "; windows need a date or a timestamp. Change its type, or hand the file in without a time column."
+        )
+
+
+def batch_table(table: pa.Table, signature: Mapping[str, Any], time_column: str | None) -> pa.Table:
+    """Lay out a batch as it is kept: time, features, and prediction, prediction id and label where the file has them.
+
+    The columns ``prediction`` and ``prediction_id`` are those of the same names, unless the model has a feature called
+    so; the label is the target column. A column that is empty throughout counts as not there.
+
+    Returns
+    -------
+    pyarrow.Table
+        In the layout of `core.serving.frames`.
+    """
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {}
+    if time_column is not None:
+        times = table[time_column].cast(pa.timestamp("us"), safe=False)
+        columns[AT] = times.cast(pa.timestamp("us", tz="UTC"))
+    for feature in signature["features"]:
+        columns[feature_column(feature["name"])] = kept(table[feature["name"]], feature["kind"])
+    features = {feature["name"] for feature in signature["features"]}
+    answer = ColumnKind.NUMBER if signature["task"] == Task.REGRESSION else ColumnKind.CATEGORY
+    for source, name, kind in (
+        (PREDICTION, PREDICTION, answer),
+        (PREDICTION_ID, PREDICTION_ID, ColumnKind.CATEGORY),
+        (signature["target"], LABEL, answer),
+    ):
+        if source in table.column_names and source not in features and table[source].null_count < table.num_rows:
+            columns[name] = kept(table[source], kind)
+    return pa.table(columns)
+
+
+def _kind(inferred: ColumnKind, wanted: ColumnKind) -> ColumnKind:
+    if inferred in NUMBERS and wanted in NUMBERS:
+        return ColumnKind.NUMBER
+    if inferred in MOMENTS and wanted in MOMENTS:  # its date format goes with the inferred kind
+        return inferred
+    return wanted

@@ -1,0 +1,63 @@
+"""Columns as they are kept and as they are measured. PURE."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.datasets.tables import ColumnKind
+from core.monitoring.drift_tests import Sample
+from core.monitoring.measuring import FAMILIES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def kept(column: pa.ChunkedArray, kind: ColumnKind | str) -> pa.ChunkedArray:
+    """A column in the one type its kind is kept in, so that files of different origin can be joined.
+
+    Numbers become float64, dates and timestamps naive UTC microseconds, booleans stay, all else becomes text.
+    """
+    import pyarrow as pa
+
+    from core.training.frames import class_labels
+
+    match ColumnKind(kind):
+        case ColumnKind.INTEGER | ColumnKind.NUMBER:
+            return column.cast(pa.float64(), safe=False)
+        case ColumnKind.DATE | ColumnKind.TIMESTAMP:
+            return column.cast(pa.timestamp("us"), safe=False)
+        case ColumnKind.BOOLEAN:
+            return column.cast(pa.bool_())
+        case _:
+            return pa.chunked_array([pa.array(class_labels(column).tolist(), pa.string())])
+
+
+def sample(column: pa.ChunkedArray, kind: ColumnKind | str) -> Sample:
+    """A column as `measuring.measure` takes it.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        float64 with NaN for numbers, dates and timestamps (microseconds since 1970); str or None for all else.
+    """
+    import pyarrow as pa
+
+    from core.training.frames import class_labels
+
+    if FAMILIES[ColumnKind(kind)] == "categorical":
+        return class_labels(column)
+    if kind in (ColumnKind.DATE, ColumnKind.TIMESTAMP):
+        column = column.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
+    numbers: NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy().astype(np.float64)
+    return numbers
+
+
+def moments(column: pa.ChunkedArray) -> NDArray[Any]:
+    """A time column as datetime64[us] in UTC, NaT where missing."""
+    import pyarrow as pa
+
+    times: NDArray[Any] = column.cast(pa.timestamp("us"), safe=False).to_numpy()
+    return times
