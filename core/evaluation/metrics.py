@@ -31,6 +31,7 @@ from core.evaluation.metric_intervals import (
     precision_interval,
     recall_interval,
     roc_auc_interval,
+    score_loss_interval,
     share_interval,
 )
 from core.evaluation.outcomes import Outcome
@@ -59,7 +60,7 @@ class Metric:
     function : callable
         Outcome -> Measured; raises NotApplicable with the reason.
     interval : callable
-        (Outcome, Measured, Generator) -> Interval, or None where too few rows allow none.
+        (Outcome, Measured) -> Interval, or None where too few rows allow none.
     margin : float
         By how much a candidate may be worse and still count as not worse, unless a policy says otherwise.
     margin_is_share : bool
@@ -78,7 +79,7 @@ class Metric:
     low: float
     high: float
     function: Callable[[Outcome], Measured]
-    interval: Callable[[Outcome, Measured, np.random.Generator], Interval | None]
+    interval: Callable[[Outcome, Measured], Interval | None]
     margin: float
     margin_is_share: bool
     sentence: str
@@ -109,7 +110,7 @@ METRICS: dict[str, Metric] = {
         margin=0.01,
         margin_is_share=False,
         sentence="How often a positive row scores above a negative one; 0.5 is chance.",
-        reference="DeLong et al. (1988), Biometrics 44:837, on the logit scale; Newcombe (2006) where it has no width",
+        reference="DeLong et al. (1988), Biometrics 44:837, logit scale; Newcombe (2006) where few rows misrank",
     ),
     "average_precision": Metric(
         key="average_precision",
@@ -225,7 +226,7 @@ METRICS: dict[str, Metric] = {
         low=0.0,
         high=math.inf,
         function=measures.log_loss,
-        interval=loss_interval,
+        interval=score_loss_interval,
         margin=0.01,
         margin_is_share=False,
         sentence="How surprised the scores are by the truth; sure mistakes cost most, and 0 is perfect.",
@@ -240,7 +241,7 @@ METRICS: dict[str, Metric] = {
         low=0.0,
         high=1.0,
         function=measures.brier,
-        interval=loss_interval,
+        interval=score_loss_interval,
         margin=0.005,
         margin_is_share=False,
         sentence="Mean squared distance of the score from what happened; 0 is perfect.",
@@ -259,7 +260,7 @@ METRICS: dict[str, Metric] = {
         margin=0.01,
         margin_is_share=False,
         sentence="How far scores are from the share of positives among rows scored alike; 0 is well calibrated.",
-        reference="Naeini et al. (2015), AAAI; 10 bins of equal size (Nixon et al. 2019); basic bootstrap",
+        reference="Naeini et al. (2015), AAAI; 10 bins of equal size (Nixon et al. 2019); bias-aware normal interval",
     ),
     "macro_f1": Metric(
         key="macro_f1",
@@ -414,21 +415,22 @@ def measure(entry: Metric, outcome: Outcome) -> Measured:
         raise NotApplicable(f"{entry.title} is not defined here. {error}") from error
 
 
-def compute_metrics(predictions: Predictions, *, rng: np.random.Generator) -> list[MetricEstimate]:
+def compute_metrics(predictions: Predictions, *, rng: np.random.Generator | None = None) -> list[MetricEstimate]:
     """Compute every metric of the task that is defined on these rows, with its interval.
 
     Parameters
     ----------
     predictions : Predictions
         Zero rows give an empty list.
-    rng : Generator
-        Only the calibration error's interval draws from it.
+    rng : Generator, optional
+        Not drawn from: every interval of the catalogue is in closed form, so the same rows give the same figures.
 
     Returns
     -------
     list of MetricEstimate
         Primary metric first; all values finite. `omitted_metrics` says why one is missing.
     """
+    del rng
     outcome = Outcome(predictions)
     estimates = []
     for entry in metrics_for(predictions.task):
@@ -436,7 +438,7 @@ def compute_metrics(predictions: Predictions, *, rng: np.random.Generator) -> li
             measured = measure(entry, outcome)
         except NotApplicable:
             continue
-        interval = entry.interval(outcome, measured, rng) if outcome.n_rows > 1 else None
+        interval = entry.interval(outcome, measured) if outcome.n_rows > 1 else None
         if interval is None or not (math.isfinite(interval.low) and math.isfinite(interval.high)):
             estimates.append(MetricEstimate(entry.key, measured.value, None, None))
             continue

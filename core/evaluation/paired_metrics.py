@@ -1,7 +1,7 @@
 """How a metric's difference between two runs on the same rows gets its interval and p-value.
 
 Shares of rows (accuracy, recall, balanced accuracy) go by discordant pairs, the ROC AUC by DeLong's paired method, the
-calibration error by a paired bootstrap, and every other metric by the paired influence of each row, which is the paired
+calibration error by its bins, and every other metric by the paired influence of each row, which is the paired
 t test for means and the delta method for the rest. A new metric needs nothing here unless it has a better method.
 """
 
@@ -49,12 +49,13 @@ def paired_effect(
     if entry.key == "roc_auc":
         return _delong(baseline, measured)
     if entry.key == "expected_calibration_error":
-        return _calibration(baseline, candidate, measured, rng)
-    difference = measured[1].influence - measured[0].influence
+        return _calibration(baseline, candidate, rng)
+    if entry.key == "average_precision":
+        return _average_precision(baseline, measured)
     return paired.paired_influence(
         measured[0].value,
         measured[1].value,
-        difference,
+        measured[1].influence - measured[0].influence,
         extra_variance=_unseen_variance(len(baseline.labels), measured),
         method="paired differences, Student's t" if entry.key in MEANS else "paired influences, delta method",
     )
@@ -99,22 +100,35 @@ def _delong(baseline: Outcome, measured: tuple[Measured, Measured]) -> PairedEff
         df = ranking.two_sample_df(positive, difference)
         return paired.paired_influence(measured[0].value, measured[1].value, difference, df=df, method="paired DeLong")
     # Both rank perfectly, or a class has one row: DeLong's variance is 0 or unknown, the truth's is not.
-    before, after = (measured[0].value, measured[1].value)
-    each = [intervals.auc_score_interval(value, *sizes) for value in (after, before)]
-    found = intervals.combine([1, -1], [after, before], each)
-    return PairedEffect(after - before, found.low, found.high, None, "score intervals of both areas, combined")
+    return _apart(measured, [intervals.auc_score_interval(one.value, *sizes) for one in measured])
 
 
-def _calibration(
-    baseline: Outcome, candidate: Outcome, measured: tuple[Measured, Measured], rng: np.random.Generator
-) -> PairedEffect:
+def _average_precision(baseline: Outcome, measured: tuple[Measured, Measured]) -> PairedEffect:
+    n_positive = int(baseline.positive.sum())
+    difference = measured[1].influence - measured[0].influence
+    if n_positive > 1 and difference.any():
+        return paired.paired_influence(
+            measured[0].value,
+            measured[1].value,
+            difference,
+            df=n_positive - 1,
+            method="paired influences, degrees of freedom from the positives",
+        )
+    return _apart(measured, [intervals.wilson(one.value * n_positive, n_positive) for one in measured])
+
+
+def _apart(measured: tuple[Measured, Measured], each: list[intervals.Interval]) -> PairedEffect:
+    """Difference as if the two were of different rows: wider than a paired interval, never without width."""
+    before, after = measured[0].value, measured[1].value
+    found = intervals.combine([-1, 1], [before, after], each)
+    return PairedEffect(after - before, found.low, found.high, None, "intervals of the two values, combined")
+
+
+def _calibration(baseline: Outcome, candidate: Outcome, rng: np.random.Generator) -> PairedEffect:
     before, after = calibration_gaps(baseline), calibration_gaps(candidate)
-    sums = np.abs(resampling.resample_sums(np.hstack([before, after]), rng=rng))
-    width = before.shape[1]
-    resampled = (sums[:, width:].sum(axis=1) - sums[:, :width].sum(axis=1)) / baseline.n_rows
-    effect = measured[1].value - measured[0].value
-    found = resampling.basic_interval(effect, resampled)
-    return PairedEffect(effect, found.low, found.high, None, "paired bootstrap of calibration bins")
+    total, error = resampling.absolute_sums_difference(before, after, rng=rng)
+    effect, half = total / baseline.n_rows, intervals.normal_quantile() * error / baseline.n_rows
+    return PairedEffect(effect, effect - half, effect + half, None, "calibration bins, paired bootstrap")
 
 
 def _unseen_variance(n_labels: int, measured: tuple[Measured, Measured]) -> float:

@@ -80,8 +80,8 @@ def sentence(
     if verdict is Verdict.NOT_WORSE and low == high == 0:
         return f"The candidate predicts as the baseline does: {title} {figure(candidate_value)} on {n_rows:,} rows."
     found = (
-        f"{title} {figure(candidate_value)} against {figure(baseline_value)}, a difference of {figure(effect, signed=True)} "
-        f"(95 % interval {figure(low, signed=True)} to {figure(high, signed=True)}) on {n_rows:,} rows."
+        f"{title} {figure(candidate_value)} against {figure(baseline_value)}, "
+        f"a difference of {figure(effect, signed=True)} (95 % interval {figure(low, signed=True)} to {figure(high, signed=True)}) on {n_rows:,} rows."
     )
     power = f" A difference of {figure(smallest_effect)} would have been seen four times out of five."
     return f"{opening}: {found}{power}"

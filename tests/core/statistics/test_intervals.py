@@ -1,0 +1,89 @@
+"""Intervals against published values, scipy, and their promise."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from core.statistics import intervals
+from core.statistics.intervals import Interval
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (1, 10), (5, 10), (10, 10), (81, 263), (1, 100_000)])
+def test_wilson_equals_scipy(successes: int, n: int) -> None:
+    expected = stats.binomtest(successes, n).proportion_ci(method="wilson")
+
+    assert intervals.wilson(successes, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 7), (3, 7), (7, 7), (40, 90)])
+def test_clopper_pearson_equals_scipy(successes: int, n: int) -> None:
+    expected = stats.binomtest(successes, n).proportion_ci(method="exact")
+
+    assert intervals.clopper_pearson(successes, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_clopper_pearson_of_nothing_is_everything() -> None:
+    assert intervals.clopper_pearson(0, 0) == (0.0, 1.0)
+
+
+def test_student_interval_of_a_mean_equals_scipy(rng: np.random.Generator) -> None:
+    sample = rng.normal(size=17)
+    expected = stats.ttest_1samp(sample, 0).confidence_interval()
+
+    found = intervals.around(float(sample.mean()), float(stats.sem(sample)), df=16)
+
+    assert found == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize(("scale", "value"), [("log", 0.02), ("logit", 0.999), ("fisher", -0.98)])
+def test_a_scale_keeps_the_interval_within_its_range(scale: str, value: float) -> None:
+    found = intervals.around(value, 0.5, df=30, scale=scale)  # type: ignore[arg-type]
+
+    floor, ceiling = {"log": (0, math.inf), "logit": (0, 1), "fisher": (-1, 1)}[scale]
+    assert floor <= found.low < value < found.high <= ceiling
+
+
+def test_median_interval_takes_the_tabled_order_statistics() -> None:
+    # 16 values: P(X <= 3) = 0.0106 for X binomial (16, 1/2), P(X <= 4) = 0.0384. 6 values: P(X <= 0) = 1/64.
+    assert intervals.median_interval(np.arange(1.0, 17.0)) == (4.0, 13.0)
+    assert intervals.median_interval(np.arange(1.0, 7.0)) == (1.0, 6.0)
+    assert intervals.median_interval(np.arange(1.0, 6.0)) is None
+
+
+@pytest.mark.parametrize("n", [6, 25, 101, 1000])
+def test_median_interval_is_the_narrowest_that_holds(n: int) -> None:
+    found = intervals.median_interval(np.arange(n, dtype=float))
+
+    assert found is not None
+    below = int(found.low)
+    assert 2 * stats.binom.cdf(below, n, 0.5) <= 0.05 < 2 * stats.binom.cdf(below + 1, n, 0.5)
+
+
+def test_auc_interval_of_a_perfect_ranking_is_open_below_only() -> None:
+    few = intervals.auc_score_interval(1.0, 5, 20)
+    many = intervals.auc_score_interval(1.0, 500, 2000)
+
+    assert few.high == many.high == 1.0
+    assert 0.5 < few.low < many.low < 1.0
+
+
+def test_auc_interval_solves_its_equation() -> None:
+    # At each end the distance from the area is z standard errors of the Hanley-McNeil variance there.
+    low, _ = intervals.auc_score_interval(0.8, 30, 70)
+    inner = 1 + 49 * ((1 - low) / (2 - low) + low / (1 + low))
+
+    assert 0.8 - low == pytest.approx(1.959964 * math.sqrt(low * (1 - low) * inner / 2100), abs=1e-6)
+
+
+def test_combining_two_proportions_is_newcombes_hybrid_score_interval() -> None:
+    # Newcombe (1998), Statistics in Medicine 17:873, table II, method 10, case (a): 56/70 - 48/80.
+    values = [56 / 70, 48 / 80]
+    found = intervals.combine([1, -1], values, [intervals.wilson(56, 70), intervals.wilson(48, 80)])
+
+    assert found == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_combining_one_is_itself() -> None:
+    assert intervals.combine([1.0], [0.3], [Interval(0.1, 0.7)]) == pytest.approx((0.1, 0.7))

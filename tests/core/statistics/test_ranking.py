@@ -1,0 +1,80 @@
+"""Areas and their variances against scikit-learn, brute force and the jackknife."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from core.statistics import ranking
+
+
+def draw(rng: np.random.Generator, n: int, *, ties: bool) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    positive = rng.random(n) < 0.3
+    positive[:2] = [True, False]
+    score = rng.normal(size=n) + positive
+    return positive, np.round(score, 1) if ties else score
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("n", [2, 3, 50, 1000])
+def test_areas_equal_scikit_learn(rng: np.random.Generator, n: int, ties: bool) -> None:
+    positive, score = draw(rng, n, ties=ties)
+    ranked = ranking.rank(positive, score)
+
+    assert ranking.roc_auc(positive, ranked)[0] == pytest.approx(roc_auc_score(positive, score))
+    assert ranking.average_precision(positive, ranked)[0] == pytest.approx(average_precision_score(positive, score))
+
+
+def brute_force_components(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """DeLong et al. (1988), equations 4 and 5, by comparing every pair."""
+    x, y = score[positive][:, None], score[~positive][None, :]
+    wins = (x > y) + 0.5 * (x == y)
+    return wins.mean(axis=1), wins.mean(axis=0)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_delong_variance_equals_brute_force(rng: np.random.Generator, ties: bool) -> None:
+    positive, score = draw(rng, 120, ties=ties)
+    v10, v01 = brute_force_components(positive, score)
+    expected = v10.var(ddof=1) / len(v10) + v01.var(ddof=1) / len(v01)
+
+    _, influence = ranking.roc_auc(positive, ranking.rank(positive, score))
+
+    assert influence @ influence == pytest.approx(expected, rel=1e-12)
+
+
+def test_paired_delong_variance_equals_brute_force(rng: np.random.Generator) -> None:
+    positive, first = draw(rng, 150, ties=True)
+    second = first + rng.normal(size=150)
+    a10, a01 = brute_force_components(positive, first)
+    b10, b01 = brute_force_components(positive, second)
+    expected = (b10 - a10).var(ddof=1) / len(a10) + (b01 - a01).var(ddof=1) / len(a01)
+
+    influences = [ranking.roc_auc(positive, ranking.rank(positive, score))[1] for score in (first, second)]
+    difference = influences[1] - influences[0]
+
+    assert difference @ difference == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_average_precision_influence_is_the_derivative_by_weight(rng: np.random.Generator, ties: bool) -> None:
+    positive, score = draw(rng, 60, ties=ties)
+    value, influence = ranking.average_precision(positive, ranking.rank(positive, score))
+    scale = np.sqrt(positive.sum() / (positive.sum() - 1))
+    step = 1e-6
+    for row in range(0, 60, 7):
+        weights = np.ones(60)
+        weights[row] += step
+        moved = average_precision_score(positive, score, sample_weight=weights)
+        assert influence[row] / scale == pytest.approx((moved - value) / step, abs=1e-6)
+    assert influence.sum() == pytest.approx(0, abs=1e-12)
+
+
+def test_one_positive_row_has_no_variance() -> None:
+    positive, score = np.array([True, False, False]), np.array([0.9, 0.5, 0.95])
+
+    auc, influence = ranking.roc_auc(positive, ranking.rank(positive, score))
+
+    assert auc == 0.5
+    assert influence[0] == 0
+    assert np.isfinite(influence).all()
