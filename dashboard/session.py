@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 import streamlit as st
 from sqlmodel import Session
 
+import core.tables  # noqa: F401 - foreign keys are resolved among tables that are all declared
 from core.access import queries as access
 from core.database import utc_now
 from core.errors import LifecycleError
