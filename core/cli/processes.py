@@ -9,23 +9,25 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.cli.context import Home, settings_for
+from core.cli.context import Home, literal, settings_for
+from core.errors import InvalidInput, LifecycleError
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from core.settings import Settings
 
 DEMO_HOME = Path("data/demo")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 WEBSOCKET_MESSAGE_BYTES = 200 << 20
 CLOSE_WITHIN_S = 3
-ROLES = ("web", "scoring", "worker", "seed")
+PARTS = ("web", "scoring", "worker")
+PREPARE = "prepare"
 
 Host = Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default="127.0.0.1")]
 Port = Annotated[int | None, typer.Option("--port", help="Port of the pages.", show_default="8501")]
@@ -49,13 +51,13 @@ def up(
     open_browser: Annotated[bool, typer.Option("--open", help="Open the pages in a browser.")] = False,
 ) -> None:
     """Run everything: pages, scoring and a worker."""
-    from core.cli.running import run_all_parts
+    from core.cli.running import run_everything
 
     given = {"host": host, "port": port, "scoring_port": scoring_port, "demo": demo or None}
     in_demo_home = demo and home is None and "GATEHOUSE_HOME" not in os.environ
     settings = settings_for(DEMO_HOME if in_demo_home else home, **given)
     check_demo(settings)
-    run_all_parts(settings, open_browser=open_browser)
+    raise typer.Exit(run_everything(settings, open_browser=open_browser))
 
 
 def web(home: Home = None, host: Host = None, port: Port = None) -> None:
@@ -98,8 +100,6 @@ def check_demo(settings: Settings) -> None:
     ------
     InvalidInput
     """
-    from core.errors import InvalidInput
-
     if settings.demo and settings.host not in LOOPBACK:
         raise InvalidInput(
             f"The demo lets anybody act as anybody, so it listens on 127.0.0.1 only, not on {settings.host}. "
@@ -113,9 +113,14 @@ def _become(role: str, settings: Settings, *arguments: str) -> None:
     os.execve(command[0], command, {**os.environ, **environment_of(settings)})  # noqa: S606 - our own command line
 
 
-def _serve(application: str | FastAPI, host: str, port: int) -> None:
+def _serve(application: Callable[..., object], host: str, port: int) -> None:
+    import logging
+
     import uvicorn
 
+    # Streamlit gives uvicorn's loggers its own level; a filter stays.
+    for name in ("uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).addFilter(lambda line: line.levelno >= logging.WARNING)
     uvicorn.run(
         application,
         host=host,
@@ -134,13 +139,13 @@ def _run(role: str, settings: Settings, environment: str) -> None:
         from core.automation.worker import run_worker
 
         run_worker(settings)
-    elif role == "seed":
-        from core.cli.running import seed_demo
+    elif role == PREPARE:
+        from core.cli.preparing import prepare
 
-        seed_demo(settings)
+        prepare(settings)
     elif role == "web":
         # By name: nothing in core imports the dashboard.
-        _serve("dashboard.app:app", settings.host, settings.port)
+        _serve(import_module("dashboard.app").app, settings.host, settings.port)
     else:
         from core.serving.app import create_app
 
@@ -150,7 +155,7 @@ def _run(role: str, settings: Settings, environment: str) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run one process; its settings come from the environment."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("role", choices=ROLES)
+    parser.add_argument("role", choices=[*PARTS, PREPARE])
     parser.add_argument("--environment", default="production")
     parser.add_argument("--leash", type=int)
     chosen = parser.parse_args(arguments)
@@ -158,7 +163,11 @@ def main(arguments: list[str] | None = None) -> None:
         from core.cli import leash
 
         leash.follow(chosen.leash)
-    _run(chosen.role, settings_for(None), chosen.environment)
+    try:
+        _run(chosen.role, settings_for(None), chosen.environment)
+    except LifecycleError as refusal:
+        typer.echo(literal(str(refusal)), err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

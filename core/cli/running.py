@@ -11,28 +11,31 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
-from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import typer
 
-from core.cli.processes import ROLES, command_of, environment_of
+from core.cli.processes import PARTS, PREPARE, command_of, environment_of
 from core.cli.supervisor import Part, Supervisor
-from core.database import utc_now
-from core.errors import InvalidInput, LifecycleError
+from core.errors import InvalidInput
 from core.settings import Settings
-from core.workspace import opened
 
 LOOK_EVERY_S = 0.5
-PARTS = tuple(role for role in ROLES if role != "seed")
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to look for what listens everywhere
 
 
-def run_all_parts(settings: Settings, *, open_browser: bool) -> None:
-    """Prepare the home, then keep every part alive until told to stop by SIGTERM, SIGINT or SIGHUP.
+def run_everything(settings: Settings, *, open_browser: bool) -> int:
+    """Prepare the home and keep every part alive until told to stop by SIGTERM, SIGINT or SIGHUP.
+
+    Returns
+    -------
+    int
+        Exit code: 1 where the home could not be prepared.
 
     Raises
     ------
     InvalidInput
-        A port is taken, or the database was written by a newer Gatehouse.
+        A port is taken.
     """
     for port in (settings.port, settings.scoring_port):
         _check_free(settings.host, port)
@@ -43,74 +46,59 @@ def run_all_parts(settings: Settings, *, open_browser: bool) -> None:
     )
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, supervisor.ask_to_stop)
-    with opened(settings):
-        pass  # migrated before anything else opens it
     _say(f"Gatehouse is starting in {settings.resolved_home}")
-    if settings.demo:
-        _seed(settings, supervisor)
-    else:
-        _prepare(settings)
-    supervisor.run(_tell_when_ready(settings, open_browser=open_browser))
+    # In a process of its own: it imports much and, for the demo, fits models; the supervisor stays small.
+    preparing = subprocess.Popen(command_of(PREPARE), env={**os.environ, **environment_of(settings)})  # noqa: S603
+    start = _Start(settings, supervisor, preparing, open_browser)
+    if settings.demo:  # its jobs are run by the story itself, so no worker may take them
+        while not supervisor.stopping and not start.prepared:
+            start.look()
+            time.sleep(LOOK_EVERY_S / 5)
+    if not supervisor.stopping:
+        supervisor.run(each_turn=start.look)
+    if preparing.poll() is None:
+        preparing.terminate()
+        preparing.wait()
     _say("Gatehouse has stopped.")
+    return 1 if start.failed else 0
 
 
-def seed_demo(settings: Settings) -> None:
-    """Tell the demo's story into its home; does nothing that is there already."""
-    from core.cli.demo import seed
-    from core.governance.service import ensure_seeded_policy
+@dataclass
+class _Start:
+    """What is still to be told while everything starts."""
 
-    with opened(settings) as workspace:
-        with workspace.write() as session:
-            ensure_seeded_policy(session, utc_now())
-        seed(workspace, _say)
+    settings: Settings
+    supervisor: Supervisor
+    preparing: subprocess.Popen[bytes]
+    open_browser: bool
+    prepared: bool = field(default=False, init=False)
+    failed: bool = field(default=False, init=False)
+    told: bool = field(default=False, init=False)
+    look_at: float = field(default=0.0, init=False)
 
-
-def _prepare(settings: Settings) -> None:
-    from core.access.service import issue_setup_code
-    from core.governance.service import ensure_seeded_policy
-
-    with opened(settings) as workspace, workspace.write() as session:
-        ensure_seeded_policy(session, utc_now())
-        code = issue_setup_code(session, now=utc_now())
-    if code is not None:
-        _say(f"There is no administrator yet. Open the pages and use this code once: {code}")
-
-
-def _seed(settings: Settings, supervisor: Supervisor) -> None:
-    # In a process of its own: it fits models, and the supervisor is to stay small.
-    process = subprocess.Popen(command_of("seed"), env={**os.environ, **environment_of(settings)})  # noqa: S603
-    while process.poll() is None and not supervisor.stopping:
-        time.sleep(LOOK_EVERY_S / 5)
-    if supervisor.stopping:
-        process.terminate()
-    if process.wait() != 0 and not supervisor.stopping:
-        raise LifecycleError(
-            f"The demo could not be prepared. Remove {settings.resolved_home} and start again; the lines above say why."
-        )
-
-
-def _tell_when_ready(settings: Settings, *, open_browser: bool) -> Callable[[], None]:
-    url = f"http://{'localhost' if settings.host in {'127.0.0.1', '0.0.0.0'} else settings.host}:{settings.port}"  # noqa: S104
-    told = False
-    look_at = 0.0
-
-    def look() -> None:
-        nonlocal told, look_at
-        if told or time.monotonic() < look_at:
+    def look(self) -> None:
+        """Stop everything when preparing failed; say so once the pages answer."""
+        if not self.prepared:
+            code = self.preparing.poll()
+            self.prepared = code == 0
+            if code:
+                self.failed = True
+                self.supervisor.ask_to_stop()
             return
-        look_at = time.monotonic() + LOOK_EVERY_S
-        if not _answers(settings):
+        if self.told or time.monotonic() < self.look_at:
             return
-        told = True
-        _say(f"Gatehouse is at {url}  (scoring: port {settings.scoring_port}). Ctrl-C stops it.")
-        if open_browser:
-            webbrowser.open(url)
-
-    return look
+        self.look_at = time.monotonic() + LOOK_EVERY_S
+        if _answers(self.settings):
+            self.told = True
+            shown = "localhost" if self.settings.host in {"127.0.0.1", *ANYWHERE} else self.settings.host
+            url = f"http://{shown}:{self.settings.port}"
+            _say(f"Gatehouse is at {url} (scoring at port {self.settings.scoring_port}). Ctrl-C stops it.")
+            if self.open_browser:
+                webbrowser.open(url)
 
 
 def _answers(settings: Settings) -> bool:
-    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104
+    host = ANYWHERE.get(settings.host, settings.host)
     try:
         with urllib.request.urlopen(f"http://{host}:{settings.port}/healthz", timeout=LOOK_EVERY_S) as answer:
             return bool(answer.status == 200)
