@@ -160,9 +160,9 @@ def profile_of(version: DatasetVersion, dataset_target: str | None, sensitive: l
 def numbers_of(column: Mapping[str, Any]) -> dict[str, str]:
     """A column's figures, those it has."""
     told = {"Mean": column.get("mean"), "Standard deviation": column.get("std")}
-    shown = {label: theme.number(float(value)) for label, value in told.items() if value is not None}
+    shown = {label: figure_of(value) for label, value in told.items() if value is not None}
     quantiles = column.get("quantiles") or {}
-    shown |= {f"{float(at) * 100:g} % lie below": theme.number(float(value)) for at, value in quantiles.items()}
+    shown |= {f"{float(at) * 100:g} % lie below": figure_of(value) for at, value in quantiles.items()}
     if column.get("min") is not None:
         shown["Range"] = spread(column)
     return shown
@@ -172,9 +172,14 @@ def typical(column: Mapping[str, Any]) -> str:
     """A number's median, or the most frequent value."""
     quantiles = column.get("quantiles") or {}
     if quantiles.get("0.5") is not None:
-        return f"median {theme.number(float(quantiles['0.5']))}"
+        return f"median {figure_of(quantiles['0.5'])}"
     top = column.get("top") or []
     return f"{top[0]['value']} ({top[0]['count']:,})" if top else theme.MISSING
+
+
+def figure_of(value: float) -> str:
+    """A figure of a column: whole ones without decimals."""
+    return theme.number(int(value)) if float(value).is_integer() else theme.number(float(value))
 
 
 def spread(column: Mapping[str, Any]) -> str:
@@ -183,7 +188,7 @@ def spread(column: Mapping[str, Any]) -> str:
     if low is None or high is None:
         return theme.MISSING
     if isinstance(low, int | float) and isinstance(high, int | float):
-        return f"{theme.number(low)} to {theme.number(high)}"
+        return f"{figure_of(low)} to {figure_of(high)}"
     return f"{low} to {high}"
 
 

@@ -97,11 +97,10 @@ others = [one for one in records if one is not baseline]
 
 job_id = session.chosen_id("job")
 if job_id is not None:
-    job = reads.fresh(jobs.job, job_id)
-    if job.state == JobState.SUCCEEDED:
-        st.query_params.pop("job")
-        st.rerun()
     panels.job_progress(job_id)
+    for made in (reads.fresh(jobs.job, job_id).result or {}).get("comparisons", []):
+        if refused := made.get("refused"):
+            panels.notice(f"Run {made['candidate_run_id']}: {refused}", "attention")
 
 scored = [
     (record, one) for record in records if set_id is not None and (one := comparison_panels.on_set(record, set_id))
