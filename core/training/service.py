@@ -117,7 +117,6 @@ def cancel_run(session: Session, *, run_id: int, actor: Actor, now: datetime) ->
         raise InvalidTransition("run", run.state, RunState.CANCELLED)
     record(session, run=run, action="run.cancel_requested", actor=actor, now=now)
     jobs.request_cancel(session, job_id=run.job_id, now=now)
-    session.refresh(run)
     return run
 
 

@@ -111,7 +111,7 @@ def train(workspace: Workspace, scientist: Actor, now: datetime) -> Train:
     """Train a run to its end."""
 
     def run(version_id: int, algorithm: str = "logistic_regression", **over: Any) -> Run:
-        spec = RunSpec(dataset_version_id=version_id, target="member", algorithm=algorithm, **over)
+        spec = RunSpec(**{"dataset_version_id": version_id, "target": "member", "algorithm": algorithm, **over})
         with workspace.write() as session:
             wanted = service.request_run(session, spec=spec, actor=scientist, now=now)
         run_all(workspace)

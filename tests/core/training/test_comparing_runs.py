@@ -6,6 +6,7 @@ import pytest
 from sqlmodel import select
 
 from core.automation.inline import run_job
+from core.datasets.splitting import SplitOptions
 from core.datasets.tables import DatasetVersion, Relation
 from core.errors import NotApplicable
 from core.evaluation.tables import Comparison, Verdict
@@ -84,7 +85,8 @@ def test_rows_either_run_was_trained_on_are_left_out_and_counted(
 ) -> None:
     whole = add_version(n_rows=400, seed=1)
     judge = train(whole.id)
-    same_rows = train(add_version(tmp_path / "people-1-400.csv", name="copy").id)
+    copy = add_version(tmp_path / "people-1-400.csv", name="copy")
+    same_rows = train(copy.id, split=SplitOptions(seed=9))
     with workspace.read() as session:
         fixed = queries.run_record(session, judge.id or 0).evaluations[0].evaluation_set
     comparison = compare_runs_now(
@@ -98,7 +100,7 @@ def test_rows_either_run_was_trained_on_are_left_out_and_counted(
         scored = next(
             s for s in queries.run_record(session, same_rows.id or 0).evaluations if s.evaluation_set.id == fixed.id
         )
-    # Both datasets hold the same rows, so their splits may share test rows; whatever was trained on is not judged.
+    assert 0 < scored.evaluation.n_left_out < fixed.n_rows
     assert scored.evaluation.n_rows + scored.evaluation.n_left_out == fixed.n_rows
     assert comparison.n_rows + comparison.n_left_out == fixed.n_rows
     assert comparison.n_left_out == scored.evaluation.n_left_out
@@ -110,3 +112,25 @@ def test_runs_on_different_datasets_need_a_set_to_be_named(
     one, two = train(add_version(seed=1).id), train(add_version(seed=2, name="other").id)
     with pytest.raises(NotApplicable, match="Name the evaluation set"):
         compare_runs_now(workspace, baseline_run_id=one.id or 0, candidate_run_id=two.id or 0, now=now)
+
+
+def test_a_candidate_that_cannot_be_compared_does_not_spoil_the_others(
+    workspace: Workspace, add_version: AddVersion, train: Train, scientist: Actor, now: datetime
+) -> None:
+    version = add_version(seed=1)
+    dummy, learnt = train(version.id, "dummy"), train(version.id)
+    foreign = train(add_version(seed=2, name="other").id)
+    with workspace.write() as session:
+        job = service.request_comparison(
+            session,
+            baseline_run_id=dummy.id or 0,
+            candidate_run_ids=[foreign.id or 0, learnt.id or 0],
+            actor=scientist,
+            now=now,
+        )
+    result = run_job(workspace, job.id or 0).result
+    assert result is not None
+    refused, compared = result["comparisons"]
+    assert "different datasets" in refused["refused"]
+    assert compared["candidate_run_id"] == learnt.id
+    assert "verdict" in compared

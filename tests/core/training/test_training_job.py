@@ -8,6 +8,7 @@ import pytest
 from sqlmodel import col, select
 
 from core.audit.tables import AuditEvent
+from core.automation.attempts import run_attempt
 from core.automation.inline import run_all
 from core.datasets import queries as datasets
 from core.datasets import service as datasets_service
@@ -184,6 +185,25 @@ def test_a_run_whose_worker_died_is_queued_again_and_then_finishes(
     with workspace.read() as session:
         events = session.exec(select(AuditEvent).where(col(AuditEvent.subject_kind) == "run")).all()
     assert [event.action for event in events] == ["run.requested", "run.failed"]
+
+
+def test_a_running_run_stops_when_it_is_cancelled(
+    workspace: Workspace, add_version: AddVersion, scientist: Actor, now: datetime
+) -> None:
+    version = add_version()
+    run = request(workspace, version, scientist, now)
+    with workspace.write() as session:
+        job = jobs_service.claim(session, owner=this_process(), now=now, lease_until=now, job_id=run.job_id)
+        assert job is not None
+        jobs_service.begin(session, job_id=job.id or 0, fence=job.fence, now=now)
+    with workspace.write() as session:
+        assert service.cancel_run(session, run_id=run.id or 0, actor=scientist, now=now).state == RunState.RUNNING
+    run_attempt(workspace, job_id=job.id or 0, fence=job.fence)
+    ended = reread(workspace, run)
+    assert ended.state == RunState.CANCELLED
+    assert ended.model_sha256 is None
+    with workspace.read() as session:
+        assert evaluations.evaluations_of_run(session, run.id or 0) == []
 
 
 def test_what_a_run_recorded_is_plain_json(workspace: Workspace, add_version: AddVersion, train: Train) -> None:
