@@ -88,12 +88,12 @@ def _requests(session: Session, actor: Actor, now: datetime) -> Iterator[InboxIt
         )
     )
     for found in ended:
-        names = " and ".join(standing.deciders(session, found))
+        who = " and ".join(standing.deciders(session, found))
         yield _item(
             found,
             "decided",
             standing.request_label(session, found),
-            f"{names} {found.state} it.",
+            f"{who} {found.state} it.",
             since=found.decided_at,
         )
 
