@@ -1,4 +1,4 @@
-"""Delimited text to a table of text, exactly: our own count of rows and cells, DuckDB's reading, and their agreement."""
+"""Delimited text to a table of text, exactly: rows and cells counted here, read by DuckDB, and held together."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ from core.errors import UnreadableFile
 
 LONGEST_LINE = 32 << 20
 SAMPLE_BYTES = 256 << 10
+QUERY = """
+    SELECT * FROM read_csv(
+        $path, auto_detect=false, header=false, all_varchar=true, strict_mode=true, columns=$columns, delim=$delimiter,
+        quote=$quote, escape=$quote, new_line=$new_line, max_line_size=$longest
+    )
+"""
 
 
 def sample_of(path: Path) -> bytes:
@@ -55,21 +61,17 @@ def read_text(path: Path, *, delimiter: str, quote: str, memory_limit_mb: int) -
             f"The file has {found.n_cells:,} columns; at most {MAX_COLUMNS:,} are read. Leave some out, or turn "
             "columns into rows."
         )
-    options: dict[str, Any] = {
+    parameters: dict[str, Any] = {
+        "path": str(path),
         "columns": {f"c{i}": "VARCHAR" for i in range(found.n_cells)},
-        "delim": delimiter,
+        "delimiter": delimiter,
         "quote": quote,
-        "escape": quote,
+        "new_line": "\\r\\n" if found.line_ends == "crlf" else "\\n",
+        "longest": LONGEST_LINE,
     }
-    query = (
-        "SELECT * FROM read_csv($path, auto_detect=false, header=false, all_varchar=true, delim=$delim, quote=$quote, "
-        f"escape=$escape, strict_mode=true, columns=$columns, max_line_size={LONGEST_LINE}"
-    )
-    if found.line_ends == "crlf":
-        query += ", new_line='\\r\\n'"
     try:
         with duckdb.connect(":memory:", config={"memory_limit": f"{memory_limit_mb}MB", "threads": 1}) as connection:
-            table = connection.sql(query + ")", params={"path": str(path), **options}).to_arrow_table()
+            table = connection.sql(QUERY, params=parameters).to_arrow_table()
     except duckdb.OutOfMemoryException as error:
         raise UnreadableFile(
             f"The file needs more than the {memory_limit_mb:,} MiB the reader may use. Raise "

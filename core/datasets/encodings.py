@@ -180,7 +180,7 @@ def _check_utf8(path: Path) -> None:
 
 def _undecodable(encoding: str, line: int) -> UnreadableFile:
     return UnreadableFile(
-        f"bytes that are not {encoding.upper()} text. Choose the encoding the file was written in, or save it as UTF-8.",
+        f"bytes that are not {encoding.upper()} text. Choose the encoding it was written in, or save it as UTF-8.",
         line=line,
     )
 

@@ -154,7 +154,7 @@ def _inspect_csv(
     options = replace(options, **marks)
     read, column_notes = [], []
     for column, name, source in zip(coded, names, sources, strict=True):
-        wanted = columns.get(source) or columns.get(name) or {}
+        wanted = columns.get(name) or (columns.get(source) if sources.count(source) == 1 else None) or {}
         option, said = _column_option(column, name, source, wanted, options)
         read.append(option)
         column_notes += [f"{option.name} {note}." for note in said]
@@ -164,9 +164,9 @@ def _inspect_csv(
     options = replace(options, columns=tuple(read))
     preview = body.slice(0, PREVIEW_ROWS)
     cells: dict[str, list[str]] = {}
-    for column, data in zip(read, preview.columns, strict=True):
+    for option, data in zip(read, preview.columns, strict=True):
         shown_cells = pc.fill_null(data, "")
-        key = column.name if column.name not in cells else column.source_name
+        key = option.name if option.name not in cells else f"{option.name} (left out)"
         cells[key] = (pc.utf8_trim_whitespace(shown_cells) if options.trim else shown_cells).to_pylist()
     return Inspection(options, pd.DataFrame(cells, dtype=object), body.num_rows, tuple(notes + column_notes))
 

@@ -231,7 +231,7 @@ def _record(session: Session, wish: _Wish, prepared: _Prepared, *, actor: Actor,
 
 
 def _dataset(session: Session, intake: Intake, actor: Actor, now: datetime) -> Dataset:
-    """The line the version joins: made for a new one, its target and columns of interest updated where they were given."""
+    """The line the version joins: made for a new one; its target and the like changed where they were given."""
     wanted = {
         "target": intake.options.get("target"),
         "sensitive": intake.options.get("sensitive") or None,

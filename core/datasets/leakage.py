@@ -106,8 +106,10 @@ def _bins(array: pa.Array, kind: ColumnKind) -> NDArray[np.int64]:
     else:
         values = np.asarray(pc.fill_null(array, 0).to_numpy(zero_copy_only=False), dtype=np.float64)
     missing = np.asarray(array.is_null().to_numpy(zero_copy_only=False))
-    edges = np.unique(np.quantile(values[~missing], np.linspace(0, 1, BINS + 1)[1:-1])) if not missing.all() else []
-    bins = np.searchsorted(np.asarray(edges, dtype=np.float64), values, side="right") + 1
+    if missing.all():
+        return np.zeros(len(values), dtype=np.int64)
+    edges = np.unique(np.quantile(values[~missing], np.linspace(0, 1, BINS + 1)[1:-1]))
+    bins = np.searchsorted(edges, values, side="right") + 1
     return np.where(missing, 0, bins)
 
 

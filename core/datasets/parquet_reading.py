@@ -121,7 +121,8 @@ def _from_decimal(name: str, array: pa.Array) -> pa.Array:
 
 def infer(table: pa.Table) -> tuple[ParseOptions, tuple[str, ...]]:
     """Tell the kinds of a table's columns; text is a category or text by `inference.infer_kind`'s rule."""
-    columns, notes = [], []
+    columns: list[ColumnOption] = []
+    notes: list[str] = []
     for name, column in zip(table.column_names, table.columns, strict=True):
         kind = _kind(column)
         label = name

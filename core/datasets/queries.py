@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from core.artifacts import ArtifactStore
+from core.datasets.recognition import KnownDataset
 from core.datasets.tables import (
     CheckResult,
+    ColumnKind,
     Dataset,
     DatasetVersion,
     EvaluationSet,
@@ -92,7 +94,21 @@ def list_datasets(session: Session) -> list[DatasetRow]:
         )
         .order_by(col(DatasetVersion.created_at).desc(), col(Dataset.id).desc())
     )
-    return [DatasetRow(*row[:9], quarantined=row[9] is not None) for row in rows]
+    return [
+        DatasetRow(
+            id=row[0],
+            name=row[1],
+            target=row[2],
+            latest_number=row[3],
+            latest_version_id=row[4],
+            n_rows=row[5],
+            n_columns=row[6],
+            failed_checks=row[7],
+            updated_at=row[8],
+            quarantined=row[9] is not None,
+        )
+        for row in rows
+    ]
 
 
 def dataset(session: Session, dataset_id: int) -> Dataset:
@@ -259,6 +275,34 @@ def splits(session: Session, version_id: int) -> list[Split]:
     return list(session.exec(select(Split).where(Split.version_id == version_id).order_by(col(Split.id))))
 
 
+def known_datasets(session: Session) -> list[KnownDataset]:
+    """Every dataset by its newest version's columns: what `recognition.recognise` holds a file against."""
+    found = []
+    for row in list_datasets(session):
+        columns = version(session, row.latest_version_id).columns
+        kinds = tuple((column["name"], ColumnKind(column["kind"])) for column in columns)
+        found.append(KnownDataset(row.id, row.name, row.latest_number, kinds, row.target))
+    return found
+
+
+def diff_versions(
+    store: ArtifactStore, before: DatasetVersion, after: DatasetVersion, target: str | None
+) -> dict[str, Any]:
+    """What changed between any two versions, as `diffs.diff` tells it."""
+    from core.datasets import content, diffs
+
+    assert before.id is not None
+    return diffs.diff(
+        read_table(store, before),
+        content.kinds_of(before.columns),
+        read_table(store, after),
+        content.kinds_of(after.columns),
+        base_id=before.id,
+        base_number=before.number,
+        target=target,
+    )
+
+
 def read_table(store: ArtifactStore, version: DatasetVersion, columns: list[str] | None = None) -> pa.Table:
     """A version's rows, after its file was checked against its hash.
 
@@ -299,8 +343,8 @@ def preview(store: ArtifactStore, version: DatasetVersion, *, offset: int, limit
 
     offset, limit = max(0, offset), max(0, limit)
     with pq.ParquetFile(store.verified_path(version.data_sha256), memory_map=False) as file:
-        wanted, begun = [], 0
-        first = 0
+        wanted: list[pa.Table] = []
+        begun = first = 0
         for group in range(file.metadata.num_row_groups):
             rows = file.metadata.row_group(group).num_rows
             if begun < offset + limit and begun + rows > offset:
@@ -308,5 +352,6 @@ def preview(store: ArtifactStore, version: DatasetVersion, *, offset: int, limit
                 wanted.append(file.read_row_group(group, use_threads=False))
             begun += rows
         if not wanted:
-            return file.schema_arrow.empty_table().to_pandas()
-    return pa.concat_tables(wanted).slice(offset - first, limit).to_pandas()
+            wanted.append(file.schema_arrow.empty_table())
+    frame: pd.DataFrame = pa.concat_tables(wanted).slice(max(0, offset - first), limit).to_pandas()
+    return frame

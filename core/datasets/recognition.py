@@ -34,7 +34,7 @@ class Recognition:
         Columns the file lacks, and those only it has.
     lacks_target : bool
         Then it may be data to monitor or to score.
-    suggestion : str
+    sentence : str
         A question for the person.
     """
 
@@ -43,7 +43,12 @@ class Recognition:
     missing: tuple[str, ...]
     extra: tuple[str, ...]
     lacks_target: bool
-    suggestion: str
+    sentence: str
+
+    @property
+    def dataset_id(self) -> int:
+        """The dataset's number."""
+        return self.dataset.id
 
 
 def recognise(columns: Sequence[tuple[str, ColumnKind | str]], known: Sequence[KnownDataset]) -> Recognition | None:
@@ -88,5 +93,5 @@ def recognise(columns: Sequence[tuple[str, ColumnKind | str]], known: Sequence[K
         missing=missing,
         extra=tuple(name for name in kinds if name not in theirs),
         lacks_target=lacks_target,
-        suggestion=question,
+        sentence=question,
     )

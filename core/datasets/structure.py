@@ -134,7 +134,8 @@ def _outside_quotes(
         )
 
     def free(positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        return positions[(np.searchsorted(quotes, positions) + inside) % 2 == 0]
+        outside: NDArray[np.int64] = positions[(np.searchsorted(quotes, positions) + inside) % 2 == 0]
+        return outside
 
     return free(feeds), free(marks), (inside + len(quotes)) % 2
 
