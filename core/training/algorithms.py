@@ -166,7 +166,7 @@ ALGORITHMS: dict[str, Algorithm] = {
                 "C", "Inverse regularisation", "float", 1.0, 1e-4, 1e4, help="Smaller keeps coefficients closer to 0."
             ),
             _CLASS_WEIGHT,
-            Parameter("max_iter", "Most iterations", "int", 1000, 50, 10_000, help="When to stop if not converged."),
+            Parameter("max_iter", "Most iterations", "int", 1000, 1, 10_000, help="When to stop if not converged."),
         ),
         sentence="A weighted sum of the features, turned into a probability: quick, stable and easy to explain.",
     ),

@@ -13,7 +13,7 @@ PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "thr
 
 def code_version() -> str:
     """Gatehouse's version, with the commit where it runs from a checkout: "0.1.0+1a2b3c4d5e6f"."""
-    commit = _commit(Path(core.__file__).resolve().parent.parent / ".git")
+    commit = commit_of(Path(core.__file__).resolve().parent.parent / ".git")
     return f"{core.__version__}+{commit[:12]}" if commit else core.__version__
 
 
@@ -22,7 +22,8 @@ def package_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
 
 
-def _commit(folder: Path) -> str | None:
+def commit_of(folder: Path) -> str | None:
+    """The commit a checkout's ``.git`` is at; None where there is no checkout."""
     # Read, not asked of git: it need not be installed, and a worktree's .git is a file that names the folder.
     try:
         if folder.is_file():
