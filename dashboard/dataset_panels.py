@@ -17,7 +17,7 @@ from dashboard import panels, reads, session, theme
 from dashboard.charts import datasets as charts
 from dashboard.theme import Role
 
-ROWS = 100
+ROWS = 50
 MOST_DOWNLOADED = 200_000
 RELATIONS = {"new": "first version", "replaces": "replaces version {}", "adds_to": "adds to version {}"}
 SEVERITIES = {Severity.BLOCK: "blocks training", Severity.WARN: "warning", Severity.LOG: "for the record"}
@@ -83,15 +83,16 @@ def download(version: DatasetVersion, label: str) -> None:
         )
 
 
-def overview(version: DatasetVersion, checks: list[CheckResult]) -> None:
-    """What failed and what changed, shortest first."""
+def overview(version: DatasetVersion, checks: list[CheckResult], target: str | None) -> None:
+    """What failed, what changed, and what there is to predict."""
     failed = [check for check in checks if check.outcome == Outcome.FAILED]
+    passed = sum(1 for check in checks if check.outcome == Outcome.PASSED)
     n_evaluation = int(version.profile.get("n_evaluation_rows") or 0)
     panels.metrics(
         [
             ("Rows", theme.number(version.n_rows), ""),
             ("Columns", theme.number(version.n_columns), ""),
-            ("Checks passed", f"{sum(1 for one in checks if one.outcome == Outcome.PASSED)} of {len(checks)}", ""),
+            ("Checks passed", f"{passed} of {passed + len(failed)}", ""),
             ("Evaluation rows inside", theme.number(n_evaluation), "kept out of training" if n_evaluation else ""),
         ]
     )
@@ -107,6 +108,12 @@ def overview(version: DatasetVersion, checks: list[CheckResult]) -> None:
         )
         for sentence in sentences:
             st.text(f"• {sentence}")
+    columns = {str(column["name"]): column for column in version.profile.get("columns", [])}
+    if target is None:
+        panels.section("Nothing to predict yet", "No target is declared. A run asks for one.")
+    elif target in columns and (drawn := charts.distribution(columns[target], colours=theme.colours())):
+        panels.section(f"The target {target}", typical_share(columns[target], version.n_rows))
+        panels.figure(drawn, key="dataset_target", alt=charts.distribution_in_words(columns[target]))
 
 
 def profile_of(version: DatasetVersion, dataset_target: str | None, sensitive: list[str]) -> None:
@@ -168,6 +175,15 @@ def numbers_of(column: Mapping[str, Any]) -> dict[str, str]:
     return shown
 
 
+def typical_share(column: Mapping[str, Any], n_rows: int) -> str:
+    """What a model that always answers the same would score: the share of the most frequent value, or the median."""
+    top = column.get("top") or []
+    if not top:
+        return f"Half of its values lie below {typical(column).removeprefix('median ')}."
+    share = theme.percent(top[0]["count"] / max(1, n_rows))
+    return f"{top[0]['value']} is most frequent: always answering it would be right for {share} of the rows."
+
+
 def typical(column: Mapping[str, Any]) -> str:
     """A number's median, or the most frequent value."""
     quantiles = column.get("quantiles") or {}
@@ -195,20 +211,14 @@ def spread(column: Mapping[str, Any]) -> str:
 def rows_of(version: DatasetVersion) -> None:
     """The rows as they are stored, a page at a time."""
     pages = max(1, -(-version.n_rows // ROWS))
-    asked = min(max(session.chosen_id("page") or 1, 1), pages)
-    frame = reads.immutable(
-        queries.preview, session.workspace().artifacts, version, offset=(asked - 1) * ROWS, limit=ROWS
-    )
-    st.session_state["dataset_page"] = asked
-    first = (asked - 1) * ROWS
-    panels.quiet(f"Rows {first + 1:,} to {first + len(frame):,} of {version.n_rows:,}.")
-    st.dataframe(frame, hide_index=True, row_height=36, alt="Rows of this version")
-
-    def turn() -> None:
-        st.query_params["page"] = str(st.session_state["dataset_page"])
-
-    if pages > 1:
-        st.pagination(pages, key="dataset_page", on_change=turn)
+    table, turning = st.container(), st.container()
+    with turning:
+        page = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
+    first = (page - 1) * ROWS
+    frame = reads.immutable(queries.preview, session.workspace().artifacts, version, offset=first, limit=ROWS)
+    with table:
+        panels.quiet(f"Rows {first + 1:,} to {first + len(frame):,} of {version.n_rows:,}.")
+        st.dataframe(frame, hide_index=True, row_height=36, height=560, alt="Rows of this version")
 
 
 def checks_of(checks: list[CheckResult]) -> None:
@@ -219,7 +229,11 @@ def checks_of(checks: list[CheckResult]) -> None:
     order = [Outcome.FAILED, Outcome.SKIPPED, Outcome.NOT_APPLICABLE, Outcome.PASSED]
     ranks = [Severity.BLOCK, Severity.WARN, Severity.LOG]
     failed = sum(1 for check in checks if check.outcome == Outcome.FAILED)
-    panels.section(f"{failed} of {len(checks)} checks failed" if failed else f"All {len(checks)} checks ended well")
+    applied = sum(1 for check in checks if check.outcome in (Outcome.FAILED, Outcome.PASSED))
+    panels.section(
+        f"{failed} of {applied} checks failed" if failed else f"All {applied} checks passed",
+        f"{len(checks) - applied} more do not apply to this version." if applied < len(checks) else "",
+    )
     panels.table(
         [
             panels.Row(
@@ -307,7 +321,7 @@ def lineage_of(version: DatasetVersion, versions: list[DatasetVersion], dataset_
         }
     )
     trained = reads.audited(runs.runs_of_versions, (version.id,))
-    panels.section(f"{theme.count(len(trained), 'run')} trained on it")
+    panels.section(f"{theme.count(len(trained), 'run')} trained on it" if trained else "No run was trained on it yet")
     panels.table(
         [
             panels.Row(

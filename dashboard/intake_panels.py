@@ -106,7 +106,7 @@ def edit_columns(found: Inspection, upload_id: int) -> dict[str, dict[str, Any]]
         frame,
         hide_index=True,
         row_height=36,
-        height=min(36 * (len(columns) + 1) + 3, 500),
+        height=min(36 * (len(columns) + 1) + 3, 36 * 21),
         disabled=["In the file", "First values"],
         column_config={
             "Keep": st.column_config.CheckboxColumn(width=60),

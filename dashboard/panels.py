@@ -29,6 +29,7 @@ log = logging.getLogger("gatehouse.web")
 
 FINAL = {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
 ROWS_PER_PAGE = 50
+MOST_ROWS_SHOWN = 25
 
 
 def header(title: str, sentence: str = "") -> DeltaGenerator:
@@ -187,7 +188,15 @@ def table(
         frame["\u00a0"] = [label if row.page else None for row in rows]
         config["\u00a0"] = st.column_config.ButtonColumn(type="tertiary", key=clicked, width=80)
     with st.container(key=f"wide-{key}"):
-        st.dataframe(frame, hide_index=True, row_height=36, column_config=config, key=f"{key}_table", lazy=False)
+        st.dataframe(
+            frame,
+            hide_index=True,
+            row_height=36,
+            height=36 * (min(len(rows), MOST_ROWS_SHOWN) + 1) + 2,
+            column_config=config,
+            key=f"{key}_table",
+            lazy=False,
+        )
     with st.container(key=f"narrow-{key}", gap="small"):
         for row in rows:
             _wrapping_row(row)

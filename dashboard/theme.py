@@ -125,7 +125,7 @@ def template(palette: Colours) -> go.layout.Template:
         "ticks": "",
         "automargin": True,
         "tickfont": {"color": palette.muted},
-        "title": {"font": {"color": palette.muted}, "standoff": 8},
+        "title": {"font": {"color": palette.muted, "size": 13}, "standoff": 8},
     }
     return go.layout.Template(
         layout={

@@ -135,4 +135,4 @@ match selection.view(
     case "lineage":
         dataset_panels.lineage_of(version, versions, dataset_id)
     case _:
-        dataset_panels.overview(version, checks)
+        dataset_panels.overview(version, checks, dataset.target)
