@@ -1,0 +1,166 @@
+"""A small stream whose drift is known, and a model trained on it that is live: for tests of serving and monitoring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlmodel import col, select
+
+from core.automation.inline import run_all
+from core.datasets.tables import DatasetVersion
+from core.jobs.tables import Job, JobState
+from core.monitoring.service import ensure_monitor
+from core.permissions import Actor, Role
+from core.registry.service import assign, register_version
+from core.registry.tables import Alias, Cause, Environment
+from core.training import queries as training
+from core.training.service import request_run
+from core.training.specification import RunSpec
+from core.workspace import Workspace
+from tests.factories import key, make_dataset_version
+
+FEATURES = ("hours", "age", "job", "member")
+COLUMNS = [
+    {"name": "hours", "kind": "number"},
+    {"name": "age", "kind": "integer"},
+    {"name": "job", "kind": "category"},
+    {"name": "member", "kind": "boolean"},
+    {"name": "paid", "kind": "category"},
+]
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """A model that is champion in production, and who may do what with it."""
+
+    model_id: int
+    version_id: int
+    deployment_id: int
+    monitor_id: int
+    data_id: int
+
+
+def stream(
+    n_rows: int, *, seed: int, hours_shift: float = 0.0, new_job: float = 0.0, missing_age: float = 0.0
+) -> pa.Table:
+    """Rows of the stream; the label follows from hours and age.
+
+    Parameters
+    ----------
+    hours_shift : float
+        Added to hours, in its standard deviations.
+    new_job : float
+        Share of rows with a job never seen before.
+    missing_age : float
+        Share of rows without an age.
+    """
+    rng = np.random.default_rng(seed)
+    hours = rng.normal(40, 8, n_rows) + 8 * hours_shift
+    age = rng.integers(18, 80, n_rows)
+    job = np.where(rng.random(n_rows) < new_job, "poet", rng.choice(["cook", "nurse", "pilot"], n_rows))
+    gone = rng.random(n_rows) < missing_age
+    paid = np.where(hours / 8 + age / 20 + rng.normal(0, 0.5, n_rows) > 7.5, "yes", "no")
+    return pa.table(
+        {
+            "hours": hours.round(3),
+            "age": pa.array([None if no else int(one) for one, no in zip(age, gone, strict=True)], pa.int64()),
+            "job": pa.array(job.tolist()),
+            "member": pa.array((rng.random(n_rows) < 0.5).tolist()),
+            "paid": pa.array(paid.tolist()),
+        }
+    )
+
+
+def json_rows(table: pa.Table) -> list[dict[str, Any]]:
+    """The features of a table as a caller sends them."""
+    return list(table.select(list(FEATURES)).to_pylist())
+
+
+def csv_bytes(table: pa.Table, times: Sequence[str] | None = None, **more: Sequence[object]) -> bytes:
+    """A table as a CSV file, with a column "day" where times are given."""
+    columns = table.to_pydict() | {name: list(values) for name, values in more.items()}
+    if times is not None:
+        columns = {"day": list(times), **columns}
+    lines = [",".join(columns)]
+    for row in zip(*columns.values(), strict=True):
+        cells = ["" if cell is None else str(cell).lower() if isinstance(cell, bool) else str(cell) for cell in row]
+        lines.append(",".join(cells))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def keep_version(workspace: Workspace, table: pa.Table, **over: Any) -> DatasetVersion:
+    """A dataset version holding a table."""
+    out = BytesIO()
+    pq.write_table(table, out)
+    stored = workspace.artifacts.put_bytes(out.getvalue())
+    columns = [column for column in COLUMNS if column["name"] in table.column_names]
+    profile = {
+        "columns": [{"name": name, "n_distinct": len(table[name].unique())} for name in table.column_names],
+    }
+    with workspace.write() as session:
+        return make_dataset_version(
+            session,
+            data_sha256=stored.sha256,
+            columns=columns,
+            n_rows=table.num_rows,
+            n_columns=len(columns),
+            profile=profile,
+            **over,
+        )
+
+
+def go_live(
+    workspace: Workspace,
+    actor: Actor,
+    now: datetime,
+    *,
+    name: str = "pay",
+    data: DatasetVersion | None = None,
+    alias: Alias = Alias.CHAMPION,
+    target: str = "paid",
+    features: tuple[str, ...] = FEATURES,
+    algorithm: str = "logistic_regression",
+    n_rows: int = 3_000,
+    seed: int = 0,
+) -> LiveModel:
+    """Train, register and deploy a version; monitored from then on."""
+    assert Role.DATA_SCIENTIST in actor.roles
+    data = data or keep_version(workspace, stream(n_rows, seed=1))
+    spec = RunSpec(dataset_version_id=key(data), target=target, features=features, algorithm=algorithm, seed=seed)
+    with workspace.write() as session:
+        run = request_run(session, spec=spec, actor=actor, now=now)
+    run_all(workspace)
+    with workspace.read() as session:
+        done = training.run(session, key(run))
+        assert done.state == "finished", done.error
+    with workspace.write() as session:
+        version = register_version(session, run_id=key(run), model_name=name, actor=actor, now=now)
+        deployment = assign(
+            session,
+            version_id=key(version),
+            environment=Environment.PRODUCTION,
+            alias=alias,
+            cause=Cause.PROMOTION,
+            actor=actor,
+            now=now,
+        )
+        monitor = ensure_monitor(
+            session, model_id=version.model_id, environment=Environment.PRODUCTION, alias=alias, now=now
+        )
+    return LiveModel(version.model_id, key(version), key(deployment), key(monitor), key(data))
+
+
+def finished(workspace: Workspace) -> list[Job]:
+    """Run what is queued; every job must have succeeded."""
+    run_all(workspace)
+    with workspace.read() as session:
+        jobs = list(session.exec(select(Job).order_by(col(Job.id))))
+    assert [job.error for job in jobs if job.state != JobState.SUCCEEDED] == []
+    return jobs
