@@ -8,6 +8,7 @@ Keys: ``comparisons``, ``dummy``, ``metrics``, ``changed``, ``changed_by_slice``
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -85,21 +86,42 @@ def dummy_predictions(candidate: Predictions, dummy: dict[str, Any]) -> Predicti
 def slice_columns(
     columns: Sequence[dict[str, Any]], profile: dict[str, Any], *, sensitive: Sequence[str], target: str
 ) -> list[str]:
-    """Choose the columns to slice by: the sensitive ones first, then the categories of fewest values, at most four.
+    """Choose the columns to slice by: every sensitive one, then up to four categories of fewest values.
 
-    A column of one value, or of more than twelve, tells little and is passed over.
+    A category of one value, or of more than twelve, tells little and is passed over.
     """
     distinct = {entry["name"]: entry["n_distinct"] for entry in profile.get("columns", [])}
+    names = [entry["name"] for entry in columns if entry["name"] != target]
     kinds = {entry["name"]: entry["kind"] for entry in columns}
-    usable = [
+    categories = [
         name
-        for name, kind in kinds.items()
-        if name != target
+        for name in names
+        if name not in sensitive
+        and kinds[name] in ("category", "boolean")
         and 2 <= distinct.get(name, 0) <= MOST_SLICE_VALUES
-        and (name in sensitive or kind in ("category", "boolean"))
     ]
-    usable.sort(key=lambda name: (name not in sensitive, distinct[name], name))
-    return usable[:MOST_SLICE_COLUMNS]
+    categories.sort(key=lambda name: (distinct[name], name))
+    return [name for name in names if name in sensitive] + categories[:MOST_SLICE_COLUMNS]
+
+
+def groups(values: Sequence[Any]) -> NDArray[Any]:
+    """Name each row's group: its value, or for numbers of more than twelve values the quarter it lies in.
+
+    Returns
+    -------
+    ndarray of shape (n,), object
+        Strings; "missing" where there is no value.
+    """
+    present = [value for value in values if value is not None]
+    if len(set(present)) <= MOST_SLICE_VALUES or not all(isinstance(value, int | float) for value in present):
+        return np.array(["missing" if value is None else str(value) for value in values], dtype=object)
+    numbers = np.array([np.nan if value is None else float(value) for value in values])
+    edges = np.unique(np.nanquantile(numbers, [0, 0.25, 0.5, 0.75, 1]))
+    bands = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    place = np.clip(np.searchsorted(edges, numbers, side="left") - 1, 0, len(bands) - 1)
+    named = np.array(bands, dtype=object)[place]
+    named[np.isnan(numbers)] = "missing"
+    return named
 
 
 def identical(recorded: Predictions, labels: NDArray[Any], scores: NDArray[np.float64] | None) -> int:

@@ -25,6 +25,7 @@ from core.evaluation import queries as evaluations
 from core.evaluation import service as evaluation_service
 from core.evaluation.changes import changed_by_slice
 from core.evaluation.comparing import PairedResult, align, compare
+from core.evaluation.fairness import fairness_change
 from core.evaluation.metrics import primary_metric
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Evaluation
@@ -35,10 +36,10 @@ from core.governance.evidence import (
     comparison_entry,
     dummy_predictions,
     fact,
+    groups,
     identical,
     slice_columns,
 )
-from core.governance.fairness import group_gap
 from core.governance.lifecycle import move
 from core.governance.service import store_card
 from core.governance.tables import GateResult, ModelCard, PromotionRequest, RequestState
@@ -255,10 +256,7 @@ def _by_group(
     if not columns:
         return
     table = datasets.read_table(workspace.artifacts, version, columns=columns).take(candidate.ordinals)
-    values = {
-        name: np.array(["missing" if v is None else str(v) for v in table[name].to_pylist()], dtype=object)
-        for name in columns
-    }
+    values = {name: groups(table[name].to_pylist()) for name in columns}
     if champion is not None:
         found.changed_by_slice = [
             {"slice": e["slice"], "n": e["n"], "corrected": e["corrected"], "broken": e["broken"]}
@@ -266,9 +264,7 @@ def _by_group(
         ]
     for name in columns:
         if name in sides.sensitive:
-            gap = group_gap(name, values[name], candidate, champion)
-            if gap is not None:
-                found.fairness.append(asdict(gap))
+            found.fairness += fairness_change(name, champion, candidate, values[name], rng=np.random.default_rng(0))
 
 
 def _against_dummy(workspace: Workspace, sides: Sides, found: Findings) -> None:
@@ -329,10 +325,9 @@ def _data_changes(workspace: Workspace, sides: Sides) -> list[str]:
     if sides.data.dataset_id != sides.champion_data.dataset_id:
         return [f"The candidate was trained on {new}, {sides.champion_label} on {old}: different datasets."]
     diff = sides.data.diff
-    if diff is not None and diff.get("base_id") == sides.champion_data.id:
-        return [str(sentence) for sentence in diff.get("sentences", [])][:MOST_SENTENCES]
-    rows = f"{old} had {sides.champion_data.n_rows:,} rows, {new} has {sides.data.n_rows:,}."
-    return [rows, *(str(sentence) for sentence in (diff or {}).get("sentences", []))][:MOST_SENTENCES]
+    if diff is None or diff.get("base_id") != sides.champion_data.id:
+        diff = datasets.diff_versions(workspace.artifacts, sides.champion_data, sides.data, sides.candidate_run.target)
+    return [str(sentence) for sentence in diff["sentences"]][:MOST_SENTENCES]
 
 
 def _gate_evidence(session: Session, sides: Sides, found: Findings, smoke: gates.SmokeFact) -> gates.Evidence:
