@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -12,7 +12,7 @@ import streamlit as st
 from core.datasets import queries, service
 from core.datasets.ingest import Inspection, inspect
 from core.datasets.options import ENCODINGS, MISSING_TOKENS, THOUSANDS, ParseOptions
-from core.datasets.recognition import KnownDataset, recognise
+from core.datasets.recognition import recognise
 from core.datasets.tables import ColumnKind, Relation, Upload
 from core.monitoring import queries as monitoring
 from core.monitoring import service as monitors
@@ -138,24 +138,16 @@ def confirmed(upload: Upload, overrides: Mapping[str, Any], columns: Mapping[str
     return inspected(upload, {**overrides, "columns": {name: dict(wish) for name, wish in columns.items()}}).options
 
 
-def known_datasets(rows: Sequence[queries.DatasetRow]) -> list[KnownDataset]:
-    """Each dataset as its newest version stands, for `recognise`."""
-    known = []
-    for row in rows:
-        columns = reads.audited(queries.version, row.latest_version_id).columns
-        kinds = tuple((str(column["name"]), ColumnKind(column["kind"])) for column in columns)
-        known.append(KnownDataset(row.id, row.name, row.latest_number, kinds, row.target))
-    return known
-
-
 def training_form(upload: Upload, options: ParseOptions) -> None:
     """A new dataset, or the next version of one that is recognised by its columns."""
     rows = reads.audited(queries.list_datasets)
-    found = recognise([(column.name, column.kind) for column in options.included], known_datasets(rows))
+    found = recognise(
+        [(column.name, column.kind) for column in options.included], reads.audited(queries.known_datasets)
+    )
     asked = session.chosen_id("dataset")
     suggested = asked if asked is not None else (found.dataset.id if found else None)
     if found and asked is None:
-        panels.notice(found.suggestion, "candidate")
+        panels.notice(found.sentence, "candidate")
     choices: dict[int | None, str] = {None: "A new dataset"} | {
         row.id: f"The next version of {row.name}" for row in rows
     }

@@ -54,7 +54,6 @@ def pick(label: str, options: Mapping[str, str], *, name: str, resets: Sequence[
         format_func=lambda code: plain(options[code]),
         key=key,
         width=width,
-        required=True,
         on_change=_keep,
         args=(name, key, codes[0], tuple(resets)),
     )

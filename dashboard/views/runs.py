@@ -30,7 +30,7 @@ MOST_COMPARED = 20
 now = session.now()
 may_start = session.may(Permission.RUN_START)
 basket = selection.ids("basket")[:MOST_COMPARED]
-known_datasets = reads.audited(datasets.list_datasets)
+all_datasets = reads.audited(datasets.list_datasets)
 total = reads.audited(queries.count_runs)
 
 
@@ -97,7 +97,7 @@ if busy:
     queue(tuple(job.id for job in busy))
 
 if not total:
-    has_data = any(row.latest_version_id for row in known_datasets)
+    has_data = any(row.latest_version_id for row in all_datasets)
     panels.empty_state(
         "No runs yet",
         "A run is one training from declared inputs: a dataset version, features, an algorithm and its parameters. "
@@ -117,7 +117,7 @@ with st.container(horizontal=True, gap="small"):
     )
     dataset = selection.pick(
         "Dataset",
-        {"any": "Any dataset"} | {str(row.id): row.name for row in known_datasets},
+        {"any": "Any dataset"} | {str(row.id): row.name for row in all_datasets},
         name="data",
         resets=("before",),
     )
