@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer
+from sqlmodel import delete
 
+from core.access.tables import UserRole
 from core.automation.inline import run_all
 from core.datasets import ingest
 from core.datasets import queries as datasets
@@ -31,7 +33,7 @@ from core.training import service as training
 from core.training.specification import RunSpec
 from core.training.tables import Run
 from core.workspace import Workspace
-from tests.factories import NOW, key
+from tests.factories import NOW, key, make_model
 
 MakeActor = Callable[..., Actor]
 
@@ -284,9 +286,6 @@ def test_quarantined_data_blocks(path: Walk, cells: pd.DataFrame) -> None:
 
 
 def test_whoever_lost_the_permission_meanwhile_prepares_nothing(path: Walk, cells: pd.DataFrame) -> None:
-    from sqlmodel import delete
-
-    from core.access.tables import UserRole
 
     version_id = path.register(path.train(path.upload(cells, Relation.NEW), "logistic_regression"))
     with path.workspace.write() as session:
@@ -304,8 +303,6 @@ def test_only_who_may_start_runs_retrains(path: Walk) -> None:
     with path.workspace.write() as session:
         with pytest.raises(PermissionDenied, match="start a run"):
             retraining.request_retraining(session, model_id=1, dataset_version_id=1, actor=path.rita, now=path.now)
-        from tests.factories import make_model
-
         model = make_model(session)
         with pytest.raises(NotApplicable, match="no champion"):
             retraining.request_retraining(

@@ -1,0 +1,80 @@
+"""The parts of the evidence: the trivial model's predictions, groups to slice by, the smoke test's comparison."""
+
+import numpy as np
+import pytest
+
+from core.evaluation.predictions import Predictions
+from core.evaluation.tables import Task
+from core.governance.evidence import dummy_predictions, groups, identical, slice_columns
+
+
+def binary(**over: object) -> Predictions:
+    whole: dict[str, object] = {
+        "task": Task.BINARY,
+        "ordinals": np.arange(4),
+        "y_true": np.array(["no", "no", "yes", "yes"], dtype=object),
+        "y_pred": np.array(["no", "yes", "yes", "yes"], dtype=object),
+        "scores": np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.1, 0.9]]),
+        "classes": ("no", "yes"),
+    }
+    return Predictions(**{**whole, **over})  # type: ignore[arg-type]
+
+
+def regression() -> Predictions:
+    return Predictions(Task.REGRESSION, np.arange(3), np.array([1.0, 2.0, 3.0]), np.array([1.5, 2.5, 2.5]), None, ())
+
+
+def test_the_trivial_model_answers_the_commonest_class_and_the_shares() -> None:
+    dummy = dummy_predictions(binary(), {"classes": ["no", "yes"], "shares": [0.7, 0.3]})
+    assert list(dummy.y_pred) == ["no"] * 4
+    assert dummy.scores is not None
+    assert dummy.scores.tolist() == [[0.7, 0.3]] * 4
+    assert list(dummy.y_true) == list(binary().y_true)
+
+
+def test_the_trivial_model_of_a_regression_answers_the_mean() -> None:
+    assert list(dummy_predictions(regression(), {"mean": 2.25}).y_pred) == [2.25] * 3
+
+
+def test_the_same_predictions_are_identical_up_to_rounding() -> None:
+    recorded = binary()
+    assert recorded.scores is not None
+    assert identical(recorded, recorded.y_pred, recorded.scores + 1e-13) == 4
+    assert identical(recorded, recorded.y_pred, recorded.scores + np.array([[1e-3, 0]] + [[0, 0]] * 3)) == 3
+    assert identical(recorded, np.array(["no"] * 4, dtype=object), recorded.scores) == 1
+    assert identical(regression(), np.array([1.5, 2.5, 2.6]), None) == 2
+
+
+def test_sensitive_columns_come_before_the_shortest_categories() -> None:
+    kinds = {"age": "integer", "sex": "category", "member": "boolean"}
+    distinct = {"age": 73, "job": 12, "sex": 2, "member": 2, "country": 42, "one": 1, "y": 2}
+    columns = [{"name": name, "kind": kinds.get(name, "category")} for name in distinct]
+    profile = {"columns": [{"name": name, "n_distinct": n} for name, n in distinct.items()]}
+    assert slice_columns(columns, profile, sensitive=["sex", "age"], target="y") == ["age", "sex", "member", "job"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["a", None, "b"], ["a", "missing", "b"]),
+        ([True, False, None], ["True", "False", "missing"]),
+        ([1, 2, 2], ["1", "2", "2"]),
+        ([], []),
+    ],
+)
+def test_few_values_are_groups_of_their_own(values: list[object], expected: list[str]) -> None:
+    assert groups(values).tolist() == expected
+
+
+def test_many_numbers_become_quarters() -> None:
+    named = groups([*range(101), None])
+    assert named[-1] == "missing"
+    assert named[0] == "0 to 25"
+    assert named[100] == "75 to 100"
+    assert sorted(set(named[:-1])) == ["0 to 25", "25 to 50", "50 to 75", "75 to 100"]
+    assert np.unique(named[:-1], return_counts=True)[1].tolist() == [26, 25, 25, 25]
+
+
+def test_many_words_stay_words() -> None:
+    words = [f"word {i}" for i in range(40)]
+    assert groups(words).tolist() == words
