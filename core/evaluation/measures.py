@@ -108,7 +108,7 @@ def f1(outcome: Outcome) -> Measured:
 
     def cell(y: Codes, p: Codes) -> Floats:
         both, either = (y == 1) & (p == 1), (y == 1).astype(float) + (p == 1)
-        return (2.0 * both - value * either) / size
+        return np.asarray((2.0 * both - value * either) / size)
 
     return _by_cell(outcome, value, cell)
 
@@ -123,7 +123,7 @@ def macro_f1(outcome: Outcome) -> Measured:
     weights = np.divide(1.0, sizes * n_present, out=np.zeros_like(sizes), where=present)
 
     def cell(y: Codes, p: Codes) -> Floats:
-        return 2.0 * (y == p) * weights[y] - scores[y] * weights[y] - scores[p] * weights[p]
+        return np.asarray(2.0 * (y == p) * weights[y] - scores[y] * weights[y] - scores[p] * weights[p])
 
     return _by_cell(outcome, float(scores[present].mean()), cell)
 
@@ -186,7 +186,7 @@ def log_losses(outcome: Outcome) -> Floats:
     share = np.where(column >= 0, scores[np.arange(outcome.n_rows), column], 0.0)
     total = scores.sum(axis=1)
     share = np.divide(share, total, out=np.zeros_like(share), where=total > 0)
-    return -np.log(np.clip(share, SMALLEST_SHARE, 1 - SMALLEST_SHARE))
+    return np.asarray(-np.log(np.clip(share, SMALLEST_SHARE, 1 - SMALLEST_SHARE)))
 
 
 def log_loss(outcome: Outcome) -> Measured:
@@ -211,19 +211,15 @@ def calibration_bins(score: Floats, n_bins: int = N_BINS) -> Codes:
     return np.unique(np.searchsorted(edges, score, side="left"), return_inverse=True)[1].astype(np.int64)
 
 
-def calibration_gaps(outcome: Outcome) -> Floats:
-    """Each row's score minus what happened, in the column of its calibration bin; shape (n, n_bins)."""
-    bins = calibration_bins(outcome.score)
-    gaps = np.zeros((outcome.n_rows, int(bins.max()) + 1))
-    gaps[np.arange(outcome.n_rows), bins] = outcome.score - outcome.positive
-    return gaps
+def calibration_gaps(outcome: Outcome) -> tuple[Floats, Codes]:
+    """Each row's score minus what happened (1 or 0), and its calibration bin."""
+    return outcome.score - outcome.positive, calibration_bins(outcome.score)
 
 
 def calibration_error(outcome: Outcome) -> Measured:
     """Mean over rows of the gap, in their bin, between the mean score and the share of positives."""
-    bins = calibration_bins(outcome.score)
-    sums = np.bincount(bins, weights=outcome.score - outcome.positive)
-    return Measured(float(np.abs(sums).sum()) / outcome.n_rows, np.empty(0))
+    gaps, bins = calibration_gaps(outcome)
+    return Measured(float(np.abs(np.bincount(bins, weights=gaps)).sum()) / outcome.n_rows, np.empty(0))
 
 
 def rmse(outcome: Outcome) -> Measured:

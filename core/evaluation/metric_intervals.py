@@ -13,29 +13,29 @@ from core.statistics.intervals import Interval
 FEW = 5
 
 
-def accuracy_interval(outcome: Outcome, measured: Measured) -> Interval:
+def accuracy_interval(outcome: Outcome, _measured: Measured) -> Interval:
     """Wilson."""
     return intervals.wilson(float(outcome.correct.sum()), outcome.n_rows)
 
 
-def recall_interval(outcome: Outcome, measured: Measured) -> Interval:
+def recall_interval(outcome: Outcome, _measured: Measured) -> Interval:
     """Wilson, given the number of positive rows."""
     return intervals.wilson(outcome.confusion[1, 1], outcome.confusion[1].sum())
 
 
-def precision_interval(outcome: Outcome, measured: Measured) -> Interval:
+def precision_interval(outcome: Outcome, _measured: Measured) -> Interval:
     """Wilson, given the number of rows predicted positive."""
     return intervals.wilson(outcome.confusion[1, 1], outcome.confusion[:, 1].sum())
 
 
-def f1_interval(outcome: Outcome, measured: Measured) -> Interval:
+def f1_interval(outcome: Outcome, _measured: Measured) -> Interval:
     """Wilson of TP among the rows that are or were called positive: F1 = 2 J / (1 + J) of that share J."""
     hits = outcome.confusion[1, 1]
     found = intervals.wilson(hits, outcome.confusion[1].sum() + outcome.confusion[:, 1].sum() - hits)
     return Interval(2 * found.low / (1 + found.low), 2 * found.high / (1 + found.high))
 
 
-def balanced_accuracy_interval(outcome: Outcome, measured: Measured) -> Interval:
+def balanced_accuracy_interval(outcome: Outcome, _measured: Measured) -> Interval:
     """Wilson of each class, combined."""
     sizes = outcome.confusion.sum(axis=1)
     hits, sizes = outcome.confusion.diagonal()[sizes > 0], sizes[sizes > 0]
@@ -104,7 +104,7 @@ def loss_interval(outcome: Outcome, measured: Measured) -> Interval:
     return intervals.around(measured.value, measured.standard_error, df=outcome.n_rows - 1, scale="log")
 
 
-def median_error_interval(outcome: Outcome, measured: Measured) -> Interval | None:
+def median_error_interval(outcome: Outcome, _measured: Measured) -> Interval | None:
     """Two order statistics; None for fewer than 6 rows."""
     return intervals.median_interval(np.sort(np.abs(outcome.errors)))
 
@@ -115,9 +115,11 @@ def explained_interval(outcome: Outcome, measured: Measured) -> Interval:
     return Interval(1 - rest.high, 1 - rest.low)
 
 
-def calibration_error_interval(outcome: Outcome, measured: Measured) -> Interval:
-    """Of the bins' summed gaps, what noise adds to them taken off the low end."""
-    found = resampling.absolute_sums_interval(calibration_gaps(outcome))
+def calibration_error_interval(outcome: Outcome, _measured: Measured) -> Interval | None:
+    """Of the bins' summed gaps, what noise adds to them taken off the low end; None as for `score_loss_interval`."""
+    if _too_few_of_a_class(outcome):
+        return None
+    found = resampling.gap_interval(*calibration_gaps(outcome))
     return Interval(found.low / outcome.n_rows, found.high / outcome.n_rows)
 
 

@@ -56,7 +56,7 @@ class Outcome:
     @cached_property
     def correct(self) -> NDArray[np.bool_]:
         """Whether each row was predicted as its true class."""
-        return self.y_true == self.y_pred
+        return np.equal(self.y_true, self.y_pred)
 
     @cached_property
     def confusion(self) -> NDArray[np.float64]:
@@ -67,7 +67,7 @@ class Outcome:
     @cached_property
     def positive(self) -> NDArray[np.bool_]:
         """Whether each row truly is of the positive class (binary)."""
-        return self.y_true == 1
+        return np.equal(self.y_true, 1)
 
     @cached_property
     def score(self) -> NDArray[np.float64]:

@@ -126,7 +126,7 @@ def _apart(measured: tuple[Measured, Measured], each: list[intervals.Interval]) 
 
 def _calibration(baseline: Outcome, candidate: Outcome, rng: np.random.Generator) -> PairedEffect:
     before, after = calibration_gaps(baseline), calibration_gaps(candidate)
-    total, error = resampling.absolute_sums_difference(before, after, rng=rng)
+    total, error = resampling.gap_difference(before, after, rng=rng)
     effect, half = total / baseline.n_rows, intervals.normal_quantile() * error / baseline.n_rows
     return PairedEffect(effect, effect - half, effect + half, None, "calibration bins, paired bootstrap")
 

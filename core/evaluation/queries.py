@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select as core_select
 from sqlmodel import Session, col, select
 
 from core.artifacts import ArtifactStore
@@ -89,13 +90,13 @@ def top_runs(
         else (value.asc(), col(MetricValue.evaluation_id).asc())
     )
     statement = (
-        select(
-            Evaluation.run_id,
-            MetricValue.evaluation_id,
-            Evaluation.evaluation_set_id,
-            MetricValue.value,
-            MetricValue.low,
-            MetricValue.high,
+        core_select(
+            col(Evaluation.run_id),
+            col(MetricValue.evaluation_id),
+            col(Evaluation.evaluation_set_id),
+            col(MetricValue.value),
+            col(MetricValue.low),
+            col(MetricValue.high),
         )
         .select_from(MetricValue)
         .join(Evaluation, col(Evaluation.id) == col(MetricValue.evaluation_id))
@@ -105,7 +106,7 @@ def top_runs(
     )
     if evaluation_set_id is not None:
         statement = statement.where(col(Evaluation.evaluation_set_id) == evaluation_set_id)
-    return [RankedRun(*row) for row in session.exec(statement)]
+    return [RankedRun(*row) for row in session.execute(statement)]
 
 
 def comparison(session: Session, comparison_id: int) -> Comparison:

@@ -81,7 +81,8 @@ def sentence(
         return f"The candidate predicts as the baseline does: {title} {figure(candidate_value)} on {n_rows:,} rows."
     found = (
         f"{title} {figure(candidate_value)} against {figure(baseline_value)}, "
-        f"a difference of {figure(effect, signed=True)} (95 % interval {figure(low, signed=True)} to {figure(high, signed=True)}) on {n_rows:,} rows."
+        f"a difference of {figure(effect, signed=True)} "
+        f"(95 % interval {figure(low, signed=True)} to {figure(high, signed=True)}) on {n_rows:,} rows."
     )
     power = f" A difference of {figure(smallest_effect)} would have been seen four times out of five."
     return f"{opening}: {found}{power}"

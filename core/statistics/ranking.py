@@ -48,7 +48,7 @@ def rank(positive: NDArray[np.bool_], y_score: NDArray[np.float64]) -> Ranking:
     group = np.empty(len(ordered), dtype=np.int64)
     group[order] = group_in_order
     n_groups = int(first.sum())
-    positives = np.bincount(group, weights=positive, minlength=n_groups)
+    positives = np.bincount(group, weights=positive, minlength=n_groups).astype(np.float64)
     total = np.bincount(group, minlength=n_groups)
     return Ranking(group, ordered[first], positives, total - positives)
 

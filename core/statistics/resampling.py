@@ -33,55 +33,74 @@ def resample_sums(
     covariance = parts.T @ parts - np.outer(total, total) / n
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.clip(values, 0, None))
-    return rng.standard_normal((n_resamples, k)) @ root.T
+    return np.asarray(rng.standard_normal((n_resamples, k)) @ root.T, dtype=np.float64)
 
 
-def absolute_sums_interval(parts: NDArray[np.float64], confidence_level: float = CONFIDENCE) -> Interval:
-    """Interval of the sum of the absolute values of column sums.
+def gap_interval(
+    values: NDArray[np.float64], groups: NDArray[np.int64], confidence_level: float = CONFIDENCE
+) -> Interval:
+    """Interval of the sum over groups of the absolute value of each group's sum.
 
     Noise pushes an absolute value up: by 0.8 standard errors where the true sum is 0, by nothing where it is far from
-    0. The low end takes off the largest push that each column sum still allows (the folded normal's, at one standard
+    0. The low end takes off the largest push that each group's sum still allows (the folded normal's, at one standard
     error nearer to 0), the high end takes off none. Percentiles of resamples hold the truth far less often here, since
     resampling pushes up once more.
 
     Parameters
     ----------
-    parts : ndarray of shape (n, k)
-        Each row's addends, of which at most one column is not 0.
+    values : ndarray of shape (n,)
+    groups : ndarray of shape (n,), int
+        From 0, none empty.
 
     Returns
     -------
     Interval
         The low end may be below 0.
     """
-    total = np.abs(parts.sum(axis=0))
-    error = np.sqrt(np.clip((parts**2).sum(axis=0) - total**2 / len(parts), 0, None))
-    z = normal_quantile(confidence_level)
-    half = z * float(np.sqrt((error**2).sum()))
+    size = np.bincount(groups)
+    total = np.abs(np.bincount(groups, weights=values))
+    squares = np.bincount(groups, weights=_within(values, groups) ** 2)
+    error = np.sqrt(squares * size / np.maximum(size - 1, 1))
+    half = normal_quantile(confidence_level) * float(np.sqrt((error**2).sum()))
     push = float(_folded_push(np.clip(total - error, 0, None), error).sum())
     value = float(total.sum())
     return Interval(value - push - half, value + half)
 
 
-def absolute_sums_difference(
-    first: NDArray[np.float64], second: NDArray[np.float64], *, rng: np.random.Generator
+def gap_difference(
+    first: tuple[NDArray[np.float64], NDArray[np.int64]],
+    second: tuple[NDArray[np.float64], NDArray[np.int64]],
+    *,
+    rng: np.random.Generator,
 ) -> tuple[float, float]:
-    """Difference of two sums of absolute column sums over the same rows, second minus first, and its standard error.
+    """Difference of two sums as in `gap_interval` over the same rows, second minus first, and its standard error.
 
-    The error is the larger of the bootstrap's and of the delta method's: the first is too small where a column sum is
+    The error is the larger of the bootstrap's and of the delta method's: the first is too small where a group's sum is
     near 0, the second where its sign is in doubt. The upward push of noise is left in: it is alike in both.
 
     Parameters
     ----------
-    first, second : ndarray of shape (n, k), (n, l)
+    first, second : pair of ndarray of shape (n,)
+        Values and groups; each its own groups.
     """
-    parts = np.hstack([first, second])
-    weights = np.concatenate([-np.ones(first.shape[1]), np.ones(second.shape[1])])
-    total = parts.sum(axis=0)
-    moved = resample_sums(parts, rng=rng)
-    resampled = float((np.abs(total + moved) @ weights).std())
-    linear = float((moved @ (np.sign(total) * weights)).std())
-    return float(np.abs(total) @ weights), max(resampled, linear)
+    columns, totals, weights = [], [], []
+    for sign, (values, groups) in ((-1.0, first), (1.0, second)):
+        parts = np.zeros((len(values), int(groups.max()) + 1))
+        parts[np.arange(len(values)), groups] = _within(values, groups)
+        columns.append(parts)
+        totals.append(np.bincount(groups, weights=values))
+        weights.append(np.full(parts.shape[1], sign))
+    total, weight = np.concatenate(totals), np.concatenate(weights)
+    moved = resample_sums(np.hstack(columns), rng=rng)
+    resampled = float((np.abs(total + moved) @ weight).std())
+    linear = float((moved @ (np.sign(total) * weight)).std())
+    return float(np.abs(total) @ weight), max(resampled, linear)
+
+
+def _within(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Each value minus the mean of its group."""
+    mean = np.bincount(groups, weights=values) / np.bincount(groups)
+    return np.asarray(values - mean[groups], dtype=np.float64)
 
 
 def _folded_push(mean: NDArray[np.float64], error: NDArray[np.float64]) -> NDArray[np.float64]:
