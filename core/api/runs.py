@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from core.api.caller import Caller, OpenWorkspace
 from core.database import utc_now
 from core.datasets import queries as datasets
-from core.datasets.splitting import SplitOptions
+from core.datasets.splitting import SplitMethod, SplitOptions
 from core.evaluation.tables import Task
 from core.permissions import Permission, require
 from core.training import queries, service
@@ -30,7 +30,7 @@ class NewRun(BaseModel):
     features: list[str] | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
     seed: int = 0
-    split: str = "random"
+    split: SplitMethod = "random"
     split_column: str | None = None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -143,12 +143,12 @@ def compare(
         show(result, as_json, "\n".join(_said(one) for one in result["comparisons"]))
 
 
-def _said(one: dict[str, object]) -> str:
+def _said(one: dict[str, Any]) -> str:
     if "refused" in one:
         return f"run {one['candidate_run_id']}: {one['refused']}"
-    low, high = one["interval"]  # type: ignore[misc] # the job's documented result
+    low, high = one["interval"]
     return (
-        f"run {one['candidate_run_id']} against run {one['baseline_run_id']}: {str(one['verdict']).replace('_', ' ')}, "
+        f"run {one['candidate_run_id']} against run {one['baseline_run_id']}: {one['verdict'].replace('_', ' ')}, "
         f"{one['metric']} {one['effect']:+.4f} [{low:+.4f}, {high:+.4f}] on {one['n_rows']:,} rows"
     )
 

@@ -204,25 +204,18 @@ class Measured:
     n_labelled: int
 
 
-def performance(
-    points: Sequence[Measured], *, metric: str, baseline: tuple[str, float] | None, colours: Colours
-) -> go.Figure:
-    """One metric over the windows, each with its interval, against what it was when the version was judged.
+def performance(points: Sequence[Measured], *, windows: Sequence[str], metric: str, colours: Colours) -> go.Figure:
+    """One metric over the windows, each with its interval; a window without labels stays empty.
 
     Parameters
     ----------
-    baseline : tuple of (str, float) or None
-        A label and the value on the evaluation set, drawn as a quiet line.
+    windows : sequence of str
+        Every window, oldest first.
     """
     drawn = blank(height=260, colours=colours)
-    if baseline is not None:
-        drawn.add_hline(y=baseline[1], line={"color": colours.reference, "width": 1.5, "dash": "dot"})
-        drawn.add_annotation(
-            x=0, xref="paper", xanchor="left", y=baseline[1], yanchor="bottom", text=literal(baseline[0]),
-            showarrow=False, font={"color": colours.muted, "size": 12},
-        )  # fmt: skip
+    positions = {label: index for index, label in enumerate(windows)}
     drawn.add_scatter(
-        x=list(range(len(points))),
+        x=[positions[point.window] for point in points],
         y=[point.value for point in points],
         mode="lines+markers",
         line={"color": colours.candidate, "width": 2},
@@ -241,10 +234,11 @@ def performance(
     )
     drawn.update_xaxes(
         tickmode="array",
-        tickvals=list(range(len(points))),
-        ticktext=[short(point.window, 14) for point in points],
-        range=[-0.5, len(points) - 0.5],
+        tickvals=list(range(len(windows))),
+        ticktext=[short(label, 14) for label in windows],
+        range=[-0.5, len(windows) - 0.5],
         showgrid=False,
+        zeroline=False,
     )
-    drawn.update_yaxes(title=literal(metric))
+    drawn.update_yaxes(title=literal(metric), zeroline=False)
     return drawn

@@ -6,14 +6,14 @@ import streamlit as st
 
 from core.monitoring import queries as monitoring
 from core.monitoring import service
+from core.monitoring.drift_tests import DRIFT_TESTS
+from core.monitoring.queries import AlertRow
 from core.monitoring.tables import AlertState, DriftResult, Window, WindowState
 from core.permissions import Permission
 from core.registry import queries as registry
 from dashboard import panels, reads, session, theme
 from dashboard.charts import monitoring as charts
 from dashboard.panels import Row
-
-PREDICTION = "prediction"
 
 monitor_id = session.chosen_id("monitor")
 listed = next((one for one in reads.fresh(monitoring.list_monitors) if one.id == monitor_id), None)
@@ -34,7 +34,7 @@ palette = theme.colours()
 
 
 def shown_name(result: DriftResult) -> str:
-    return f"{result.feature} ({PREDICTION})" if result.is_prediction else result.feature
+    return "The prediction" if result.is_prediction else result.feature
 
 
 @st.dialog("Change this monitor")
@@ -103,12 +103,13 @@ with panels.header(row.model_name, f"{row.alias} in {row.environment}. {row.sent
 if job_id := st.session_state.get("monitor_job"):
     panels.job_progress(job_id)
 
-for alert in opened:
+
+def show_alert(alert: AlertRow, *, newest: bool) -> None:
+    since = f"{theme.words(alert.state)} since {theme.ago(alert.opened_at, session.now())}"
     panels.notice(
         alert.sentence,
-        "attention" if alert.state == AlertState.OPEN else "neutral",
-        detail=f"{theme.words(alert.state)} since {theme.ago(alert.opened_at, session.now())}"
-        + (f". Note: {alert.note}" if alert.note else ""),
+        "attention" if newest and alert.state == AlertState.OPEN else "neutral",
+        detail=since + (f". Note: {alert.note}" if alert.note else ""),
     )
     if session.may(Permission.ALERT_ACKNOWLEDGE):
         with st.container(horizontal=True, gap="small"):
@@ -116,6 +117,16 @@ for alert in opened:
                 close(alert.id, alert.sentence, resolve=False)
             if st.button("Resolve", key=f"resolve_{alert.id}"):
                 close(alert.id, alert.sentence, resolve=True)
+
+
+# One sentence asks for attention; the rest of the same story is a click away.
+opened.sort(key=lambda alert: (alert.state != AlertState.OPEN, alert.kind != "drift"))
+for alert in opened[:1]:
+    show_alert(alert, newest=True)
+if opened[1:]:
+    with st.expander(f"{theme.count(len(opened) - 1, 'more alert')}"):
+        for alert in opened[1:]:
+            show_alert(alert, newest=False)
 
 pending = [batch for batch in reads.fresh(monitoring.batches, row.id) if batch.state == "pending"]
 for batch in pending:
@@ -215,10 +226,11 @@ if result is not None:
         f"{shown_name(result)} {'moved' if moved else 'looks as before'} in {label}"
         if result.state != WindowState.NOT_ENOUGH_DATA
         else f"{label} has not enough data",
-        f"{theme.words(result.test)}: effect {theme.number(result.effect)}, counting from "
+        f"{DRIFT_TESTS[result.test].title}: effect {theme.number(result.effect)}, counting from "
         f"{theme.number(result.threshold)}; "
         f"{theme.pvalue(result.pvalue_corrected)} after correction for {window.n_features} features; "
-        f"{theme.number(result.n_reference)} reference rows, {theme.number(result.n_current)} current rows.",
+        f"{theme.number(result.n_reference)} reference rows, {theme.number(result.n_current)} current rows. "
+        f"{DRIFT_TESTS[result.test].sentence}",
     )
     if result.bins:
         panels.figure(
@@ -237,7 +249,7 @@ panels.table(
                 ),
                 "Effect": theme.number(one.effect),
                 "Corrected p": theme.pvalue(one.pvalue_corrected),
-                "Test": theme.words(one.test),
+                "Test": DRIFT_TESTS[one.test].title,
                 "Rows": theme.number(one.n_current),
             },
             page="monitor",
@@ -276,8 +288,8 @@ if keys:
     panels.figure(
         charts.performance(
             [charts.Measured(one.window, one.value, one.low, one.high, one.n_labelled) for one in points],
+            windows=labels,
             metric=METRICS[key].title,
-            baseline=None,
             colours=palette,
         ),
         key="monitor_performance",

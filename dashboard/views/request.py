@@ -221,24 +221,34 @@ def show_changed() -> None:
             "Rows of the evaluation set that the candidate answers differently from what is live.",
         )
         if page.changed_by_slice:
-            panels.table(
-                [
-                    Row(
-                        {
-                            "Slice": one["slice"],
-                            "Rows": theme.number(one["n"]),
-                            "Corrected": theme.number(one["corrected"]),
-                            "Broken": theme.number(one["broken"]),
-                            "Net": theme.difference(float(one["corrected"] - one["broken"]), 0),
-                        }
-                    )
-                    for one in page.changed_by_slice
-                ],
-                key="request_slices",
-                right=("Rows", "Corrected", "Broken", "Net"),
+            worst = page.changed_by_slice[0]
+            panels.quiet(
+                f"Worst slice: {worst['slice']}, {worst['corrected']:,} corrected and {worst['broken']:,} broken of "
+                f"{worst['n']:,} rows."
             )
+            with st.expander(f"By slice: {theme.count(len(page.changed_by_slice), 'slice')}"):
+                show_slices()
     for gap in page.fairness:
         panels.section(f"Fairness by {gap['column']}", gap["sentence"])
+
+
+def show_slices() -> None:
+    panels.table(
+        [
+            Row(
+                {
+                    "Slice": one["slice"],
+                    "Rows": theme.number(one["n"]),
+                    "Corrected": theme.number(one["corrected"]),
+                    "Broken": theme.number(one["broken"]),
+                    "Net": theme.difference(float(one["corrected"] - one["broken"]), 0),
+                }
+            )
+            for one in page.changed_by_slice
+        ],
+        key="request_slices",
+        right=("Rows", "Corrected", "Broken", "Net"),
+    )
 
 
 def show_surroundings() -> None:

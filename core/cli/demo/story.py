@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 import pandas as pd
 
@@ -237,7 +238,7 @@ def _answer(narrator: Narrator, cast: Cast, model_id: int, rows: pd.DataFrame, t
         moment = today - timedelta(hours=19) + timedelta(minutes=50 * position / 20)
         answer = predict(
             found, records[position : position + 20], actor=cast.olga, models=models, log=log,
-            clock=lambda moment=moment: moment,
+            clock=partial(datetime.fromisoformat, moment.isoformat()),
         )  # fmt: skip
         for one, label in zip(answer["predictions"], asked["left"].iloc[position : position + 20], strict=True):
             known.append({"prediction_id": one["prediction_id"], "left": str(label)})
