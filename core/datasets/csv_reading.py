@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
 from core.datasets import structure
@@ -19,7 +19,7 @@ SAMPLE_BYTES = 256 << 10
 QUERY = """
     SELECT * FROM read_csv(
         $path, auto_detect=false, header=false, all_varchar=true, strict_mode=true, columns=$columns, delim=$delimiter,
-        quote=$quote, escape=$quote, new_line=$new_line, max_line_size=$longest
+        quote=$quote, escape=$quote, new_line='\\n', max_line_size=$longest
     )
 """
 
@@ -62,16 +62,31 @@ def read_text(path: Path, *, delimiter: str, quote: str, memory_limit_mb: int) -
             "columns into rows."
         )
     parameters: dict[str, Any] = {
-        "path": str(path),
         "columns": {f"c{i}": "VARCHAR" for i in range(found.n_cells)},
         "delimiter": delimiter,
         "quote": quote,
-        "new_line": "\\r\\n" if found.line_ends == "crlf" else "\\n",
         "longest": LONGEST_LINE,
     }
+    if found.plain:
+        table = _run(path, parameters, memory_limit_mb)
+    else:
+        with tempfile.TemporaryDirectory(prefix="gatehouse-") as folder:
+            copy = Path(folder) / "normalised.csv"
+            with copy.open("wb") as file:
+                file.writelines(structure.normalised(blocks(path), delimiter, quote))
+            table = _run(copy, parameters, memory_limit_mb)
+    if table.num_rows != found.n_records:
+        raise UnreadableFile(
+            f"The file has {found.n_records:,} rows by its line ends but reads as {table.num_rows:,}. Export it again "
+            "as plain CSV."
+        )
+    return table, found
+
+
+def _run(path: Path, parameters: dict[str, Any], memory_limit_mb: int) -> pa.Table:
     try:
         with duckdb.connect(":memory:", config={"memory_limit": f"{memory_limit_mb}MB", "threads": 1}) as connection:
-            table = connection.sql(QUERY, params=parameters).to_arrow_table()
+            return connection.sql(QUERY, params={"path": str(path), **parameters}).to_arrow_table()
     except duckdb.OutOfMemoryException as error:
         raise UnreadableFile(
             f"The file needs more than the {memory_limit_mb:,} MiB the reader may use. Raise "
@@ -81,13 +96,3 @@ def read_text(path: Path, *, delimiter: str, quote: str, memory_limit_mb: int) -
         raise UnreadableFile(
             f"The file cannot be read exactly: {str(error).splitlines()[0]} Export it again as plain CSV."
         ) from error
-    if found.n_cells == 1 and len(found.blank) and table.num_rows == found.n_records + len(found.blank):
-        keep = np.ones(table.num_rows, dtype=np.bool_)
-        keep[found.blank] = False
-        table = table.filter(pa.array(keep))
-    if table.num_rows != found.n_records:
-        raise UnreadableFile(
-            f"The file has {found.n_records:,} rows by its line ends but reads as {table.num_rows:,}: it mixes line "
-            "ends, or holds a carriage return outside quotes. Save it with one kind of line end."
-        )
-    return table, found

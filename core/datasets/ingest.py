@@ -130,8 +130,8 @@ def _inspect_csv(
         table, found = csv_reading.read_text(
             text, delimiter=options.delimiter, quote=options.quote, memory_limit_mb=memory_limit_mb
         )
-    if len(found.blank):
-        notes.append(f"{_count(len(found.blank), 'blank line')} left out.")
+    if found.n_blank:
+        notes.append(f"{_count(found.n_blank, 'blank line')} left out.")
     if "has_header" not in chosen:
         has_header, reason = _infer_header(table, options)
         options = replace(options, has_header=has_header)

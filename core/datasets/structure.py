@@ -22,21 +22,27 @@ LINE_FEED, CARRIAGE_RETURN = 10, 13
 
 @dataclass(frozen=True)
 class Records:
-    """The complete records of one block.
+    """The records that end in one block.
 
     Parameters
     ----------
+    found : ndarray of uint8
+        The block's bytes.
+    ends : ndarray of shape (n,)
+        Position in ``found`` of the line feed that ends each.
+    returned : ndarray of bool, shape (n,)
+        Whether a carriage return stands before that line feed.
     lines : ndarray of shape (n,)
         Line each record begins on.
     cells : ndarray of shape (n,)
         Cells in each; 0 for a blank line.
-    crlf : int
-        How many of them end in carriage return and line feed.
     """
 
+    found: NDArray[np.uint8]
+    ends: NDArray[np.int64]
+    returned: NDArray[np.bool_]
     lines: NDArray[np.int64]
     cells: NDArray[np.int64]
-    crlf: int
 
 
 @dataclass(frozen=True)
@@ -49,15 +55,16 @@ class Structure:
         Blank lines left out, the header counted.
     n_cells : int
         Cells in each record.
-    blank : ndarray
-        Positions, among all lines that end outside quotes, of the blank ones.
-    line_ends : {"lf", "crlf", "mixed"}
+    n_blank : int
+        Blank lines.
+    plain : bool
+        Whether every line ends in a line feed alone and none is blank.
     """
 
     n_records: int
     n_cells: int
-    blank: NDArray[np.int64]
-    line_ends: str
+    n_blank: int
+    plain: bool
 
 
 def records(blocks: Iterable[bytes], delimiter: str, quote: str) -> Iterator[Records]:
@@ -71,7 +78,7 @@ def records(blocks: Iterable[bytes], delimiter: str, quote: str) -> Iterator[Rec
     Raises
     ------
     UnreadableFile
-        A quote in the wrong place, or one that is never closed.
+        A quote or a carriage return in the wrong place, or a quote that is never closed.
     """
     line, begun, inside, cells = 1, 1, 0, 0
     for block in _whole_lines(blocks):
@@ -83,21 +90,21 @@ def records(blocks: Iterable[bytes], delimiter: str, quote: str) -> Iterator[Rec
             ends, marks, inside_after = _outside_quotes(found, feeds, marks, ord(delimiter), ord(quote), inside, line)
         else:
             inside_after = inside
-        per_record = np.diff(np.searchsorted(marks, ends), prepend=0)
-        if len(ends):
-            starts = np.concatenate(([0], ends[:-1] + 1))
+        starts = np.concatenate((np.zeros(min(1, len(ends)), np.int64), ends[:-1] + 1))
+        returned = (found[np.maximum(ends - 1, 0)] == CARRIAGE_RETURN) & (ends > starts)
+        _refuse_lone_returns(found, feeds, ends[returned] - 1, quote, inside, line)
+        counts = np.diff(np.searchsorted(marks, ends), prepend=0)
+        if len(ends) == 0:
+            cells += len(marks)
+            yield Records(found, ends, returned, ends, ends)
+        else:
+            blank = (ends - starts - returned == 0) & (counts == 0)
+            blank[0] &= begun == line
+            counts[0] += cells
             end_lines = line + np.searchsorted(feeds, ends)
             lines = np.concatenate(([begun], end_lines[:-1] + 1))
-            per_record[0] += cells
-            previous = found[np.maximum(ends - 1, 0)]
-            returned = (previous == CARRIAGE_RETURN) & (ends > starts)
-            length = ends - starts - returned
-            empty = (length == 0) & (per_record == 0)
-            empty[0] &= begun == line
-            yield Records(lines, np.where(empty, 0, per_record + 1), int(returned.sum()))
+            yield Records(found, ends, returned, lines, np.where(blank, 0, counts + 1))
             cells, begun = len(marks) - int(np.searchsorted(marks, ends[-1])), int(end_lines[-1]) + 1
-        else:
-            cells += len(marks)
         line += len(feeds)
         inside = inside_after
     if inside:
@@ -140,6 +147,35 @@ def _outside_quotes(
     return free(feeds), free(marks), (inside + len(quotes)) % 2
 
 
+def _refuse_lone_returns(
+    found: NDArray[np.uint8],
+    feeds: NDArray[np.int64],
+    paired: NDArray[np.int64],
+    quote: str,
+    inside: int,
+    line: int,
+) -> None:
+    lone = np.setdiff1d(np.flatnonzero(found == CARRIAGE_RETURN), paired, assume_unique=True)
+    if len(lone) and quote:
+        quotes = np.flatnonzero(found == ord(quote))
+        lone = lone[(np.searchsorted(quotes, lone) + inside) % 2 == 0]
+    if len(lone):
+        raise UnreadableFile(
+            "a carriage return in the middle of a line, outside quotes. Quote the cell that holds it, or save the file "
+            "with one kind of line end.",
+            line=line + int(np.searchsorted(feeds, lone[0])),
+        )
+
+
+def normalised(blocks: Iterable[bytes], delimiter: str, quote: str) -> Iterator[bytes]:
+    """The same records, each ended by a line feed alone, without blank lines; quoted cells are untouched."""
+    for part in records(blocks, delimiter, quote):
+        keep = np.ones(len(part.found), dtype=np.bool_)
+        keep[part.ends[part.returned] - 1] = False
+        keep[part.ends[part.cells == 0]] = False
+        yield part.found[keep].tobytes()
+
+
 def _whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Cut after line feeds, so that each byte's neighbours are in its block; the last line gets one if it has none."""
     pending: list[bytes] = []
@@ -162,8 +198,7 @@ def check(blocks: Iterable[bytes], delimiter: str, quote: str) -> Structure:
     UnreadableFile
         Names the line, how many cells it has and how many were expected.
     """
-    expected, n_records, position, crlf, ended = 0, 0, 0, 0, 0
-    blank: list[NDArray[np.int64]] = []
+    expected, n_records, n_blank, returned = 0, 0, 0, 0
     for part in records(blocks, delimiter, quote):
         full = part.cells > 0
         if expected == 0 and full.any():
@@ -177,13 +212,10 @@ def check(blocks: Iterable[bytes], delimiter: str, quote: str) -> Structure:
                 f"the delimiter {_shown(delimiter)}, correct the line, or choose another delimiter.",
                 line=line,
             )
-        blank.append(np.flatnonzero(~full) + position)
-        position += len(full)
         n_records += int(full.sum())
-        crlf += part.crlf
-        ended += len(full)
-    ends = "lf" if crlf == 0 else "crlf" if crlf == ended else "mixed"
-    return Structure(n_records, expected, np.concatenate(blank) if blank else np.empty(0, np.int64), ends)
+        n_blank += int((~full).sum())
+        returned += int(part.returned.sum())
+    return Structure(n_records, expected, n_blank, plain=returned == 0 and n_blank == 0)
 
 
 def line_of(blocks: Iterable[bytes], delimiter: str, quote: str, record: int) -> int:
@@ -232,4 +264,4 @@ def infer_delimiter(sample: bytes, quote: str) -> tuple[str, bool]:
 
 
 def _shown(delimiter: str) -> str:
-    return "tab" if delimiter == "\t" else delimiter
+    return "(a tab)" if delimiter == "\t" else repr(delimiter)
