@@ -1,0 +1,91 @@
+"""The schema: migrated equals declared, newer is refused, the file is copied first."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, inspect
+
+from core.errors import InvalidInput
+from core.migrations import _config, _scripts, migrate
+from core.settings import Settings
+from core.tables import METADATA
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path)
+
+
+def revisions() -> list[str]:
+    return [script.revision for script in _scripts().walk_revisions()][::-1]
+
+
+def test_every_table_is_as_declared(settings: Settings) -> None:
+    migrate(settings)
+    engine = create_engine(settings.url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+        assert set(METADATA.tables) | {"alembic_version"} == set(inspect(connection).get_table_names())
+    engine.dispose()
+
+
+@pytest.mark.parametrize("start", revisions())
+def test_old_database_upgraded_equals_a_fresh_one(tmp_path: Path, start: str) -> None:
+    schemas = []
+    for name, first in (("old", start), ("fresh", None)):
+        home = tmp_path / name
+        home.mkdir()
+        settings = Settings(home=home)
+        if first is not None:
+            config = _config()
+            config.attributes["url"] = settings.url
+            command.upgrade(config, first)
+        migrate(settings)
+        connection = sqlite3.connect(home / "gatehouse.db")
+        schemas.append(sorted(connection.execute("SELECT name, tbl_name, sql FROM sqlite_master").fetchall(), key=str))
+        connection.close()
+    assert schemas[0] == schemas[1]
+
+
+def stamp(settings: Settings, revision: str) -> None:
+    connection = sqlite3.connect(settings.resolved_home / "gatehouse.db")
+    connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+    connection.commit()
+    connection.close()
+
+
+def test_newer_schema_is_refused_and_left_as_it_is(settings: Settings) -> None:
+    migrate(settings)
+    stamp(settings, "9999")
+    before = (settings.resolved_home / "gatehouse.db").read_bytes()
+    with pytest.raises(InvalidInput, match=r"has schema 9999, .* written by a newer one\. Upgrade Gatehouse"):
+        migrate(settings)
+    assert (settings.resolved_home / "gatehouse.db").read_bytes() == before
+
+
+def test_file_is_copied_before_it_is_changed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrate(settings)
+    assert not list(settings.resolved_home.glob("gatehouse-before-*"))
+    migrate(settings)
+    assert not list(settings.resolved_home.glob("gatehouse-before-*"))
+
+    current = revisions()[0]
+    seen: list[list[str]] = []
+    monkeypatch.setattr("core.migrations._current", lambda _url: current)
+    monkeypatch.setattr(type(_scripts()), "get_current_head", lambda _self: "next")
+    monkeypatch.setattr(
+        "core.migrations.command.upgrade",
+        lambda *_: seen.append([path.name for path in settings.resolved_home.glob("gatehouse-before-*")]),
+    )
+    migrate(settings)
+    assert seen == [["gatehouse-before-next.db"]]
+    copy = sqlite3.connect(settings.resolved_home / "gatehouse-before-next.db")
+    assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [(revisions()[-1],)]
+    copy.close()
