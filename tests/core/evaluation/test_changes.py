@@ -1,7 +1,5 @@
 """Changed decisions, all together and by slice."""
 
-from typing import Literal
-
 import numpy as np
 import pytest
 
@@ -9,13 +7,6 @@ from core.errors import InvalidInput
 from core.evaluation.changes import changed_by_slice, changed_decisions
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Task
-
-WHOLE: tuple[Literal["n_rows", "n_changed", "n_corrected", "n_broken"], ...] = (
-    "n_rows",
-    "n_changed",
-    "n_corrected",
-    "n_broken",
-)
 
 
 def labels(predicted: str, ordinals: range = range(6)) -> Predictions:
@@ -54,13 +45,8 @@ def test_slices_add_up_to_all(rng: np.random.Generator) -> None:
 
     found = changed_by_slice(first, second, {"region": rng.choice(np.array(["n", "s", "w"], dtype=object), size=500)})
 
-    for part, total in (
-        ("n", "n_rows"),
-        ("changed", "n_changed"),
-        ("corrected", "n_corrected"),
-        ("broken", "n_broken"),
-    ):
-        assert sum(one[part] for one in found) == whole[total]
+    parts = {key: sum(one[key] for one in found) for key in ("n", "changed", "corrected", "broken")}
+    assert list(parts.values()) == [whole["n_rows"], whole["n_changed"], whole["n_corrected"], whole["n_broken"]]
 
 
 def test_rows_that_do_not_match_are_refused() -> None:
