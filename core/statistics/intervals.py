@@ -160,7 +160,7 @@ def median_interval(ordered: NDArray[np.float64], confidence_level: float = CONF
 def auc_score_interval(auc: float, n_positive: int, n_negative: int, confidence_level: float = CONFIDENCE) -> Interval:
     """Score interval of an area under the ROC curve, from the area and the class sizes alone.
 
-    Wider than DeLong's where that is defined; it stays honest where that is not, at an area of exactly 0 or 1.
+    Mostly wider than DeLong's; it still has width where that has none, at an area of exactly 0 or 1.
 
     References
     ----------
