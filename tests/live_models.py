@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlmodel import col, select
 
+from core.access.tables import User, UserRole
 from core.automation.inline import run_all
 from core.datasets.tables import DatasetVersion
 from core.jobs.tables import Job, JobState
@@ -20,10 +22,11 @@ from core.monitoring.service import ensure_monitor
 from core.permissions import Actor, Role
 from core.registry.service import assign, register_version
 from core.registry.tables import Alias, Cause, Environment
+from core.settings import Settings
 from core.training import queries as training
 from core.training.service import request_run
 from core.training.specification import RunSpec
-from core.workspace import Workspace
+from core.workspace import Workspace, open_workspace
 from tests.factories import key, make_dataset_version
 
 FEATURES = ("hours", "age", "job", "member")
@@ -155,6 +158,20 @@ def go_live(
             session, model_id=version.model_id, environment=Environment.PRODUCTION, alias=alias, now=now
         )
     return LiveModel(version.model_id, key(version), key(deployment), key(monitor), key(data))
+
+
+def live_home(folder: Path, now: datetime, *, n_rows: int) -> tuple[LiveModel, Actor]:
+    """A home with one live model, made once and copied by each test, and the scientist who made it."""
+    workspace = open_workspace(Settings(home=folder))
+    with workspace.write() as session:
+        user = User(name="sam", created_at=now)
+        session.add(user)
+        session.flush()
+        session.add(UserRole(user_id=key(user), role=Role.DATA_SCIENTIST))
+    actor = Actor(user_id=key(user), name="sam", roles=frozenset({Role.DATA_SCIENTIST}), via="browser")
+    live = go_live(workspace, actor, now, n_rows=n_rows)
+    workspace.close()
+    return live, actor
 
 
 def finished(workspace: Workspace) -> list[Job]:

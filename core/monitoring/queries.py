@@ -215,8 +215,7 @@ def state_sentence(window: Window | None, *, min_rows: int) -> str:
         case WindowState.DRIFTED:
             if window.n_drifted == 0:
                 return f"The predictions drifted in {window.label}; no single feature did."
-            noun = "feature" if window.n_drifted == 1 else "features"
-            return f"{window.n_drifted} of {window.n_features} {noun} drifted in {window.label}."
+            return f"{window.n_drifted} of {window.n_features} features drifted in {window.label}."
         case WindowState.NOT_ENOUGH_DATA:
             return f"Not enough data in {window.label}: {window.n_rows:,} rows, {min_rows:,} are needed."
         case WindowState.QUIET:

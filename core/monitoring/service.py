@@ -225,6 +225,44 @@ def refresh(session: Session, *, monitor_id: int, actor: Actor, now: datetime) -
     return job
 
 
+def request_version_comparison(
+    session: Session, *, reference_id: int, current_id: int, actor: Actor, now: datetime
+) -> Job:
+    """Measure in the background how far each column moved from one dataset version to another.
+
+    Whoever may read both versions may ask.
+
+    Raises
+    ------
+    PermissionDenied, NotFound
+    """
+    from core.datasets.queries import version_label
+    from core.jobs.service import enqueue
+
+    require(actor, Permission.DATASET_READ)
+    reference, current = version_label(session, reference_id), version_label(session, current_id)
+    job = enqueue(
+        session,
+        kind="compare_versions",
+        payload={"reference_id": reference_id, "current_id": current_id},
+        subject_kind="dataset_version",
+        subject_id=current_id,
+        actor=actor,
+        now=now,
+    )
+    audit.record(
+        session,
+        actor=actor,
+        action="dataset_version.drift_requested",
+        subject_kind="dataset_version",
+        subject_id=current_id,
+        subject_label=current,
+        now=now,
+        details={"reference": reference, "job_id": job.id},
+    )
+    return job
+
+
 def acknowledge_alert(session: Session, *, alert_id: int, note: str, actor: Actor, now: datetime) -> Alert:
     """Say that somebody looks at an alert.
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -19,7 +21,8 @@ from core.serving.app import MAX_BODY_BYTES, create_app
 from core.serving.queries import read_segments, segments
 from core.serving.tables import PredictionSegment
 from core.workspace import Workspace
-from tests.live_models import LiveModel, go_live, json_rows, stream
+from tests.factories import NOW
+from tests.live_models import LiveModel, go_live, json_rows, live_home, stream
 
 ROWS = json_rows(stream(5, seed=9))
 
@@ -57,9 +60,25 @@ class Client:
         )
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LiveModel, Actor]:
+    folder = tmp_path_factory.mktemp("live")
+    return folder, *live_home(folder, NOW, n_rows=400)
+
+
 @pytest.fixture
-def live(workspace: Workspace, scientist: Actor, now: datetime) -> LiveModel:
-    return go_live(workspace, scientist, now, n_rows=400)
+def home(made: tuple[Path, LiveModel, Actor], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made[0], tmp_path / "home"))
+
+
+@pytest.fixture
+def scientist(made: tuple[Path, LiveModel, Actor]) -> Actor:
+    return made[2]
+
+
+@pytest.fixture
+def live(made: tuple[Path, LiveModel, Actor]) -> LiveModel:
+    return made[1]
 
 
 @pytest.fixture

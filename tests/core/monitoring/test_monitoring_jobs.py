@@ -1,0 +1,489 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sqlmodel import col, select
+
+from core.audit.tables import AuditEvent
+from core.automation.inline import run_all
+from core.datasets.ingest import inspect
+from core.datasets.service import store_upload
+from core.errors import InvalidInput
+from core.jobs.service import enqueue
+from core.jobs.tables import Job
+from core.monitoring import log_job, queries, service
+from core.monitoring.tables import AlertState, Batch, BatchState, WindowState
+from core.permissions import Actor
+from core.serving.log import Answered, PredictionLog
+from core.workspace import Workspace
+from tests.factories import NOW, key
+from tests.live_models import LiveModel, csv_bytes, finished, go_live, json_rows, keep_version, live_home, stream
+
+AddBatch = Callable[..., Batch]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LiveModel, Actor]:
+    folder = tmp_path_factory.mktemp("live")
+    return folder, *live_home(folder, NOW, n_rows=3000)
+
+
+@pytest.fixture
+def home(made: tuple[Path, LiveModel, Actor], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made[0], tmp_path / "home"))
+
+
+@pytest.fixture
+def scientist(made: tuple[Path, LiveModel, Actor]) -> Actor:
+    return made[2]
+
+
+@pytest.fixture
+def live(made: tuple[Path, LiveModel, Actor]) -> LiveModel:
+    return made[1]
+
+
+@pytest.fixture
+def upload(workspace: Workspace, operator: Actor, tmp_path: Path) -> Callable[..., int]:
+    def store(content: bytes, name: str, now: datetime) -> int:
+        with workspace.write() as session:
+            return key(
+                store_upload(
+                    session,
+                    artifact=workspace.artifacts.put_bytes(content),
+                    file_name=name,
+                    actor=operator,
+                    now=now,
+                )
+            )
+
+    return store
+
+
+@pytest.fixture
+def add_batch(
+    workspace: Workspace, live: LiveModel, operator: Actor, now: datetime, upload: Callable[..., int]
+) -> AddBatch:
+    def add(content: bytes, *, time_column: str | None = "day", run: bool = True) -> Batch:
+        upload_id = upload(content, "batch.csv", now)
+        with workspace.read() as session:
+            path = workspace.artifacts.path(queries_upload(session, upload_id))
+        with workspace.write() as session:
+            batch = service.add_batch(
+                session,
+                monitor_id=live.monitor_id,
+                upload_id=upload_id,
+                options=inspect(path, file_name="batch.csv").options,
+                time_column=time_column,
+                actor=operator,
+                now=now,
+            )
+        if run:
+            run_all(workspace)
+        with workspace.read() as session:
+            return queries.batch(session, key(batch))
+
+    return add
+
+
+def queries_upload(session: object, upload_id: int) -> str:
+    from core.datasets.tables import Upload
+
+    return session.get_one(Upload, upload_id).sha256  # type: ignore[attr-defined, no-any-return]
+
+
+def days(first: str, count: int, rows: int) -> list[str]:
+    start = np.datetime64(first)
+    return [str(start + int(position * count / rows)) for position in range(rows)]
+
+
+def states(workspace: Workspace, live: LiveModel) -> dict[str, str]:
+    with workspace.read() as session:
+        return {window.label: window.state for window in queries.windows(session, live.monitor_id)}
+
+
+def drifted(workspace: Workspace, live: LiveModel, label: str) -> list[str]:
+    with workspace.read() as session:
+        window = next(one for one in queries.windows(session, live.monitor_id) if one.label == label)
+        return [one.feature for one in queries.drift_results(session, key(window)) if one.state == "drifted"]
+
+
+def test_drift_shows_on_the_right_feature_in_the_right_month_and_raises_one_alert(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch
+) -> None:
+    quiet, shifted = stream(1_500, seed=11), stream(1_500, seed=12, hours_shift=0.8)
+    content = csv_bytes(
+        pa.concat_tables([quiet, shifted]), [*days("2026-01-01", 31, 1_500), *days("2026-02-01", 28, 1_500)]
+    )
+    batch = add_batch(content)
+    assert (batch.state, batch.n_rows, batch.version_id) == (BatchState.READY, 3_000, live.version_id)
+    assert states(workspace, live) == {"2026-01": WindowState.QUIET, "2026-02": WindowState.DRIFTED}
+    assert drifted(workspace, live, "2026-01") == []
+    assert drifted(workspace, live, "2026-02") == ["prediction", "hours"]
+    with workspace.read() as session:
+        alerts = queries.open_alerts(session)
+        assert {(alert.kind, alert.window) for alert in alerts if alert.kind != "performance"} == {
+            ("drift", "2026-02"),
+            ("prediction_drift", "2026-02"),
+        }
+        drift = next(alert for alert in alerts if alert.kind == "drift")
+        assert "hours has drifted in 2026-02 (1 of 4 features" in drift.sentence
+        row = queries.list_monitors(session)[0]
+        assert (row.n_drifted, row.n_features, row.last_window) == (1, 4, "2026-02")
+        assert row.sentence == "1 of 4 features drifted in 2026-02."
+        opened = session.exec(select(AuditEvent).where(col(AuditEvent.action) == "alert.opened")).all()
+        assert {event.actor_name for event in opened} == {"olga"}
+        assert {event.via for event in opened} == {"job"}
+        evidence = queries.latest_drift(session, live.model_id)
+        assert evidence is not None
+        assert (evidence["features"], evidence["window"]) == (["hours"], "2026-02")
+        then_and_now = next(one for one in queries.drift_results(session, drift.window_id) if one.feature == "hours")
+        assert len(then_and_now.bins["edges"]) == len(then_and_now.bins["reference"]) + 1
+        assert sum(then_and_now.bins["reference"]) == pytest.approx(1)
+        assert sum(then_and_now.bins["current"]) == pytest.approx(1)
+        matrix = queries.drift_matrix(session, live.monitor_id)
+        assert {(cell.window, cell.feature) for cell in matrix if cell.state == "drifted"} == {
+            ("2026-02", "hours"),
+            ("2026-02", "prediction"),
+        }
+
+
+def test_a_new_category_and_lost_values_are_drift_of_their_own_features_only(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch
+) -> None:
+    add_batch(csv_bytes(stream(1_000, seed=13, new_job=0.3, missing_age=0.4), days("2026-01-01", 31, 1_000)))
+    assert sorted(drifted(workspace, live, "2026-01")) == ["age", "job"]
+
+
+def test_few_rows_are_not_enough_data_and_neither_drift_nor_health(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch
+) -> None:
+    add_batch(csv_bytes(stream(60, seed=14, hours_shift=5), days("2026-01-01", 31, 60)))
+    assert states(workspace, live) == {"2026-01": WindowState.NOT_ENOUGH_DATA}
+    with workspace.read() as session:
+        assert [alert for alert in queries.open_alerts(session) if alert.kind != "performance"] == []
+        assert queries.list_monitors(session)[0].sentence.startswith("Not enough data in 2026-01: 60 rows")
+        assert queries.latest_drift(session, live.model_id) is None
+
+
+def test_late_rows_join_their_month_and_close_the_alert_they_explain_away(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch
+) -> None:
+    add_batch(csv_bytes(stream(300, seed=15, hours_shift=0.8), days("2026-01-01", 31, 300)))
+    assert states(workspace, live) == {"2026-01": WindowState.DRIFTED}
+    add_batch(csv_bytes(stream(6_000, seed=16), [*days("2026-01-03", 5, 5_500), *days("2026-02-01", 3, 500)]))
+    assert states(workspace, live) == {"2026-01": WindowState.QUIET, "2026-02": WindowState.QUIET}
+    with workspace.read() as session:
+        january = queries.windows(session, live.monitor_id)[0]
+        assert january.n_rows == 5_800
+        assert {alert.state for alert in queries.alerts(session) if alert.kind == "drift"} == {AlertState.RESOLVED}
+
+
+def test_a_file_without_times_is_one_window(workspace: Workspace, live: LiveModel, add_batch: AddBatch) -> None:
+    first = add_batch(csv_bytes(stream(400, seed=17)), time_column=None)
+    second = add_batch(csv_bytes(stream(400, seed=18, hours_shift=1)), time_column=None)
+    assert states(workspace, live) == {
+        f"batch {first.id}": WindowState.QUIET,
+        f"batch {second.id}": WindowState.DRIFTED,
+    }
+
+
+def test_the_target_in_a_batch_gives_performance_with_intervals(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch
+) -> None:
+    add_batch(csv_bytes(stream(1_000, seed=19), days("2026-01-01", 31, 1_000)))
+    with workspace.read() as session:
+        rows = {row.key: row for row in queries.performance(session, live.monitor_id)}
+    accuracy = rows["accuracy"]
+    assert accuracy.n_labelled == 1_000
+    assert accuracy.low is not None
+    assert accuracy.high is not None
+    assert 0.7 < accuracy.low < accuracy.value < accuracy.high
+    assert rows["roc_auc"].value > 0.8
+
+
+def test_worse_answers_than_on_the_evaluation_set_are_a_critical_alert(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch
+) -> None:
+    table = stream(1_000, seed=20)
+    flipped = ["no" if one == "yes" else "yes" for one in table["paid"].to_pylist()]
+    table = table.set_column(table.column_names.index("paid"), "paid", pa.array(flipped))
+    add_batch(csv_bytes(table, days("2026-01-01", 31, 1_000)))
+    with workspace.read() as session:
+        alert = next(one for one in queries.open_alerts(session) if one.kind == "performance")
+    assert alert.severity == "critical"
+    assert "ROC AUC" in alert.sentence
+    assert "worse than" in alert.sentence
+
+
+def test_the_files_own_predictions_are_used(workspace: Workspace, live: LiveModel, add_batch: AddBatch) -> None:
+    table = stream(500, seed=21)
+    add_batch(csv_bytes(table, days("2026-01-01", 31, 500), prediction=table["paid"].to_pylist()))
+    with workspace.read() as session:
+        rows = {row.key: row for row in queries.performance(session, live.monitor_id)}
+    assert rows["accuracy"].value == 1.0
+    assert "roc_auc" not in rows  # labels alone carry no order
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"day,hours,age\n2026-01-01,3,4\n", "lacks 'job', 'member'"),
+        (b"day,hours,age,job,member\n2026-01-01,3,4,cook,true\n2026-01-02,many,4,cook,true\n", "many"),
+        (b"day,hours,age,job,member\nsoon,3,4,cook,true\n", "time column 'day'"),
+    ],
+    ids=["features missing", "a word among numbers", "no times"],
+)
+def test_a_batch_that_does_not_fit_fails_with_its_reason_and_makes_no_window(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, content: bytes, says: str
+) -> None:
+    batch = add_batch(content)
+    assert batch.state == BatchState.FAILED
+    assert says in (batch.error or "")
+    assert states(workspace, live) == {}
+
+
+def test_whole_numbers_in_a_numbers_column_and_digits_as_codes_are_no_change_of_schema(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch
+) -> None:
+    batch = add_batch(b"day,hours,age,job,member\n" + b"2026-01-01,40,33,7,true\n" * 120)
+    assert batch.state == BatchState.READY
+
+
+def test_a_batch_needs_something_live_and_a_column_that_is_there(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, operator: Actor, now: datetime
+) -> None:
+    with pytest.raises(InvalidInput, match="no column 'when'"):
+        add_batch(csv_bytes(stream(10, seed=1)), time_column="when")
+    with workspace.write() as session:
+        idle = service.ensure_monitor(session, model_id=live.model_id, environment="staging", alias="champion", now=now)
+    with workspace.write() as session, pytest.raises(InvalidInput, match="Nothing is live"):
+        service.add_batch(
+            session,
+            monitor_id=key(idle),
+            upload_id=1,
+            options=inspect_of(workspace, b"a\n1\n"),
+            time_column=None,
+            actor=operator,
+            now=now,
+        )
+
+
+def inspect_of(workspace: Workspace, content: bytes) -> object:
+    stored = workspace.artifacts.put_bytes(content)
+    return inspect(workspace.artifacts.path(stored.sha256), file_name="x.csv").options
+
+
+def answer(workspace: Workspace, live: LiveModel, table: pa.Table, at: datetime) -> list[str]:
+    """Log rows as the scoring process does; gives their prediction ids."""
+    from core.registry.tables import ModelVersion
+    from core.training.models import load_model
+
+    with workspace.read() as session:
+        version = session.get_one(ModelVersion, live.version_id)
+    model = load_model(workspace.artifacts, model_sha256=version.model_sha256, signature=version.signature)
+    rows = json_rows(table)
+    labels, scores = model.predict_rows(rows)
+    assert scores is not None
+    ids = [f"{at:%Y%m%d%H%M}-{position}" for position in range(len(rows))]
+    log = PredictionLog(workspace, "production")
+    log.append(
+        Answered(
+            model_id=live.model_id,
+            version_id=live.version_id,
+            alias="champion",
+            at=at,
+            latency_ms=1.5,
+            rows=rows,
+            ids=ids,
+            predictions=labels.tolist(),
+            scores=scores.tolist(),
+        )
+    )
+    log.seal()
+    return ids
+
+
+def test_the_prediction_log_is_watched_without_anyone_asking(
+    workspace: Workspace, live: LiveModel, now: datetime
+) -> None:
+    assert log_job.enqueue_due(workspace, now) == 0
+    answer(workspace, live, stream(500, seed=22, hours_shift=1), datetime(2026, 3, 31, 23, 59, tzinfo=UTC))
+    answer(workspace, live, stream(500, seed=23), datetime(2026, 4, 1, 0, 0, tzinfo=UTC))
+    assert log_job.enqueue_due(workspace, now) == 1
+    log_job.enqueue_due(workspace, now)
+    assert len([job for job in finished(workspace) if job.kind == "watch_log"]) == 1
+    assert states(workspace, live) == {"2026-03": WindowState.DRIFTED, "2026-04": WindowState.QUIET}
+    assert drifted(workspace, live, "2026-03") == ["prediction", "hours"]
+    with workspace.read() as session:
+        assert queries.list_monitors(session)[0].last_prediction_at == datetime(2026, 4, 1, tzinfo=UTC)
+
+
+def test_a_later_segment_is_added_to_its_window(workspace: Workspace, live: LiveModel, now: datetime) -> None:
+    answer(workspace, live, stream(150, seed=24), datetime(2026, 3, 1, tzinfo=UTC))
+    log_job.enqueue_due(workspace, now)
+    finished(workspace)
+    answer(workspace, live, stream(250, seed=25), datetime(2026, 3, 2, tzinfo=UTC))
+    log_job.enqueue_due(workspace, now)
+    finished(workspace)
+    with workspace.read() as session:
+        assert [window.n_rows for window in queries.windows(session, live.monitor_id)] == [400]
+
+
+Labels = Sequence[tuple[str, str]]
+
+
+def hand_in_labels(
+    workspace: Workspace, live: LiveModel, labels: Labels, *, actor: Actor, at: datetime, upload: Callable[..., int]
+) -> int:
+    content = "\n".join(["id,truth", *(f"{one},{value}" for one, value in labels)]).encode() + b"\n"
+    upload_id = upload(content, "labels.csv", at)
+    stored = workspace.artifacts.put_bytes(content)
+    options = inspect(workspace.artifacts.path(stored.sha256), file_name="labels.csv").options
+    with workspace.write() as session:
+        return key(
+            service.add_labels(
+                session,
+                model_id=live.model_id,
+                upload_id=upload_id,
+                options=options,
+                id_column="id",
+                label_column="truth",
+                actor=actor,
+                now=at,
+            )
+        )
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_labels_give_the_same_figures_in_whatever_order_they_are_read(
+    workspace: Workspace,
+    live: LiveModel,
+    operator: Actor,
+    now: datetime,
+    upload: Callable[..., int],
+    order: tuple[int, ...],
+) -> None:
+    from core.automation.inline import run_job
+
+    table = stream(300, seed=26)
+    ids = answer(workspace, live, table, datetime(2026, 3, 5, tzinfo=UTC))
+    truth = table["paid"].to_pylist()
+    wrong = [(one, "yes") for one in ids[:200]]
+    corrected = [*[(one, "no") for one in ids[:200]], *zip(ids[:200], truth, strict=False)]
+    rest = [(one, label) for one, label in zip(ids[200:], truth[200:], strict=True)]
+    jobs = [
+        hand_in_labels(workspace, live, labels, actor=operator, at=now + timedelta(hours=hour), upload=upload)
+        for hour, labels in enumerate([wrong, corrected, rest])
+    ]
+    for position in order:
+        assert run_job(workspace, jobs[position]).state == "succeeded"
+    with workspace.read() as session:
+        rows = {row.key: row for row in queries.performance(session, live.monitor_id)}
+    from core.training.models import load_model
+
+    predicted = predictions_of(workspace, live, table, load_model)
+    expected = np.mean([one == other for one, other in zip(predicted, truth, strict=True)])
+    assert rows["accuracy"].value == pytest.approx(expected)
+    assert rows["accuracy"].n_labelled == 300
+
+
+def predictions_of(workspace: Workspace, live: LiveModel, table: pa.Table, load: Callable[..., object]) -> list[str]:
+    from core.serving.batch_scoring import score_file
+
+    return list(score_file(workspace, version_id=live.version_id, table=table)["prediction"].to_pylist())
+
+
+def test_labels_of_unknown_predictions_are_reported_kept_and_count_once_their_prediction_comes(
+    workspace: Workspace, live: LiveModel, operator: Actor, now: datetime, upload: Callable[..., int]
+) -> None:
+    at = datetime(2026, 3, 5, tzinfo=UTC)
+    ids = [f"{at:%Y%m%d%H%M}-{position}" for position in range(200)]
+    labels = [(one, "yes") for one in ids]
+    job_id = hand_in_labels(workspace, live, labels, actor=operator, at=now, upload=upload)
+    jobs = {job.id: job for job in finished(workspace)}
+    result = jobs[job_id].result
+    assert result is not None
+    assert (result["n_labels"], result["n_matched"], result["n_unknown"]) == (200, 0, 200)
+    assert result["unknown"] == ids[:5]
+    answer(workspace, live, stream(200, seed=27), at)
+    log_job.enqueue_due(workspace, now)
+    finished(workspace)
+    with workspace.read() as session:
+        assert {row.n_labelled for row in queries.performance(session, live.monitor_id)} == {200}
+
+
+def test_after_a_swap_new_data_is_held_against_the_new_version(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, scientist: Actor, now: datetime
+) -> None:
+    content = csv_bytes(stream(800, seed=28, hours_shift=0.8), days("2026-01-01", 31, 800))
+    add_batch(content)
+    assert drifted(workspace, live, "2026-01") == ["prediction", "hours"]
+    newer = keep_version(workspace, stream(3_000, seed=29, hours_shift=0.8))
+    again = go_live(workspace, scientist, now, data=newer)
+    assert again.monitor_id == live.monitor_id
+    add_batch(content)
+    with workspace.read() as session:
+        windows = queries.windows(session, live.monitor_id)
+        assert {(window.version_id, window.state) for window in windows} == {
+            (live.version_id, WindowState.DRIFTED),
+            (again.version_id, WindowState.QUIET),
+        }
+        cells = queries.drift_matrix(session, live.monitor_id)
+        assert {cell.window for cell in cells} == {"2026-01 (v1)", "2026-01 (v2)"}
+
+
+def test_comparing_two_dataset_versions_names_the_column_that_moved(
+    workspace: Workspace, operator: Actor, now: datetime
+) -> None:
+    before, after = (
+        keep_version(workspace, stream(2_000, seed=seed, hours_shift=shift)) for seed, shift in ((30, 0.0), (31, 0.6))
+    )
+    with workspace.write() as session:
+        job = enqueue(
+            session,
+            kind="compare_versions",
+            payload={"reference_id": key(before), "current_id": key(after)},
+            subject_kind="dataset_version",
+            subject_id=key(after),
+            actor=operator,
+            now=now,
+        )
+    result = next(one for one in finished(workspace) if one.id == job.id).result
+    assert result is not None
+    assert [one["feature"] for one in result["features"]] == ["hours", "age", "job", "member", "paid"]
+    assert [one["feature"] for one in result["features"] if one["drifted"]] == ["hours", "paid"]
+
+
+def test_weeks_instead_of_months_are_computed_anew(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, operator: Actor, now: datetime
+) -> None:
+    add_batch(csv_bytes(stream(1_000, seed=32), days("2026-01-01", 31, 1_000)))
+    with workspace.write() as session:
+        service.edit_monitor(
+            session,
+            monitor_id=live.monitor_id,
+            window="week",
+            alpha=0.05,
+            min_rows=50,
+            min_effect=0.1,
+            actor=operator,
+            now=now,
+        )
+    finished(workspace)
+    assert list(states(workspace, live)) == ["2026-W01", "2026-W02", "2026-W03", "2026-W04", "2026-W05"]
+
+
+def test_jobs_of_a_monitor_are_about_it(workspace: Workspace, live: LiveModel, operator: Actor, now: datetime) -> None:
+    with workspace.write() as session:
+        job = service.refresh(session, monitor_id=live.monitor_id, actor=operator, now=now)
+    assert (job.kind, job.subject_kind, job.subject_id) == ("watch_log", "monitor", live.monitor_id)
+    with workspace.read() as session:
+        assert session.get_one(Job, job.id).state == "queued"
+    finished(workspace)
