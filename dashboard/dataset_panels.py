@@ -128,7 +128,7 @@ def profile_of(version: DatasetVersion, dataset_target: str | None, sensitive: l
     if asked in by_name:
         names = [asked, *(name for name in names if name != asked)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Column", names, format_func=theme.plain, key=f"dataset_column_{version.id}", width=320)
+        name = st.selectbox("Column", names, key=f"dataset_column_{version.id}", width=320)
     column = by_name[name]
     share = float(column["share_missing"])
     roles = [word for word, true in (("target", name == dataset_target), ("sensitive", name in sensitive)) if true]

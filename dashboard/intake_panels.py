@@ -63,7 +63,7 @@ def reading_form(options: ParseOptions, overrides: dict[str, Any]) -> None:
             "Cells that mean missing",
             list(dict.fromkeys([*options.missing_tokens, *MISSING_TOKENS])),
             default=list(options.missing_tokens),
-            format_func=lambda token: theme.plain(token) if token else "an empty cell",
+            format_func=lambda token: token or "an empty cell",
             accept_new_options=True,
         )
         trim = st.toggle("Drop white space around names and values", value=options.trim)
@@ -156,7 +156,7 @@ def training_form(upload: Upload, options: ParseOptions) -> None:
         "This file is",
         list(choices),
         index=list(choices).index(suggested) if suggested in choices else 0,
-        format_func=lambda one: theme.plain(choices[one]),
+        format_func=choices.__getitem__,
         key=f"intake_dataset_{upload.id}",
     )
     row = next((one for one in rows if one.id == dataset_id), None)
@@ -183,7 +183,6 @@ def training_form(upload: Upload, options: ParseOptions) -> None:
         "Target",
         names,
         index=names.index(dataset.target) if dataset and dataset.target in names else None,
-        format_func=theme.plain,
         placeholder="None: nothing to predict yet",
         help="The column to predict. Inherited by every later version.",
         key=f"intake_target_{upload.id}_{dataset_id}",
@@ -192,7 +191,6 @@ def training_form(upload: Upload, options: ParseOptions) -> None:
         "Time column",
         times,
         index=times.index(dataset.time_column) if dataset and dataset.time_column in times else None,
-        format_func=theme.plain,
         placeholder="None" if times else "None: no column holds dates",
         key=f"intake_time_{upload.id}_{dataset_id}",
     )
@@ -200,7 +198,6 @@ def training_form(upload: Upload, options: ParseOptions) -> None:
         "Sensitive columns",
         [one for one in names if one != target],
         default=[one for one in (dataset.sensitive if dataset else []) if one in names and one != target],
-        format_func=theme.plain,
         placeholder="None",
         help="Groups that must be treated fairly: shown in comparisons and on decision pages.",
         key=f"intake_sensitive_{upload.id}_{dataset_id}",
@@ -240,7 +237,7 @@ def monitoring_form(upload: Upload, options: ParseOptions) -> None:
         "Model",
         list(labels),
         index=list(labels).index(asked) if asked in labels else 0,
-        format_func=lambda one: theme.plain(labels[one]),
+        format_func=labels.__getitem__,
         key=f"intake_monitor_{upload.id}",
     )
     times = [column.name for column in options.included if column.kind in (ColumnKind.DATE, ColumnKind.TIMESTAMP)]
@@ -248,7 +245,6 @@ def monitoring_form(upload: Upload, options: ParseOptions) -> None:
         "Time column",
         times,
         index=0 if times else None,
-        format_func=theme.plain,
         placeholder="None: the whole file is one window",
         help="When each row happened; cuts the file into windows.",
         key=f"intake_monitor_time_{upload.id}",
@@ -278,14 +274,11 @@ def labels_form(upload: Upload, options: ParseOptions) -> None:
         return
     names = [column.name for column in options.included]
     first, second, third = st.columns(3)
-    model_id = first.selectbox(
-        "Model", list(models), format_func=lambda one: theme.plain(models[one]), key=f"intake_model_{upload.id}"
-    )
+    model_id = first.selectbox("Model", list(models), format_func=models.__getitem__, key=f"intake_model_{upload.id}")
     id_column = second.selectbox(
         "Prediction id",
         names,
         index=names.index("prediction_id") if "prediction_id" in names else None,
-        format_func=theme.plain,
         placeholder="Choose the column",
         key=f"intake_id_{upload.id}",
     )
@@ -293,7 +286,6 @@ def labels_form(upload: Upload, options: ParseOptions) -> None:
         "What was true",
         [name for name in names if name != id_column],
         index=None,
-        format_func=theme.plain,
         placeholder="Choose the column",
         key=f"intake_label_{upload.id}",
     )

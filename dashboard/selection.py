@@ -51,7 +51,7 @@ def pick(label: str, options: Mapping[str, str], *, name: str, resets: Sequence[
     picked: str | None = st.selectbox(
         label,
         codes,
-        format_func=lambda code: plain(options[code]),
+        format_func=options.__getitem__,
         key=key,
         width=width,
         on_change=_keep,

@@ -100,7 +100,6 @@ target = left.selectbox(
     "Target",
     names,
     index=names.index(dataset.target) if dataset.target in names else None,
-    format_func=theme.plain,
     placeholder="Choose the column to predict",
     key=f"new_run_target_{version.id}",
 )
@@ -132,7 +131,6 @@ features = st.multiselect(
     "Features",
     usable,
     default=[name for name in choice.features if name in usable],
-    format_func=theme.plain,
     key=f"new_run_features_{version.id}_{target}",
 )
 if choice.left_out:
@@ -167,7 +165,6 @@ if method == "time":
         "Time column",
         times,
         index=times.index(dataset.time_column) if dataset.time_column in times else 0,
-        format_func=theme.plain,
         key=f"new_run_time_{version.id}",
     )
 panels.quiet(

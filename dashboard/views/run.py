@@ -32,7 +32,6 @@ def register(record: RunRecord) -> None:
         "Model",
         fitting,
         index=0 if fitting else None,
-        format_func=theme.plain,
         accept_new_options=True,
         placeholder="Type a name",
         help="A name that exists gets its next version; a new name starts a new line of models.",
