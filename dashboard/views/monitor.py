@@ -98,7 +98,7 @@ with panels.header(row.model_name, f"{row.alias} in {row.environment}. {row.sent
     if session.may(Permission.BATCH_ADD):
         st.button("Read the log now", icon=":material/refresh:", on_click=look_again)
         if st.button("Add data", type="primary", icon=":material/add:"):
-            session.open_page("intake", use="monitoring", model=row.model_id)
+            session.open_page("intake", use="monitor", monitor=row.id)
 
 if job_id := st.session_state.get("monitor_job"):
     panels.job_progress(job_id)
