@@ -23,6 +23,8 @@ def follow(descriptor: int) -> None:
             pass
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(STOP_WITHIN_S)
+        if os.getpgrp() == os.getpid():  # the group is ours: take what we started along
+            os.killpg(0, signal.SIGKILL)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -50,7 +50,8 @@ def kill_rounds(workspace: Workspace, *, rounds: int, seed: int) -> KillReport:
         time.sleep(rng.uniform(0.0, 0.4))
         family = _family(supervisor)
         seen |= {process.pid: process for process, _ in family}
-        victim, role = rng.choice(family)
+        role = rng.choice(sorted({role for _, role in family}))
+        victim = rng.choice([process for process, its in family if its == role])
         report.killed[role] = report.killed.get(role, 0) + 1
         with suppress(psutil.NoSuchProcess):
             victim.kill()
