@@ -71,7 +71,6 @@ def show_requests(rows: list[RequestRow], *, key: str, decided: bool) -> None:
             for row in rows
         ],
         key=key,
-        label="See" if decided else "Review",
     )
 
 
@@ -143,7 +142,6 @@ if view == "waivers":
             for row in waived
         ],
         key="waivers",
-        label="See",
     )
 
 if view == "policy":

@@ -78,7 +78,6 @@ panels.table(
         for row in live
     ],
     key="live",
-    label="Show",
 )
 
 chosen = next((row for row in live if row.model_id == session.chosen_id("model")), live[0] if live else None)

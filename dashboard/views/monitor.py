@@ -259,7 +259,6 @@ panels.table(
     ],
     key="monitor_features",
     right=("Effect", "Corrected p", "Rows"),
-    label="Show",
 )
 
 measured = reads.fresh(monitoring.performance, row.id)
