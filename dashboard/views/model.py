@@ -129,7 +129,6 @@ if view == "versions":
             for row in rows
         ],
         key="versions",
-        label="Run",
     )
     if len(rows) > 1:
         with st.container(horizontal=True, gap="small"):
