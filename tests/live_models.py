@@ -36,6 +36,7 @@ COLUMNS = [
     {"name": "job", "kind": "category"},
     {"name": "member", "kind": "boolean"},
     {"name": "paid", "kind": "category"},
+    {"name": "pay", "kind": "number"},
 ]
 
 

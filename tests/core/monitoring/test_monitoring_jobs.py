@@ -23,7 +23,16 @@ from core.permissions import Actor
 from core.serving.log import Answered, PredictionLog
 from core.workspace import Workspace
 from tests.factories import NOW, key
-from tests.live_models import LiveModel, csv_bytes, finished, go_live, json_rows, keep_version, live_home, stream
+from tests.live_models import (
+    LiveModel,
+    csv_bytes,
+    finished,
+    go_live,
+    json_rows,
+    keep_version,
+    live_home,
+    stream,
+)
 
 AddBatch = Callable[..., Batch]
 
@@ -487,3 +496,76 @@ def test_jobs_of_a_monitor_are_about_it(workspace: Workspace, live: LiveModel, o
     with workspace.read() as session:
         assert session.get_one(Job, job.id).state == "queued"
     finished(workspace)
+
+
+def test_a_regression_is_watched_by_its_values(
+    workspace: Workspace, scientist: Actor, operator: Actor, now: datetime, upload: Callable[..., int]
+) -> None:
+    table = stream(2_000, seed=40)
+    pay = [hour * 3 + age for hour, age in zip(table["hours"].to_pylist(), table["age"].to_pylist(), strict=True)]
+    table = table.append_column("pay", pa.array(pay))
+    data = keep_version(workspace, table)
+    model = go_live(
+        workspace, scientist, now, name="wage", data=data, target="pay", features=("hours", "age"), algorithm="ridge"
+    )
+    content = csv_bytes(table.slice(0, 600), days("2026-01-01", 31, 600))
+    upload_id = upload(content, "wage.csv", now)
+    stored = workspace.artifacts.put_bytes(content)
+    with workspace.write() as session:
+        service.add_batch(
+            session,
+            monitor_id=model.monitor_id,
+            upload_id=upload_id,
+            options=inspect(workspace.artifacts.path(stored.sha256), file_name="wage.csv").options,
+            time_column="day",
+            actor=operator,
+            now=now,
+        )
+    finished(workspace)
+    assert states(workspace, model) == {"2026-01": WindowState.QUIET}
+    with workspace.read() as session:
+        rows = {row.key: row for row in queries.performance(session, model.monitor_id)}
+        window = queries.windows(session, model.monitor_id)[0]
+        results = queries.drift_results(session, key(window))
+    assert rows["rmse"].n_labelled == 600
+    assert rows["rmse"].value < 2
+    assert (results[0].feature, results[0].is_prediction, results[0].column_kind) == ("prediction", True, "number")
+
+
+def test_an_older_computation_never_replaces_a_newer_one(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, operator: Actor, now: datetime
+) -> None:
+    from core.monitoring.computing import compute_windows
+    from core.monitoring.recording import record_windows
+
+    january = days("2026-01-01", 31, 400)
+    add_batch(csv_bytes(stream(400, seed=41), january))
+    older = compute_windows(workspace, monitor_id=live.monitor_id, version_id=live.version_id, touched=None)
+    add_batch(csv_bytes(stream(400, seed=42), january))
+    with workspace.write() as session:
+        monitor = queries.monitor(session, live.monitor_id)
+        assert record_windows(session, monitor=monitor, windows=older, actor=operator, now=now) == []
+    with workspace.read() as session:
+        assert [window.n_rows for window in queries.windows(session, live.monitor_id)] == [800]
+
+
+def test_pages_read_with_few_statements(workspace: Workspace, live: LiveModel, add_batch: AddBatch) -> None:
+    from sqlalchemy import event
+
+    content = csv_bytes(stream(600, seed=43), days("2026-01-01", 300, 600))
+    add_batch(content)
+    said: list[str] = []
+
+    def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        said.append(statement)
+
+    event.listen(workspace.engine, "before_cursor_execute", count)
+    with workspace.read() as session:
+        assert len(queries.list_monitors(session)) == 1
+        n_list = len(said)
+        assert len({cell.window for cell in queries.drift_matrix(session, live.monitor_id)}) == 10
+        queries.performance(session, live.monitor_id)
+        queries.alerts(session)
+    event.remove(workspace.engine, "before_cursor_execute", count)
+    assert n_list <= 5
+    assert len(said) - n_list <= 6
