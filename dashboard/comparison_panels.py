@@ -14,6 +14,8 @@ from core.training.queries import RunRecord, ScoredOn
 from dashboard import panels, selection, theme
 from dashboard.charts import comparing as charts
 from dashboard.charts import runs as run_charts
+from dashboard.charts.runs import Dot
+from dashboard.theme import Role
 
 MOST_CURVES = 8
 WORDS = {
@@ -21,6 +23,12 @@ WORDS = {
     Verdict.NOT_WORSE: "not worse",
     Verdict.WORSE: "worse",
     Verdict.INCONCLUSIVE: "inconclusive",
+}
+MARKS: dict[Verdict, Role] = {
+    Verdict.BETTER: "candidate",
+    Verdict.NOT_WORSE: "healthy",
+    Verdict.WORSE: "harm",
+    Verdict.INCONCLUSIVE: "neutral",
 }
 MEANINGS = {
     Verdict.BETTER: "The whole interval lies above zero.",
@@ -59,12 +67,13 @@ def verdicts(baseline: RunRecord, others: Sequence[RunRecord], found: dict[int, 
         return
     better = [row.label for row in rows if row.word == "better"]
     finding = (
-        f"{better[0]} is better than the baseline in {title}"
+        f"{better[0]} is better than run {baseline.run.id} in {title}"
         if len(better) == 1
-        else f"{len(better)} of {len(rows)} are better than the baseline in {title}"
+        else f"{len(better)} of {len(rows)} are better than run {baseline.run.id} in {title}"
         if better
         else f"None is better than run {baseline.run.id} in {title}"
     )
+    ranked = sorted(others, key=lambda record: -found[record.run.id or 0].effect if record.run.id in found else 0.0)
     any_one = next(iter(found.values()))
     panels.section(
         finding,
@@ -82,7 +91,7 @@ def verdicts(baseline: RunRecord, others: Sequence[RunRecord], found: dict[int, 
             panels.Row(
                 {
                     "Candidate": label_of(record),
-                    "Verdict": theme.mark(WORDS[word].capitalize(), "harm" if word == Verdict.WORSE else "neutral"),
+                    "Verdict": theme.mark(WORDS[word].capitalize(), MARKS[word]),
                     "Difference": with_interval(one),
                     "Chance": theme.pvalue(one.pvalue),
                     "Rows": theme.number(one.n_rows) + (f", {one.n_left_out:,} left out" if one.n_left_out else ""),
@@ -91,7 +100,7 @@ def verdicts(baseline: RunRecord, others: Sequence[RunRecord], found: dict[int, 
                 page="run",
                 query={"run": record.run.id},
             )
-            for record in others
+            for record in ranked
             if (one := found.get(record.run.id or 0)) and (word := Verdict(one.verdict))
         ],
         key="compare_verdict_table",
@@ -208,4 +217,27 @@ def plane(pairs: Sequence[tuple[RunRecord, ScoredOn]], baseline: RunRecord) -> N
         ),
         key="compare_plane",
         alt="; ".join(f"{point.label}: {point.x:.3f}, {point.y:.3f}" for point in points),
+    )
+
+
+def ranked_by(metric: str, scored: Sequence[tuple[RunRecord, ScoredOn]], baseline: RunRecord) -> None:
+    """Each run's value with its interval, the baseline as a vertical rule."""
+    entry = METRICS[metric]
+    dots = [
+        Dot(label_of(record), value.value, value.low, value.high)
+        for record, one in scored
+        if (value := one.metrics.get(metric))
+    ]
+    if not dots:
+        return
+    top = (max if entry.greater_is_better else min)(dots, key=lambda dot: dot.value)
+    rule = next((Dot("baseline", dot.value) for dot in dots if dot.label == label_of(baseline)), None)
+    panels.section(
+        f"{top.label} has the {'highest' if entry.greater_is_better else 'lowest'} {entry.title}",
+        entry.sentence + " Overlapping lines do not mean a tie: the paired verdict decides.",
+    )
+    panels.figure(
+        run_charts.metric_dots(dots, colours=theme.colours(), title=entry.title, rule=rule),
+        key="compare_dots",
+        alt="; ".join(run_charts.in_words(dot) for dot in dots),
     )

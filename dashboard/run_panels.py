@@ -88,8 +88,9 @@ def metrics_of(record: RunRecord, scored: ScoredOn) -> None:
             panels.Row(
                 {
                     "Metric": entry.title,
-                    "Value": theme.number(scored.metrics[entry.key].value),
-                    "95 % interval": bounds(scored.metrics[entry.key].low, scored.metrics[entry.key].high),
+                    "Value": theme.interval(
+                        scored.metrics[entry.key].value, scored.metrics[entry.key].low, scored.metrics[entry.key].high
+                    ),
                     "Better": "higher" if entry.greater_is_better else "lower",
                     "What it means": entry.sentence,
                 }
@@ -97,15 +98,8 @@ def metrics_of(record: RunRecord, scored: ScoredOn) -> None:
             for entry in known
         ],
         key="run_metric_table",
-        right=("Value", "95 % interval"),
+        right=("Value",),
     )
-
-
-def bounds(low: float | None, high: float | None) -> str:
-    """An interval's ends."""
-    if low is None or high is None:
-        return "– too few rows"
-    return f"{theme.number(low)} to {theme.number(high)}"
 
 
 def curves_of(record: RunRecord, scored: ScoredOn) -> None:

@@ -15,6 +15,9 @@ def blank(*, height: int, colours: Colours) -> go.Figure:
     """An empty figure in the one template."""
     drawn = go.Figure()
     drawn.update_layout(template=template(colours), height=height)
+    # Off the axes, so that the two zeros at the origin do not print over each other.
+    drawn.update_xaxes(ticklabelstandoff=4)
+    drawn.update_yaxes(ticklabelstandoff=4)
     return drawn
 
 

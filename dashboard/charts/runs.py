@@ -82,6 +82,7 @@ def metric_dots(
             showarrow=False,
             font={"color": colours.champion},
         )
+        drawn.update_layout(margin={"t": 24})
     drawn.update_layout(showlegend=False)
     drawn.update_xaxes(title=title)
     name_rows(drawn, [dot.label for dot in shown])
@@ -110,7 +111,7 @@ def roc(curves: Mapping[str, Mapping[str, Any]], *, colours: Colours) -> go.Figu
             line={"width": 2, "color": colours.categorical[number % len(colours.categorical)]},
             hovertemplate="false positives %{x:.1%}, found %{y:.1%}<extra></extra>",
         )
-    drawn.update_layout(showlegend=len(curves) > 1)
+    drawn.update_layout(showlegend=len(curves) > 1, margin={"r": 24})
     drawn.update_xaxes(title="negatives flagged by mistake", range=[0, 1], tickformat=".0%")
     drawn.update_yaxes(title="positives found", range=[0, 1.01], tickformat=".0%")
     return drawn
@@ -128,7 +129,7 @@ def precision_recall(curves: Mapping[str, Mapping[str, Any]], *, colours: Colour
             line={"width": 2, "color": colours.categorical[number % len(colours.categorical)], "shape": "hv"},
             hovertemplate="found %{x:.1%}, of those flagged %{y:.1%} right<extra></extra>",
         )
-    drawn.update_layout(showlegend=len(curves) > 1)
+    drawn.update_layout(showlegend=len(curves) > 1, margin={"r": 24})
     drawn.update_xaxes(title="positives found", range=[0, 1], tickformat=".0%")
     drawn.update_yaxes(title="flagged that are right", range=[0, 1.01], tickformat=".0%")
     return drawn
@@ -175,7 +176,7 @@ def calibration(curves: Mapping[str, Mapping[str, Any]], *, colours: Colours) ->
             row=2,
             col=1,
         )
-    drawn.update_layout(showlegend=len(curves) > 1, barmode="overlay")
+    drawn.update_layout(showlegend=len(curves) > 1, barmode="overlay", margin={"r": 24})
     drawn.update_xaxes(range=[0, 1], tickformat=".0%")
     drawn.update_xaxes(title="predicted probability", row=2, col=1)
     drawn.update_yaxes(title="observed share", range=[0, 1.01], tickformat=".0%", row=1, col=1)

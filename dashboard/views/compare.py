@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.datasets import queries as datasets
 from core.errors import LifecycleError
 from core.evaluation import queries as evaluation
-from core.evaluation.metrics import METRICS, metrics_for
+from core.evaluation.metrics import metrics_for
 from core.evaluation.tables import Comparison
 from core.jobs import queries as jobs
 from core.jobs.tables import JobState
@@ -14,9 +15,7 @@ from core.training import queries
 from core.training.queries import RunRecord
 from core.training.service import request_comparison, require_same_question
 from core.training.tables import RunState
-from dashboard import comparison_panels, panels, reads, selection, session, theme
-from dashboard.charts import runs as run_charts
-from dashboard.charts.runs import Dot
+from dashboard import comparison_panels, panels, reads, selection, session
 
 MOST = 20
 
@@ -56,8 +55,12 @@ def comparable(records: Sequence[RunRecord]) -> list[RunRecord]:
 
 def choose_set(records: Sequence[RunRecord]) -> int | None:
     """The evaluation set to judge on: the one most runs were scored on, unless the reader chose."""
-    labels: dict[str, str] = {}
-    counts: dict[str, int] = {}
+    version = reads.audited(datasets.version, records[0].run.dataset_version_id)
+    labels = {
+        str(one.id): f"{one.kind} ({reads.audited(datasets.version_label, one.version_id)})"
+        for one in reads.audited(datasets.evaluation_sets, version.dataset_id)
+    }
+    counts = dict.fromkeys(labels, 0)
     for record in records:
         for one in record.evaluations:
             key = str(one.evaluation.evaluation_set_id)
@@ -132,26 +135,7 @@ if (unscored or len(found) < len(others)) and not waiting:
 
 comparison_panels.verdicts(baseline, others, found, metric=metric)
 
-dots = [
-    Dot(comparison_panels.label_of(record), value.value, value.low, value.high)
-    for record, one in scored
-    if (value := one.metrics.get(metric))
-]
-if dots:
-    better_first = max if METRICS[metric].greater_is_better else min
-    top = better_first(dots, key=lambda dot: dot.value)
-    rule = next((dot for dot in dots if dot.label == comparison_panels.label_of(baseline)), None)
-    panels.section(
-        f"{top.label} has the {'highest' if METRICS[metric].greater_is_better else 'lowest'} {METRICS[metric].title}",
-        METRICS[metric].sentence + " Overlapping lines do not mean a tie: the paired verdict decides.",
-    )
-    panels.figure(
-        run_charts.metric_dots(
-            dots, colours=theme.colours(), title=METRICS[metric].title, rule=rule and Dot("baseline", rule.value)
-        ),
-        key="compare_dots",
-        alt="; ".join(run_charts.in_words(dot) for dot in dots),
-    )
+comparison_panels.ranked_by(metric, scored, baseline)
 comparison_panels.differing(records)
 if scored:
     comparison_panels.overlaid(scored)

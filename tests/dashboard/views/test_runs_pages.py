@@ -1,0 +1,227 @@
+"""Pages of runs: the list with its filters and basket, the form made from the catalogue, one run's page."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.jobs.tables import Job
+from core.permissions import Actor
+from core.training.algorithms import ALGORITHMS
+from core.training.queries import list_runs
+from core.training.tables import Run
+from core.workspace import Workspace
+from tests.dashboard.conftest import OpenAs
+from tests.dashboard.said import offered, said
+from tests.factories import key, make_dataset, make_dataset_version, make_evaluation, make_evaluation_set, make_run
+
+COLUMNS = [
+    {"name": "age", "kind": "integer"},
+    {"name": "note", "kind": "text"},
+    {"name": "sex", "kind": "category"},
+    {"name": "income", "kind": "category"},
+]
+PROFILE = {
+    "n_rows": 1000,
+    "columns": [
+        {"name": "age", "n_distinct": 70, "n_missing": 0, "min": 17, "max": 90},
+        {"name": "note", "n_distinct": 900, "n_missing": 0},
+        {"name": "sex", "n_distinct": 2, "n_missing": 0},
+        {"name": "income", "n_distinct": 2, "n_missing": 0},
+    ],
+}
+CURVES = {
+    "roc": {"fpr": [0.0, 0.1, 1.0], "tpr": [0.0, 0.8, 1.0], "threshold": [None, 0.5, 0.1]},
+    "confusion": {"labels": ["no", "yes"], "matrix": [[120, 30], [10, 40]]},
+}
+IMPORTANCE = {
+    "metric": "roc_auc",
+    "rows": 200,
+    "repeats": 4,
+    "features": [{"name": "age", "mean": 0.08, "std": 0.01}, {"name": "sex", "mean": 0.0, "std": 0.002}],
+}
+
+
+@pytest.fixture
+def version_id(workspace: Workspace) -> int:
+    with workspace.write() as session:
+        dataset = make_dataset(session, name="people", sensitive=["sex"])
+        return key(make_dataset_version(session, dataset_id=key(dataset), columns=COLUMNS, profile=PROFILE))
+
+
+@pytest.fixture
+def run_id(workspace: Workspace, version_id: int, scientist: Actor) -> int:
+    """A finished, scored run."""
+    with workspace.write() as session:
+        run = make_run(
+            session,
+            dataset_version_id=version_id,
+            features=["age", "sex"],
+            parameters={"C": 0.5, "class_weight": "none", "max_iter": 1000},
+            seed=42,
+            importance=IMPORTANCE,
+            requested_by=scientist.user_id,
+            code_version="0.1.0+abc",
+            package_versions={"scikit-learn": "1.9.0"},
+        )
+        make_evaluation(session, run_id=key(run), curves=CURVES, metrics={"roc_auc": 0.91, "accuracy": 0.8})
+        return key(run)
+
+
+def test_without_data_the_first_step_is_a_file(open_as: OpenAs, scientist: Actor):
+    page = open_as(scientist, "runs")
+    assert "It needs data first." in said(page)
+    assert "Upload a file" in offered(page)
+
+
+def test_with_data_the_first_step_is_a_run(open_as: OpenAs, scientist: Actor, version_id: int):
+    assert "New run" in offered(open_as(scientist, "runs"))
+
+
+def test_the_viewer_is_told_who_may_start_a_run(open_as: OpenAs, viewer: Actor, version_id: int):
+    page = open_as(viewer, "runs")
+    assert "takes the role data-scientist or operator" in said(page)
+    assert "New run" not in offered(page)
+
+
+def test_the_list_shows_the_metric_with_its_interval(open_as: OpenAs, viewer: Actor, run_id: int):
+    told = said(open_as(viewer, "runs"))
+    assert "ROC AUC 0.910 [0.890, 0.910]" in told
+    assert "people v1" in told
+    assert "by sam" in told
+
+
+def test_a_filter_lives_in_the_address(open_as: OpenAs, viewer: Actor, run_id: int):
+    assert "No run matches" in said(open_as(viewer, "runs", state="failed"))
+    assert f"Run {run_id}" in said(open_as(viewer, "runs", state="finished", algorithm="logistic_regression"))
+
+
+def test_an_order_by_metric_says_that_only_the_same_rows_are_ranked(open_as: OpenAs, viewer: Actor, run_id: int):
+    page = open_as(viewer, "runs", sort="accuracy")
+    assert "values on different rows are not ranked together" in said(page)
+    assert "Accuracy 0.800" in said(page)
+
+
+def test_two_runs_in_the_basket_can_be_compared_and_one_cannot(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, run_id: int, version_id: int
+):
+    with workspace.write() as session:
+        other = key(make_run(session, dataset_version_id=version_id))
+    assert "Compare (2)" in offered(open_as(viewer, "runs", basket=f"{run_id},{other}"))
+    assert not [label for label in offered(open_as(viewer, "runs", basket=run_id)) if label.startswith("Compare")]
+
+
+def test_the_page_shows_fifty_runs_and_the_way_to_older_ones(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, version_id: int
+):
+    with workspace.write() as session:
+        for _ in range(53):
+            make_run(session, dataset_version_id=version_id)
+    page = open_as(viewer, "runs")
+    assert len(page.dataframe[0].value) == 50
+    page.button(key="before_older").click().run()
+    assert len(page.dataframe[0].value) == 3
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_form_has_a_field_for_each_parameter_of_the_catalogue(
+    open_as: OpenAs, workspace: Workspace, scientist: Actor, version_id: int, algorithm: str
+):
+    page = open_as(scientist, "new_run", version=version_id, algorithm=algorithm)
+    assert "Start the run" in offered(page)
+    shown = {widget.label for kind in ("number_input", "selectbox", "toggle") for widget in page.get(kind)}
+    entry = ALGORITHMS[algorithm]
+    if "binary" in entry.tasks:
+        assert {parameter.title for parameter in entry.parameters} <= shown
+
+
+def test_columns_that_cannot_be_features_are_left_out_with_the_reason(
+    open_as: OpenAs, scientist: Actor, version_id: int
+):
+    page = open_as(scientist, "new_run", version=version_id)
+    assert page.multiselect(key=f"new_run_features_{version_id}_income").value == ["age", "sex"]
+    assert "note (free text" in said(page)
+    assert "sex is marked as sensitive" in said(page)
+
+
+def test_starting_a_run_queues_it_with_what_the_form_says(
+    open_as: OpenAs, workspace: Workspace, scientist: Actor, version_id: int
+):
+    page = open_as(scientist, "new_run", version=version_id)
+    page.number_input(key="new_run_logistic_regression_C").set_value(0.25)
+    page.number_input(key="new_run_seed").set_value(7)
+    page.button(key="new_run_start").click().run()
+    with workspace.read() as session:
+        [row] = list_runs(session, limit=2)
+        run = session.get_one(Run, row.id)
+        assert session.get_one(Job, run.job_id).kind == "train_run"
+    assert (run.state, run.target, run.task, run.seed) == ("queued", "income", "binary", 7)
+    assert run.parameters["C"] == 0.25
+    assert run.features == ["age", "sex"]
+
+
+def test_the_viewer_cannot_open_the_form(open_as: OpenAs, viewer: Actor, version_id: int):
+    with pytest.raises(ValueError, match="new_run"):
+        open_as(viewer, "new_run", version=version_id)
+
+
+def test_a_run_opens_with_its_finding_and_the_rows_it_rests_on(open_as: OpenAs, viewer: Actor, run_id: int):
+    told = said(open_as(viewer, "run", run=run_id))
+    assert "ROC AUC 0.910 [0.890, 0.910]" in told
+    assert "On 200 rows" in told
+
+
+def test_only_who_may_register_is_offered_to(open_as: OpenAs, viewer: Actor, scientist: Actor, run_id: int):
+    assert "Register" in offered(open_as(scientist, "run", run=run_id))
+    assert "Register" not in offered(open_as(viewer, "run", run=run_id))
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ({"view": "importance"}, "The model relies most on age"),
+        ({"view": "record"}, "42"),
+        ({"view": "record"}, "1.9.0"),
+        ({"view": "log"}, "Nothing was written."),
+        ({"curve": "confusion"}, "Most often no is taken for yes: 30 rows"),
+    ],
+)
+def test_each_part_of_a_run_is_reached_by_its_address(
+    open_as: OpenAs, viewer: Actor, run_id: int, address: dict[str, str], expected: str
+):
+    assert expected in said(open_as(viewer, "run", run=run_id, **address))
+
+
+def test_a_failed_run_says_why_and_offers_nothing_to_register(
+    open_as: OpenAs, workspace: Workspace, scientist: Actor, version_id: int
+):
+    with workspace.write() as session:
+        failed = make_run(
+            session, dataset_version_id=version_id, state="failed", model_sha256=None, error="Ran out of memory."
+        )
+        failed_id = key(failed)
+    page = open_as(scientist, "run", run=failed_id)
+    assert "Ran out of memory." in said(page)
+    assert not {"Register", "Compare"} & set(offered(page))
+
+
+def test_an_unscored_run_is_not_called_good(open_as: OpenAs, workspace: Workspace, viewer: Actor, version_id: int):
+    with workspace.write() as session:
+        unscored = key(make_run(session, dataset_version_id=version_id))
+    assert "nothing can be said about how good it is" in said(open_as(viewer, "run", run=unscored))
+
+
+def test_two_evaluation_sets_can_be_told_apart(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, run_id: int, version_id: int
+):
+    with workspace.write() as session:
+        from core.datasets.tables import DatasetVersion
+
+        version = session.get_one(DatasetVersion, version_id)
+        latest = key(make_evaluation_set(session, version=version, kind="latest"))
+        make_evaluation(session, run_id=run_id, evaluation_set_id=latest, metrics={"roc_auc": 0.7})
+    assert "ROC AUC 0.700" in said(open_as(viewer, "run", run=run_id, set=latest))
+
+
+def test_an_unknown_run_is_said(open_as: OpenAs, viewer: Actor):
+    assert "no run 99" in said(open_as(viewer, "run", run=99))
+    assert "no run" in said(open_as(viewer, "run"))
