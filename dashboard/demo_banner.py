@@ -8,7 +8,8 @@ import streamlit as st
 
 from core.access import queries as access
 from core.permissions import Actor, Role
-from dashboard import reads, theme
+from dashboard import reads
+from dashboard.entrance import account_of_role
 
 STEPS = (
     "Step 1 of 4: as reviewer, decide the request that waits in the inbox",
@@ -22,16 +23,13 @@ STEP_OF_ROLE = {Role.REVIEWER: 0, Role.OPERATOR: 1, Role.DATA_SCIENTIST: 2, Role
 def show(actor: Actor) -> None:
     """The step that fits the role being played, and a button for each other role."""
     step = next((STEP_OF_ROLE[role] for role in Role if role in actor.roles and role in STEP_OF_ROLE), 0)
-    accounts = {}
-    for user in reads.audited(access.list_users):
-        for role in user.roles:
-            if user.active:
-                accounts.setdefault(role, user)
+    accounts = account_of_role(reads.audited(access.list_users))
     buttons = "".join(
-        f'<button class="gatehouse-role" name="role" value="{role.value}" title="{html.escape(accounts[role].name)}"'
-        f"{' disabled' if accounts[role].id == actor.user_id else ''}>{role.value}</button>"
-        for role in Role
-        if role in accounts
+        f'<button name="role" value="{role.value}" title="{html.escape(account.name)}"'
+        f"{' disabled' if account.id == actor.user_id else ''}>{role.value}</button>"
+        for role, account in accounts.items()
     )
-    st.markdown(f":material/theater_comedy: **Demo** · {theme.plain(STEPS[step])}")
-    st.html(f'<form class="gatehouse-roles" method="post" action="/demo/role">{buttons}</form>')
+    st.html(
+        '<form class="gatehouse-demo" method="post" action="/demo/role">'
+        f"<span><b>Demo</b> · {html.escape(STEPS[step])}</span><span>Act as {buttons}</span></form>"
+    )

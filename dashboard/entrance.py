@@ -6,7 +6,7 @@ when a page connects. They work without scripts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -21,7 +21,7 @@ from starlette.routing import Route
 from core.access import passwords, queries, service
 from core.access.signing_in import sign_in_with_password
 from core.database import utc_now
-from core.errors import LifecycleError
+from core.errors import LifecycleError, NotFound
 from core.permissions import Role
 from core.workspace import Workspace
 from dashboard.security import local_path, on_loopback, same_origin
@@ -46,6 +46,8 @@ def routes(workspace: Callable[[], Workspace]) -> list[Route]:
     async def show_sign_in(request: Request) -> Response:
         if not await run_in_threadpool(_has_administrator, workspace()):
             return RedirectResponse("/set-up", 303)
+        if workspace().settings.demo:
+            return page("choose_role", roles=await run_in_threadpool(_role_buttons, workspace()))
         return page("sign_in", next=request.query_params.get("next", ""))
 
     async def sign_in(request: Request) -> Response:
@@ -101,8 +103,12 @@ def routes(workspace: Callable[[], Workspace]) -> list[Route]:
             return page("sign_in", 403, error=OTHER_ORIGIN)
         form = await request.form()
         try:
-            token = await run_in_threadpool(_act_as_role, workspace(), Role(str(form.get("role", ""))))
-        except (LifecycleError, ValueError) as error:
+            role = Role(str(form.get("role", "")))
+        except ValueError:
+            return page("sign_in", 404, error=f"There is no such role. There are: {', '.join(Role)}.")
+        try:
+            token = await run_in_threadpool(_act_as_role, workspace(), role)
+        except LifecycleError as error:
             return page("sign_in", 404, error=str(error))
         return _enter(request, workspace(), token, "/")
 
@@ -122,16 +128,18 @@ def sign_in_address(path: str, query: str = "") -> str:
     return "/sign-in" if wanted == "/" else "/sign-in?" + urlencode({"next": wanted})
 
 
-def page(name: str, status: int = 200, *, error: str = "", **values: str) -> HTMLResponse:
+def page(name: str, status: int = 200, *, error: str = "", roles: str = "", **values: str) -> HTMLResponse:
     """A door's page with what was typed kept and the refusal shown, both as text.
 
     Parameters
     ----------
     name : str
         ``views/name.html``.
+    roles : str
+        The demo's buttons, as HTML.
     """
     shown = f'<p class="error" role="alert">{escape(error)}</p>' if error else ""
-    text = _template(name).replace("{error}", shown)
+    text = _template(name).replace("{error}", shown).replace("{roles}", roles)
     for key in ("name", "next"):
         text = text.replace(f"{{{key}}}", escape(values.get(key, ""), quote=True))
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
@@ -178,9 +186,26 @@ def _set_up(workspace: Workspace, code: str, name: str, password: str) -> str:
 
 def _act_as_role(workspace: Workspace, role: Role) -> str:
     with workspace.write() as session:
-        accounts = [user for user in queries.list_users(session) if user.active and role in user.roles]
-        if not accounts:
-            raise LifecycleError(f"The demo has no account with the role {role}.")
-        return service.sign_in_as(
-            session, user_id=accounts[0].id, now=utc_now(), hours=workspace.settings.session_hours
-        )
+        account = account_of_role(queries.list_users(session)).get(role)
+        if account is None:
+            raise NotFound("demo account with the role", role)
+        return service.sign_in_as(session, user_id=account.id, now=utc_now(), hours=workspace.settings.session_hours)
+
+
+def account_of_role(users: Sequence[queries.UserRow]) -> dict[Role, queries.UserRow]:
+    """Whom the demo plays for each role: the active account with that role and the fewest others."""
+    found: dict[Role, queries.UserRow] = {}
+    for role in Role:
+        holders = [user for user in users if user.active and role in user.roles]
+        if holders:
+            found[role] = min(holders, key=lambda user: (len(user.roles), user.id))
+    return found
+
+
+def _role_buttons(workspace: Workspace) -> str:
+    with workspace.read() as session:
+        accounts = account_of_role(queries.list_users(session))
+    return "".join(
+        f'<button name="role" value="{role.value}">{escape(account.name)}, {role.value}</button>'
+        for role, account in accounts.items()
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.governance import queries as governance
 from core.permissions import Actor
 from dashboard import demo_banner, panels, reads, session
 
@@ -30,9 +31,5 @@ def top(actor: Actor) -> None:
 
 
 def waiting(actor: Actor) -> int:
-    """How many things wait for the actor."""
-    try:
-        from core.governance import queries as governance
-    except ImportError:
-        return 0
-    return len(reads.fresh(governance.inbox, actor, session.now()))
+    """How many things wait for the actor; news that only inform are not counted."""
+    return sum(item.kind != "decided" for item in reads.fresh(governance.inbox, actor, session.now()))

@@ -35,7 +35,7 @@ class LiveModel:
     sentence : str
         The state in words.
     metric, metric_source : str
-        The primary metric with its interval, and where it is from: labels of a window, or the evaluation before release.
+        The primary metric with its interval, and where it is from: a window's labels, or the evaluation at release.
     drifted_by_window : tuple of float
         Drifted features of the newest windows, oldest first.
     last_prediction_at : datetime or None
@@ -125,10 +125,10 @@ def _primary_metric(session: Session, live: LiveRow, monitor: MonitorRow | None)
         ]
         if realised:
             newest = realised[-1]
-            return theme.interval(newest.value, newest.low, newest.high), f"{title}, realised {newest.window}"
+            return theme.interval(newest.value, newest.low, newest.high), f"{title} in {newest.window}"
     record = training.run_record(session, registry.version(session, live.version_id).run_id)
     for scored in record.evaluations:
         if scored.evaluation_set.kind == "fixed" and key in scored.metrics:
             found = scored.metrics[key]
-            return theme.interval(found.value, found.low, found.high), f"{title}, before release"
-    return theme.MISSING, f"{title}: not evaluated"
+            return theme.interval(found.value, found.low, found.high), f"{title} at release"
+    return theme.MISSING, f"{title} not known"

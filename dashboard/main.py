@@ -81,7 +81,7 @@ def main() -> None:
     panels.style()
     actor = session.signed_in()
     if actor is None:
-        st.navigation([st.Page(session.ask_to_sign_in, title="Sign in", url_path="")], position="hidden").run()
+        st.navigation([st.Page(session.ask_to_sign_in, title="Sign in", default=True)], position="hidden").run()
         return
     entries = pages_for(actor)
     start = landing(actor, entries)

@@ -29,6 +29,8 @@ log = logging.getLogger("gatehouse.web")
 
 FINAL = {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
 ROWS_PER_PAGE = 50
+ROW_HEIGHT = 36
+UNSAID = {"", theme.MISSING}
 MOST_ROWS_SHOWN = 25
 
 
@@ -37,12 +39,13 @@ def header(title: str, sentence: str = "") -> DeltaGenerator:
 
     ``with panels.header("Runs", "12 runs, 1 waiting"): st.button("New run", type="primary")``
     """
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        with st.container(width="stretch", gap=None):
-            st.title(plain(title), anchor=False)
-        actions = st.container(horizontal=True, width="content", vertical_alignment="center", gap="small")
-    if sentence:
-        quiet(sentence)
+    with st.container(gap="xsmall", key="page-header"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+            with st.container(width="stretch", gap=None):
+                st.title(plain(title), anchor=False)
+            actions = st.container(horizontal=True, width="content", vertical_alignment="center", gap="small")
+        if sentence:
+            quiet(sentence)
     return actions
 
 
@@ -149,21 +152,18 @@ def table(
     *,
     key: str,
     right: Iterable[str] = (),
-    label: str = "Open",
     columns: Mapping[str, Any] | None = None,
 ) -> None:
-    """A list at full width: a table with the name pinned, or wrapping rows where the window is narrow.
+    """A list at full width: a table whose pinned name opens the row, or wrapping rows where the window is narrow.
 
     Parameters
     ----------
     rows : sequence of Row
-        All with the same columns, at most seven with the button.
+        All with the same columns, at most seven.
     key : str
         Unique on the page.
     right : iterable of str
         Columns of numbers.
-    label : str
-        What the button that opens a row says.
     columns : mapping, optional
         Streamlit column configurations that replace the default ones.
     """
@@ -174,19 +174,18 @@ def table(
     names = list(rows[0].cells)
     frame = pd.DataFrame([dict(row.cells) for row in rows], columns=names)
     config: dict[str, Any] = {
-        name: st.column_config.TextColumn(pinned=index == 0, alignment="right" if name in set(right) else "left")
-        for index, name in enumerate(names)
+        name: st.column_config.TextColumn(alignment="right" if name in set(right) else "left") for name in names
     }
     config |= {
-        name: st.column_config.LineChartColumn(color="gray")
+        name: st.column_config.LineChartColumn(color="gray", width=100)
         for name in names
         if any(isinstance(row.cells[name], list) for row in rows)
     }
     config |= dict(columns or {})
     clicked = f"{key}_open"
     if any(row.page for row in rows):
-        frame["\u00a0"] = [label if row.page else None for row in rows]
-        config["\u00a0"] = st.column_config.ButtonColumn(type="tertiary", key=clicked, width=80)
+        # A pinned text column is drawn too faint to read; a pinned button is not, and opens the row.
+        config[names[0]] = st.column_config.ButtonColumn(type="tertiary", alignment="left", pinned=True, key=clicked)
     with st.container(key=f"wide-{key}"):
         st.dataframe(
             frame,
@@ -212,25 +211,36 @@ def _wrapping_row(row: Row) -> None:
         if row.page:
             st.page_link(
                 session.page_file(row.page),
-                label=plain(name[1]),
+                label=f"**{plain(name[1])}**",
                 query_params={key: str(value) for key, value in row.query.items()},
             )
         else:
-            st.text(str(name[1]))
-        shown = [f"{title} {value}" for title, value in others if isinstance(value, str) and value]
+            st.markdown(f"**{plain(name[1])}**")
+        shown = [f"{title} {value}" for title, value in others if isinstance(value, str) and value not in UNSAID]
         quiet(" · ".join(shown))
 
 
 STYLE = """<style>
 @media (max-width: 640px) { [class*="st-key-wide-"] { display: none; } }
 @media (min-width: 640.02px) { [class*="st-key-narrow-"] { display: none; } }
-.gatehouse-roles { display: flex; flex-wrap: wrap; gap: 6px; margin: 0; }
-.gatehouse-role, .gatehouse-out button, .gatehouse-link {
+[class*="st-key-narrow-"] [data-testid="stPageLink-NavLink"] { padding-left: 0; }
+[class*="st-key-narrow-"] p { font-size: 14px; }
+.stApp { font-variant-ligatures: no-contextual; } /* Inter would draw the typed -> as an arrow */
+.stHeading h1 { padding: 4px 0; }
+button[data-variant][aria-checked="true"], button[data-variant][aria-pressed="true"] { color: inherit; }
+.st-key-page-header .stHeading [data-testid="stMarkdownContainer"] { margin-bottom: 0; }
+.gatehouse-demo { display: flex; flex-wrap: wrap; gap: 6px 24px; justify-content: space-between; align-items: center;
+  margin: 0 0 8px; padding: 8px 12px; border-radius: 8px;
+  background: color-mix(in srgb, currentColor 5%, transparent); }
+.gatehouse-demo span { display: flex; flex-wrap: wrap; gap: 4px; align-items: baseline; }
+.gatehouse-demo button, .gatehouse-out button, .gatehouse-link {
   font: inherit; color: inherit; background: transparent; cursor: pointer; text-decoration: none !important;
-  border: 1px solid color-mix(in srgb, currentColor 22%, transparent); border-radius: 8px; padding: 4px 12px;
+  border: 1px solid color-mix(in srgb, currentColor 22%, transparent); border-radius: 8px; padding: 3px 10px;
 }
-.gatehouse-role:hover, .gatehouse-out button:hover { background: color-mix(in srgb, currentColor 7%, transparent); }
-.gatehouse-role:disabled { background: color-mix(in srgb, currentColor 12%, transparent); cursor: default; }
+.gatehouse-demo button:hover, .gatehouse-out button:hover {
+  background: color-mix(in srgb, currentColor 7%, transparent);
+}
+.gatehouse-demo button:disabled { background: color-mix(in srgb, currentColor 14%, transparent); cursor: default; }
 </style>"""
 
 

@@ -40,7 +40,7 @@ ROLES: dict[Role, RoleLook] = {
     "healthy": RoleLook("gray", ":material/check_circle:", "✓"),
     "done": RoleLook("green", ":material/check:", "✓"),
     "running": RoleLook("gray", ":material/progress_activity:", "…"),
-    "neutral": RoleLook("gray", ":material/circle:", "·"),
+    "neutral": RoleLook("gray", ":material/circle:", "○"),
 }
 
 

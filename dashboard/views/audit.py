@@ -54,17 +54,16 @@ def _evidence(row: AsOfRow) -> str:
 
 at = _asked()
 live = reads.fresh(live_as_of, at)
-with panels.header("Audit"):
-    st.date_input(
-        "What was live on",
-        value=at.date(),
-        max_value=now.date(),
-        format="YYYY-MM-DD",
-        key="audit_day",
-        on_change=_choose_day,
-        label_visibility="collapsed",
-        width=160,
-    )
+panels.header("Audit")
+st.date_input(
+    "What was live on",
+    value=at.date(),
+    max_value=now.date(),
+    format="YYYY-MM-DD",
+    key="audit_day",
+    on_change=_choose_day,
+    width=180,
+)
 is_now = now - at < timedelta(seconds=5)
 versions = theme.count(len(live), "version")
 panels.section(
@@ -164,6 +163,7 @@ panels.table(
     ],
     key="audit_log",
     right=("Event",),
+    columns={"When": st.column_config.TextColumn(width=160), "What": st.column_config.TextColumn(width=420)},
 )
 if not shown:
     panels.quiet("No event matches.")

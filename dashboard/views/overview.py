@@ -20,12 +20,17 @@ actor = session.actor()
 models = reads.fresh(health.live_models)
 worst = models[0] if models and models[0].needs_attention else None
 
-with panels.header("Overview"):
+
+def _place(model: health.LiveModel) -> str:
+    alias = "" if model.live.alias == "champion" else f" {model.live.alias}"
+    return f"v{model.live.version_number}{alias}, {theme.day(model.live.from_at)}"
+
+
+with panels.header("Overview", health.headline(models)):
     if worst and worst.monitor and st.button("Look into it", type="primary", icon=":material/monitoring:"):
         session.open_page("monitor", monitor=worst.monitor.id)
     elif not models and actor.may(Permission.DATASET_ADD) and st.button("Add data", type="primary"):
         session.open_page("intake")
-st.text(health.headline(models))
 panels.worker_notice()
 
 waiting = [item for item in reads.fresh(governance.inbox, actor, now) if item.kind != "decided"]
@@ -49,8 +54,8 @@ if models:
                 {
                     "Model": model.live.model_name,
                     "State": theme.mark(model.word, model.role),
-                    "Live": f"v{model.live.version_number} {model.live.alias}, since {theme.day(model.live.from_at)}",
-                    "Primary metric": f"{model.metric}  {model.metric_source}",
+                    "Live": _place(model),
+                    "Primary metric": f"{model.metric} {model.metric_source}",
                     "Drifting": f"{model.monitor.n_drifted} of {model.monitor.n_features}"
                     if model.monitor and model.monitor.last_window
                     else theme.MISSING,
@@ -64,6 +69,7 @@ if models:
         ],
         key="overview_live",
         right=("Drifting",),
+        columns={"State": st.column_config.TextColumn(width=130)},
     )
 else:
     panels.empty_state(
@@ -94,5 +100,8 @@ with st.container(gap="xxsmall"):
                 st.markdown(f":gray[{theme.ago(event.at, now)}]", width=96)
                 st.text(f"{event.actor_name} {sentence(event.action, event.subject_label)}", width="content")
 
-running = sorted({process.role for process in reads.fresh(processes.alive, now)})
-panels.quiet(f"Running: {', '.join(running)}." if running else "No process of Gatehouse has been seen alive.")
+running = {process.role for process in reads.fresh(processes.alive, now)}
+missing = [role for role in ("web", "worker", "scoring") if role not in running]
+panels.quiet(
+    f"Running: {', '.join(sorted(running)) or 'nothing'}." + (f" Not running: {', '.join(missing)}." if missing else "")
+)
