@@ -48,10 +48,13 @@ def pick(label: str, options: Mapping[str, str], *, name: str, resets: Sequence[
         Query parameters that lose their meaning when this changes, such as the place in a paged list.
     """
     key, codes = _remember(name, list(options))
+    words = list(options.values())
+    # The browser answers with the words it shows, so two options must not read alike.
+    shown = {code: said if words.count(said) == 1 else f"{said}, {code}" for code, said in options.items()}
     picked: str | None = st.selectbox(
         label,
         codes,
-        format_func=options.__getitem__,
+        format_func=shown.__getitem__,
         key=key,
         width=width,
         on_change=_keep,
