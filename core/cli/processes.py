@@ -134,7 +134,11 @@ def _serve(application: Callable[..., object], host: str, port: int) -> None:
 
 
 def _run(role: str, settings: Settings, environment: str) -> None:
+    from core.migrations import migrate
+
     check_demo(settings)
+    settings.resolved_home.mkdir(parents=True, exist_ok=True)
+    migrate(settings)  # here, so that a refusal is one sentence, not a server that cannot start
     if role == "worker":
         from core.automation.worker import run_worker
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import typer
 
+from core.cli import leash
 from core.cli.processes import PARTS, PREPARE, command_of, environment_of
 from core.cli.supervisor import Part, Supervisor
 from core.errors import InvalidInput
@@ -48,7 +49,13 @@ def run_everything(settings: Settings, *, open_browser: bool) -> int:
         signal.signal(number, supervisor.ask_to_stop)
     _say(f"Gatehouse is starting in {settings.resolved_home}")
     # In a process of its own: it imports much and, for the demo, fits models; the supervisor stays small.
-    preparing = subprocess.Popen(command_of(PREPARE), env={**os.environ, **environment_of(settings)})  # noqa: S603
+    handed_down, held = leash.make()
+    preparing = subprocess.Popen(  # noqa: S603 - our own command line
+        command_of(PREPARE, "--leash", str(handed_down)),
+        env={**os.environ, **environment_of(settings)},
+        pass_fds=[handed_down],
+        start_new_session=True,
+    )
     start = _Start(settings, supervisor, preparing, open_browser)
     if settings.demo:  # its jobs are run by the story itself, so no worker may take them
         while not supervisor.stopping and not start.prepared:
@@ -59,6 +66,8 @@ def run_everything(settings: Settings, *, open_browser: bool) -> int:
     if preparing.poll() is None:
         preparing.terminate()
         preparing.wait()
+    os.close(held)
+    os.close(handed_down)
     _say("Gatehouse has stopped.")
     return 1 if start.failed else 0
 

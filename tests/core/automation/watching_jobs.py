@@ -14,7 +14,7 @@ from core.jobs.tables import Job
 from core.workspace import Workspace
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> float:
+def wait_for(condition: Callable[[], bool], seconds: float = 90.0) -> float:
     """Wait until something holds; gives how long it took, fails when it never did."""
     began = time.monotonic()
     while not condition():

@@ -42,7 +42,7 @@ def up(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     yield process
     if process.poll() is None:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
     assert process.stdout is not None
     process.stdout.close()
 
@@ -66,13 +66,13 @@ def parts(up: subprocess.Popen[str]) -> dict[str, psutil.Process]:
 
 
 def test_up_answers_starts_dead_parts_again_and_stops_all(up: subprocess.Popen[str], port: int) -> None:
-    wait_for(lambda: health(port).get("status") == "ok", seconds=60)
+    wait_for(lambda: health(port).get("status") == "ok", seconds=120)
     family = [process.pid for process in psutil.Process(up.pid).children(recursive=True)]
     before = parts(up)
     assert set(before) >= {"web", "scoring", "worker"}
     kill(before["web"].pid)
     wait_for(lambda: not health(port), seconds=5)
-    wait_for(lambda: health(port).get("status") == "ok", seconds=60)
+    wait_for(lambda: health(port).get("status") == "ok", seconds=120)
     assert parts(up)["web"].pid != before["web"].pid
     family += [process.pid for process in psutil.Process(up.pid).children(recursive=True)]
 
@@ -87,7 +87,7 @@ def test_up_answers_starts_dead_parts_again_and_stops_all(up: subprocess.Popen[s
     assert f"127.0.0.1:{port} cannot be listened on" in taken.stderr
 
     up.terminate()
-    output, _ = up.communicate(timeout=30)
+    output, _ = up.communicate(timeout=60)
     assert up.returncode == 0
     assert "use this code once: " in output
     assert f"Gatehouse is at http://localhost:{port}" in output
@@ -96,12 +96,12 @@ def test_up_answers_starts_dead_parts_again_and_stops_all(up: subprocess.Popen[s
 
 
 def test_killed_up_leaves_no_process(up: subprocess.Popen[str], port: int) -> None:
-    wait_for(lambda: health(port).get("status") == "ok", seconds=60)
+    wait_for(lambda: health(port).get("status") == "ok", seconds=120)
     family = [process.pid for process in psutil.Process(up.pid).children(recursive=True)]
     assert len(family) >= 4
     kill(up.pid)
     up.wait()
-    wait_for(lambda: not any(runs(pid) for pid in family), seconds=15)
+    wait_for(lambda: not any(runs(pid) for pid in family), seconds=60)
 
 
 def test_home_of_a_newer_gatehouse_is_refused(tmp_path: Path, home: Path) -> None:
@@ -118,7 +118,7 @@ def test_home_of_a_newer_gatehouse_is_refused(tmp_path: Path, home: Path) -> Non
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     assert result.returncode == 1
     assert "written by a newer one" in result.stderr
