@@ -18,7 +18,7 @@ from core.jobs.context import JobContext
 from core.jobs.kinds import job_kind
 from core.jobs.lifecycle import Ending
 from core.jobs.tables import Job
-from core.permissions import Actor
+from core.permissions import SHELL_READS, Actor
 from core.workspace import Workspace
 
 
@@ -92,6 +92,8 @@ def end_attempt(workspace: Workspace, *, job_id: int, fence: int, ending: Ending
 
 def _actor(workspace: Workspace, job: Job) -> Actor:
     if job.actor_id is None:
-        return Actor(user_id=None, name=job.actor_name, roles=frozenset(), via="job")
+        # The built-in shell may read; the program itself needs no permission for what it enqueues.
+        extra = SHELL_READS if job.actor_via == "shell" else frozenset()
+        return Actor(user_id=None, name=job.actor_name, roles=frozenset(), via="job", extra=extra)
     with workspace.read() as session:
         return actor_of_user(session, job.actor_id, "job")

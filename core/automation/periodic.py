@@ -21,4 +21,4 @@ class Periodic:
     every_seconds: float
 
 
-PERIODIC: tuple[Periodic, ...] = ()
+PERIODIC: tuple[Periodic, ...] = (Periodic("core.monitoring.log_job:enqueue_due", every_seconds=60.0),)
