@@ -252,7 +252,12 @@ def show_slices() -> None:
 
 
 def show_surroundings() -> None:
-    panels.section("What changed in the data" if page.data_changes else "The data is the same as the live version's")
+    if not page.replaces_label:
+        panels.section("No live version to hold the data against")
+    elif page.data_changes:
+        panels.section("What changed in the data")
+    else:
+        panels.section("The data is the same as the live version's")
     for sentence in page.data_changes[:5]:
         st.text(sentence)
     frozen = page.drift["sentence"] if page.drift else "no window had been computed when this was requested"
