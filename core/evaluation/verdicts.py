@@ -50,11 +50,13 @@ def decide(low: float, high: float, margin: float) -> Verdict:
 
 def figure(value: float, *, signed: bool = False) -> str:
     """A number in a sentence: three digits after the point where it is below 10, else four significant ones."""
-    if value == 0 or 0.0005 <= abs(value) < 10:
+    if value == 0:
+        return "0.000"
+    if 0.0005 <= abs(value) < 10:
         text = f"{value:+.3f}" if signed else f"{value:.3f}"
     else:
         text = f"{value:+.4g}" if signed else f"{value:.4g}"
-    return text.replace("-", "−").replace("+0.000", "0.000").replace("−0.000", "0.000")
+    return text.replace("-", "−")
 
 
 def sentence(

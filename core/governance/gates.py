@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from core.datasets.tables import Outcome, Severity
 from core.errors import InvalidInput
 from core.evaluation.tables import Verdict
+from core.evaluation.verdicts import figure
 from core.governance.tables import GateSeverity
 
 
@@ -113,10 +114,10 @@ class GateAnswer:
 
 
 def _in_numbers(fact: ComparisonFact) -> str:
-    return (
-        f"{fact.effect:+.4f} {fact.metric} ({fact.low:+.4f} to {fact.high:+.4f}) on {fact.n_rows:,} rows, "
-        f"margin {fact.margin:g}"
-    )
+    from core.evaluation.metrics import METRICS
+
+    effect, low, high = (figure(value, signed=True) for value in (fact.effect, fact.low, fact.high))
+    return f"{effect} {METRICS[fact.metric].title} ({low} to {high}) on {fact.n_rows:,} rows, margin {fact.margin:g}"
 
 
 def _missing(evidence: Evidence, what: str, words: str) -> str:

@@ -93,7 +93,7 @@ def evidence(**over: object) -> gates.Evidence:
 
 
 CASES: list[tuple[str, dict[str, object], Outcome, str]] = [
-    ("better_than_dummy", {}, Outcome.PASSED, "+0.0123 roc_auc (-0.0040 to +0.0300) on 6,512 rows, margin 0.01"),
+    ("better_than_dummy", {}, Outcome.PASSED, "+0.012 ROC AUC (−0.004 to +0.030) on 6,512 rows, margin 0.01"),
     ("better_than_dummy", {"dummy": fact(Verdict.NOT_WORSE)}, Outcome.FAILED, "not shown to be better"),
     ("better_than_dummy", {"dummy": fact(Verdict.INCONCLUSIVE)}, Outcome.FAILED, "not shown to be better"),
     ("better_than_dummy", {"dummy": None}, Outcome.FAILED, "no comparison"),
