@@ -6,6 +6,7 @@ when a page connects. They work without scripts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape
@@ -47,7 +48,8 @@ def routes(workspace: Callable[[], Workspace]) -> list[Route]:
         if not await run_in_threadpool(_has_administrator, workspace()):
             return RedirectResponse("/set-up", 303)
         if workspace().settings.demo:
-            return page("choose_role", roles=await run_in_threadpool(_role_buttons, workspace()))
+            roles = await run_in_threadpool(_role_buttons, workspace())
+            return page("choose_role", roles=roles, next=request.query_params.get("next", ""))
         return page("sign_in", next=request.query_params.get("next", ""))
 
     async def sign_in(request: Request) -> Response:
@@ -110,7 +112,7 @@ def routes(workspace: Callable[[], Workspace]) -> list[Route]:
             token = await run_in_threadpool(_act_as_role, workspace(), role)
         except LifecycleError as error:
             return page("sign_in", 404, error=str(error))
-        return _enter(request, workspace(), token, "/")
+        return _enter(request, workspace(), token, local_path(str(form.get("next", ""))) or "/")
 
     return [
         Route("/sign-in", show_sign_in, methods=["GET"]),
@@ -128,27 +130,30 @@ def sign_in_address(path: str, query: str = "") -> str:
     return "/sign-in" if wanted == "/" else "/sign-in?" + urlencode({"next": wanted})
 
 
-def page(name: str, status: int = 200, *, error: str = "", roles: str = "", **values: str) -> HTMLResponse:
+def page(file: str, status: int = 200, *, error: str = "", roles: str = "", **typed: str) -> HTMLResponse:
     """A door's page with what was typed kept and the refusal shown, both as text.
 
     Parameters
     ----------
-    name : str
-        ``views/name.html``.
+    file : str
+        ``views/file.html``.
     roles : str
         The demo's buttons, as HTML.
+    typed : str
+        Values of the fields ``name`` and ``next``.
     """
-    shown = f'<p class="error" role="alert">{escape(error)}</p>' if error else ""
-    text = _template(name).replace("{error}", shown).replace("{roles}", roles)
-    for key in ("name", "next"):
-        text = text.replace(f"{{{key}}}", escape(values.get(key, ""), quote=True))
+    places = {key: escape(value, quote=True) for key, value in typed.items()}
+    places["error"] = f'<p class="error" role="alert">{escape(error)}</p>' if error else ""
+    places["roles"] = roles
+    # In one pass, so that a typed "{next}" stays what it is.
+    text = re.sub(r"\{(error|roles|name|next)\}", lambda found: places.get(found[1], ""), _template(file))
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
 
 
 @cache
-def _template(name: str) -> str:
+def _template(file: str) -> str:
     folder = Path(__file__).parent / "views"
-    inside = (folder / f"{name}.html").read_text(encoding="utf-8")
+    inside = (folder / f"{file}.html").read_text(encoding="utf-8")
     return (folder / "entrance.html").read_text(encoding="utf-8").replace("{inside}", inside)
 
 

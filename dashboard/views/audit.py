@@ -126,13 +126,11 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         width=260,
         bind="query-params",
     )
-    wanted = {
-        "actor_name": None if who == ANY[0] else who,
-        "action": None if what == ANY[1] else what,
-    }
+    actor_name = None if who == ANY[0] else who
+    action = None if what == ANY[1] else what
 
     def _exported() -> bytes:
-        rows = reads.fresh(audit.events, limit=EXPORTED, **wanted)
+        rows = reads.fresh(audit.events, limit=EXPORTED, actor_name=actor_name, action=action)
         return exports.csv_bytes(
             ("number", "at", "who", "via", "action", "subject", "details", "hash"),
             (
@@ -144,7 +142,9 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
 
     st.download_button("Export CSV", _exported, "audit.csv", "text/csv", icon=":material/download:", on_click="ignore")
 
-shown = reads.audited(audit.events, limit=panels.ROWS_PER_PAGE + 1, before=panels.cursor(), **wanted)
+shown = reads.audited(
+    audit.events, limit=panels.ROWS_PER_PAGE + 1, before=panels.cursor(), actor_name=actor_name, action=action
+)
 more = len(shown) > panels.ROWS_PER_PAGE
 shown = shown[: panels.ROWS_PER_PAGE]
 panels.table(

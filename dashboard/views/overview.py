@@ -54,7 +54,7 @@ if models:
                 {
                     "Model": model.live.model_name,
                     "State": theme.mark(model.word, model.role),
-                    "Live": _place(model),
+                    "Live since": _place(model),
                     "Primary metric": f"{model.metric} {model.metric_source}",
                     "Drifting": f"{model.monitor.n_drifted} of {model.monitor.n_features}"
                     if model.monitor and model.monitor.last_window

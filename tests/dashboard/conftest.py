@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+import httpx
 import pytest
 import streamlit as st
+from starlette.types import ASGIApp
 from streamlit.runtime.context import ContextProxy
 from streamlit.testing.v1 import AppTest
 
@@ -19,6 +23,7 @@ from dashboard.entrance import COOKIE
 
 MAIN = Path(__file__).parents[2] / "dashboard" / "main.py"
 OpenAs = Callable[..., AppTest]
+MakeActor = Callable[..., Actor]
 
 
 @pytest.fixture
@@ -53,3 +58,31 @@ def open_as(served: Workspace, monkeypatch: pytest.MonkeyPatch) -> OpenAs:
         return test
 
     return open_page
+
+
+class Browser:
+    """Asks an ASGI application without a server, keeping cookies and not following redirects."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.cookies: dict[str, str] = {}
+
+    def get(self, path: str, **sent: Any) -> httpx.Response:
+        return self.request("GET", path, **sent)
+
+    def post(self, path: str, **sent: Any) -> httpx.Response:
+        return self.request("POST", path, **sent)
+
+    def put(self, path: str, **sent: Any) -> httpx.Response:
+        return self.request("PUT", path, **sent)
+
+    def request(self, method: str, path: str, **sent: Any) -> httpx.Response:
+        async def send() -> httpx.Response:
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(self._app), base_url="http://localhost:8501", cookies=self.cookies
+            ) as client:
+                return await client.request(method, path, **sent)
+
+        answer = asyncio.run(send())
+        self.cookies |= dict(answer.cookies)
+        return answer

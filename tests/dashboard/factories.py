@@ -10,9 +10,9 @@ from sqlmodel import Session
 from core.datasets.tables import Dataset, DatasetVersion, EvaluationSet, Split
 from core.evaluation.tables import Evaluation, MetricValue
 from core.monitoring.tables import Alert, Monitor, Window, WindowState
+from core.permissions import Actor
 from core.registry.service import assign, register_version
 from core.registry.tables import Alias, Cause, Environment
-from core.permissions import Actor
 from core.training.tables import Run
 
 HASH = "ab" * 32
