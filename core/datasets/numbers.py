@@ -27,7 +27,9 @@ def integer_pattern(thousands: str) -> str:
 def number_pattern(decimal: str, thousands: str) -> str:
     """Regular expression of a number, whole ones included."""
     mark = "\\" + decimal
-    return f"^[+-]?(?:{_whole(thousands)}(?:{mark}[0-9]*)?|{mark}[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+    # "5." is how some programs write a float; "5," is no decimal anywhere.
+    digits = "*" if decimal == "." else "+"
+    return f"^[+-]?(?:{_whole(thousands)}(?:{mark}[0-9]{digits})?|{mark}[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
 
 def _whole(thousands: str) -> str:

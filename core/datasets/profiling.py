@@ -92,7 +92,7 @@ def _numbers(ordered: NDArray[Any]) -> dict[str, Any]:
         "mean": float(scaled.mean()) * scale,
         "std": _finite(float(scaled.std(ddof=1)) * scale) if len(ordered) > 1 else None,
         "quantiles": {str(share): float(value) for share, value in zip(QUANTILES, quantiles, strict=True)},
-        "histogram": _histogram(floats),
+        "histogram": _histogram(scaled, scale),
     }
 
 
@@ -100,22 +100,21 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _histogram(ordered: NDArray[np.float64]) -> dict[str, Any] | None:
+def _histogram(ordered: NDArray[np.float64], scale: float) -> dict[str, Any] | None:
     low, high = float(ordered[0]), float(ordered[-1])
-    if not np.isfinite(high - low):
-        return None
-    whole = bool((ordered == np.floor(ordered)).all()) and high - low < BINS
+    whole = scale == 1 and bool((ordered == np.floor(ordered)).all()) and high - low < BINS
     if low == high:
         edges = np.array([low - 0.5, high + 0.5])
     elif whole:
         edges = np.arange(low - 0.5, high + 1.0)
     else:
         edges = np.linspace(low, high, BINS + 1)
-    if not (np.diff(edges) > 0).all():
+    shown = [float(edge) * scale for edge in edges]
+    if not (np.diff(edges) > 0).all() or not np.isfinite(shown).all():
         return None
     below = np.searchsorted(ordered, edges[1:-1], side="left")
     counts = np.diff(np.concatenate(([0], below, [len(ordered)])))
-    return {"edges": edges.tolist(), "counts": counts.tolist()}
+    return {"edges": shown, "counts": counts.tolist()}
 
 
 def _values(present: pa.Array) -> dict[str, Any]:
