@@ -95,7 +95,7 @@ def verdicts(baseline: RunRecord, others: Sequence[RunRecord], found: dict[int, 
                     "Difference": with_interval(one),
                     "Chance": theme.pvalue(one.pvalue),
                     "Rows": theme.number(one.n_rows) + (f", {one.n_left_out:,} left out" if one.n_left_out else ""),
-                    "Smallest seen": theme.number(one.smallest_effect),
+                    "Detectable": theme.number(one.smallest_effect),
                 },
                 page="run",
                 query={"run": record.run.id},
@@ -104,14 +104,14 @@ def verdicts(baseline: RunRecord, others: Sequence[RunRecord], found: dict[int, 
             if (one := found.get(record.run.id or 0)) and (word := Verdict(one.verdict))
         ],
         key="compare_verdict_table",
-        right=("Difference", "Smallest seen"),
+        right=("Difference", "Detectable"),
     )
     with st.expander("What does this mean?"):
         for verdict, meaning in MEANINGS.items():
             panels.quiet(f"{WORDS[verdict].capitalize()}: {meaning}")
         panels.quiet("Chance: how often a difference this large would show if the two were equally good.")
         panels.quiet("Rows left out: either model was trained on them, so they would flatter it.")
-        panels.quiet("Smallest seen: the smallest difference these rows would have shown four times in five.")
+        panels.quiet("Detectable: the smallest difference these rows would have shown four times in five.")
         changed = [(record, one.changed) for record in others if (one := found.get(record.run.id or 0)) and one.changed]
         for record, change in changed:
             panels.quiet(
@@ -194,7 +194,10 @@ def plane(pairs: Sequence[tuple[RunRecord, ScoredOn]], baseline: RunRecord) -> N
     shared = [entry for entry in metrics_for(baseline.run.task) if all(entry.key in one.metrics for _, one in pairs)]
     if len(shared) < 2:
         return
-    panels.section("Two metrics at once", "A run up and to one side may win in both, or trade one for the other.")
+    panels.section(
+        "Two metrics at once",
+        "A run further along both axes in the better direction wins twice; the others trade one metric for the other.",
+    )
     with st.container(horizontal=True):
         across = selection.pick("Across", {entry.key: entry.title for entry in shared}, name="x")
         upward = selection.pick("Upward", {entry.key: entry.title for entry in [*shared[1:], shared[0]]}, name="y")

@@ -21,6 +21,7 @@ ROWS = 50
 MOST_DOWNLOADED = 200_000
 RELATIONS = {"new": "first version", "replaces": "replaces version {}", "adds_to": "adds to version {}"}
 SEVERITIES = {Severity.BLOCK: "blocks training", Severity.WARN: "warning", Severity.LOG: "for the record"}
+FAILED: dict[str, Role] = {Severity.BLOCK: "harm", Severity.WARN: "attention"}
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -28,7 +29,7 @@ def check_state(check: CheckResult) -> str:
     """A check's outcome for a cell: red only where it stops something."""
     looks: dict[str, tuple[str, Role]] = {
         Outcome.PASSED: ("Passed", "healthy"),
-        Outcome.FAILED: ("Failed", "harm" if check.severity == Severity.BLOCK else "attention"),
+        Outcome.FAILED: ("Failed", FAILED.get(check.severity, "neutral")),
         Outcome.NOT_APPLICABLE: ("Not applicable", "neutral"),
         Outcome.SKIPPED: ("Skipped", "neutral"),
     }
@@ -99,7 +100,7 @@ def overview(version: DatasetVersion, checks: list[CheckResult], target: str | N
     if failed:
         panels.section(f"{theme.count(len(failed), 'check')} failed")
         for check in failed:
-            panels.notice(check.explanation, "harm" if check.severity == Severity.BLOCK else "attention")
+            panels.notice(check.explanation, FAILED.get(check.severity, "neutral"))
     sentences = list((version.diff or {}).get("sentences", []))
     if version.diff:
         panels.section(

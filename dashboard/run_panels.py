@@ -99,6 +99,7 @@ def metrics_of(record: RunRecord, scored: ScoredOn) -> None:
         ],
         key="run_metric_table",
         right=("Value",),
+        columns={"What it means": st.column_config.TextColumn(width=600)},
     )
 
 
@@ -138,7 +139,8 @@ def curves_of(record: RunRecord, scored: ScoredOn) -> None:
             drawn = charts.calibration({here: curve}, colours=colours)
         case "confusion":
             panels.section(
-                worst_confusion(curve), "Each row of the square is a true class; a darker cell is a larger share."
+                worst_confusion(curve),
+                "Each row of the square is a true class; a stronger shade is a larger share of it.",
             )
             drawn = charts.confusion(curve, colours=colours)
         case "predicted_true":

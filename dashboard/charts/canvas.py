@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from dashboard.theme import Colours, template
 
-LONGEST_LABEL = 28
+LONGEST_LABEL = 24
 
 
 def blank(*, height: int, colours: Colours) -> go.Figure:
@@ -30,6 +30,12 @@ def short(text: object, length: int = LONGEST_LABEL) -> str:
     """A name cut to fit beside an axis, literally."""
     joined = " ".join(str(text).split())
     return literal(joined if len(joined) <= length else joined[: length - 1] + "…")
+
+
+def halfway(first: str, second: str) -> str:
+    """The colour between two, in hexadecimal."""
+    pairs = zip(*(bytes.fromhex(colour.removeprefix("#")) for colour in (first, second)), strict=True)
+    return "#" + bytes((one + other) // 2 for one, other in pairs).hex()
 
 
 def name_rows(drawn: go.Figure, labels: list[str]) -> None:

@@ -65,8 +65,7 @@ def _top_values(top: Sequence[Mapping[str, Any]], colours: Colours) -> go.Figure
         orientation="h",
         marker={"color": colours.candidate},
         text=[f"{entry['count']:,}" for entry in shown],
-        textposition="outside",
-        cliponaxis=False,
+        textposition="auto",
         customdata=[literal(str(entry["value"])) for entry in shown],
         hovertemplate="%{customdata}: %{x:,} rows<extra></extra>",
     )
@@ -91,7 +90,13 @@ def shifts(entries: Sequence[Mapping[str, Any]], *, colours: Colours, most: int 
     positions = list(range(len(shown)))
     for position, entry in zip(positions, shown, strict=True):
         drawn.add_shape(
-            type="line", x0=0, x1=abs(float(entry["effect"])), y0=position, y1=position, line={"color": colours.grid}
+            type="line",
+            x0=0,
+            x1=abs(float(entry["effect"])),
+            y0=position,
+            y1=position,
+            line={"color": colours.grid},
+            layer="below",
         )
     drawn.add_scatter(
         x=[abs(float(entry["effect"])) for entry in shown],

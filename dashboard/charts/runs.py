@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.charts.canvas import blank, literal, name_rows
+from dashboard.charts.canvas import blank, halfway, literal, name_rows
 from dashboard.theme import Colours
 
 
@@ -198,10 +198,12 @@ def confusion(matrix: Mapping[str, Any], *, colours: Colours) -> go.Figure:
         z=shares,
         zmin=0,
         zmax=1,
-        colorscale=[[0, colours.background], [1, colours.candidate]],
+        # Only halfway to the full colour, so that the same text reads on the faintest and the strongest cell.
+        colorscale=[[0, colours.background], [1, halfway(colours.background, colours.candidate)]],
         showscale=False,
         text=None if many else [[f"{count:,}" for count in row] for row in counts],
         texttemplate=None if many else "%{text}",
+        textfont={"color": colours.text},
         customdata=[
             [literal(f"{labels[i]} predicted as {labels[j]}: {counts[i][j]:,} ({shares[i][j]:.1%})") for j in positions]
             for i in positions
@@ -224,7 +226,7 @@ def predicted_true(sample: Mapping[str, Any], *, colours: Colours, target: str) 
     drawn.add_scatter(
         x=ends, y=ends, mode="lines", line={"color": colours.reference, "dash": "dot", "width": 1}, hoverinfo="skip"
     )
-    drawn.add_scattergl(
+    drawn.add_scatter(
         x=truth,
         y=predicted,
         mode="markers",

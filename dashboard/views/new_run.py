@@ -172,6 +172,13 @@ panels.quiet(
     "evaluation set: later runs are judged on the same rows."
 )
 
+if method == "time" and split_column in features:
+    panels.notice(
+        f"{split_column} cuts the split and is among the features: a model that knows when a row was "
+        "recorded learns the past's calendar.",
+        "attention",
+    )
+
 panels.section("How to learn")
 able = {key: entry.title for key, entry in ALGORITHMS.items() if task in entry.tasks and key != "dummy"}
 able |= {"dummy": ALGORITHMS["dummy"].title}
