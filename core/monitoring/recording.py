@@ -125,13 +125,22 @@ def _put_alerts(
     earlier = {alert.kind: alert for alert in session.exec(select(Alert).where(col(Alert.window_id) == window.id))}
     for firing in fired:
         alert = earlier.pop(firing.kind, None)
-        if alert is None:
+        if alert is None and (going_on := _going_on(session, window, firing.kind)) is not None:
+            newest = session.get(Window, going_on.window_id)
+            assert newest is not None
+            if newest.from_at > window.from_at:
+                continue  # told by a later window already
+            alert, action = going_on, ""
+            alert.window_id = window.id
+        elif alert is None:
             alert = Alert(
                 monitor_id=monitor.id,
                 window_id=window.id,
                 kind=firing.kind,
                 severity=firing.severity,
                 sentence=firing.sentence,
+                since=window.label,
+                since_at=window.from_at,
                 opened_at=now,
             )
             action = "alert.opened"
@@ -141,6 +150,8 @@ def _put_alerts(
         else:
             action = ""
         alert.severity, alert.sentence = firing.severity, firing.sentence
+        if alert.since != window.label:
+            alert.sentence += f" It fired first in {alert.since}."
         session.add(alert)
         session.flush()
         if action:
@@ -150,6 +161,23 @@ def _put_alerts(
             alert.state, alert.note = AlertState.RESOLVED, "Later data of this window no longer shows it."
             session.add(alert)
             _audit(session, monitor, alert, "alert.resolved", actor, now)
+
+
+def _going_on(session: Session, window: Window, kind: str) -> Alert | None:
+    """Find the unresolved alert of this kind that the window continues or lies within."""
+    query = (
+        select(Alert)
+        .join(Window, col(Window.id) == col(Alert.window_id))
+        .where(
+            Alert.monitor_id == window.monitor_id,
+            Alert.kind == kind,
+            Alert.state != AlertState.RESOLVED,
+            Window.version_id == window.version_id,
+            Alert.since_at <= window.from_at,
+        )
+        .order_by(col(Alert.id).desc())
+    )
+    return session.exec(query).first()
 
 
 def _audit(session: Session, monitor: Monitor, alert: Alert, action: str, actor: Actor, now: datetime) -> None:

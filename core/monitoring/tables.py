@@ -138,7 +138,10 @@ class PerformanceResult(SQLModel, table=True):
 
 
 class Alert(SQLModel, table=True):
-    """One firing of a monitor."""
+    """One firing of a monitor; while nobody resolved it, later windows of the same version continue it.
+
+    ``window_id`` is the newest window it fired for, ``since`` and ``since_at`` the label and begin of the first.
+    """
 
     __tablename__ = "alert"
     __table_args__ = (UniqueConstraint("monitor_id", "window_id", "kind"),)
@@ -150,6 +153,8 @@ class Alert(SQLModel, table=True):
     severity: str = Field(max_length=16)
     state: str = Field(default=AlertState.OPEN, max_length=16, index=True)
     sentence: str
+    since: str = Field(max_length=64)
+    since_at: datetime = moment()
     opened_at: datetime = moment()
     acknowledged_by: int | None = Field(default=None, foreign_key="user_account.id")
     acknowledged_at: datetime | None = moment(nullable=True)

@@ -164,7 +164,7 @@ def _churn(narrator: Narrator, cast: Cast, start: datetime, today: datetime) -> 
         narrator.at(begins[index + 1], said)
         narrator.add_batch(model_id, rows, file_name=f"month-{index + 1}.csv", time_column="observed_on", who=cast.olga)
         if index == MONTHS - 2:
-            _acknowledge(narrator, cast, "Billing raised prices this month. Retraining once labels are in.")
+            _resolve(narrator, cast, "Billing raised prices this month: expected. Retraining once labels are in.")
 
     narrator.at(max(narrator.now, today - timedelta(days=3)), "Sam adds the labelled months and retrains in one click")
     version = narrator.add_version(
@@ -213,10 +213,10 @@ def _approve_or_waive(narrator: Narrator, cast: Cast, request_id: int) -> None:
     narrator.decide(request_id, DecisionKind.APPROVE, comment="For a trial; Olga watches it.", who=cast.rita)
 
 
-def _acknowledge(narrator: Narrator, cast: Cast, note: str) -> None:
+def _resolve(narrator: Narrator, cast: Cast, note: str) -> None:
     with narrator.workspace.write() as session:
         for alert in monitors.open_alerts(session):
-            monitoring.acknowledge_alert(
+            monitoring.resolve_alert(
                 session, alert_id=alert.id, note=note, actor=cast.olga, now=narrator.now + timedelta(hours=3)
             )
 

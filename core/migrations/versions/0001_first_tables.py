@@ -823,6 +823,8 @@ def upgrade() -> None:
         sa.Column("severity", sqlmodel.sql.sqltypes.AutoString(length=16), nullable=False),
         sa.Column("state", sqlmodel.sql.sqltypes.AutoString(length=16), nullable=False),
         sa.Column("sentence", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("since", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+        sa.Column("since_at", core.database.UtcDateTime(timezone=True), nullable=False),
         sa.Column("opened_at", core.database.UtcDateTime(timezone=True), nullable=False),
         sa.Column("acknowledged_by", sa.Integer(), nullable=True),
         sa.Column("acknowledged_at", core.database.UtcDateTime(timezone=True), nullable=True),

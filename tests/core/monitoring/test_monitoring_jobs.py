@@ -194,6 +194,29 @@ def test_late_rows_join_their_month_and_close_the_alert_they_explain_away(
         assert {alert.state for alert in queries.alerts(session) if alert.kind == "drift"} == {AlertState.RESOLVED}
 
 
+def test_what_goes_on_is_one_alert_until_somebody_resolves_it(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, operator: Actor, now: datetime
+) -> None:
+    def drift_alerts() -> list[tuple[str, str]]:
+        with workspace.read() as session:
+            return [(one.state, one.window) for one in queries.alerts(session) if one.kind == "drift"]
+
+    def shifted(first: str, seed: int) -> bytes:
+        return csv_bytes(stream(900, seed=seed, hours_shift=0.8), days(first, 27, 900))
+
+    add_batch(shifted("2026-02-01", 31))
+    add_batch(shifted("2026-03-01", 32))
+    assert drift_alerts() == [("open", "2026-03")]
+    with workspace.read() as session:
+        going_on = next(one for one in queries.alerts(session) if one.window == "2026-03" and one.kind == "drift")
+    assert going_on.sentence.endswith("It fired first in 2026-02.")
+
+    with workspace.write() as session:
+        service.resolve_alert(session, alert_id=going_on.id, note="expected", actor=operator, now=now)
+    add_batch(shifted("2026-04-01", 33))
+    assert drift_alerts() == [("open", "2026-04"), ("resolved", "2026-03")]
+
+
 def test_a_file_without_times_is_one_window(workspace: Workspace, live: LiveModel, add_batch: AddBatch) -> None:
     first = add_batch(csv_bytes(stream(400, seed=17)), time_column=None)
     second = add_batch(csv_bytes(stream(400, seed=18, hours_shift=1)), time_column=None)

@@ -52,6 +52,8 @@ def alert(workspace: Workspace, monitor: Monitor, now: datetime) -> Alert:
             kind="drift",
             severity="warning",
             sentence=":red[x] has drifted.",
+            since="2026-03",
+            since_at=now,
             opened_at=now,
         )
         session.add(row)
