@@ -5,14 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
 from core.database import utc_now
 from core.datasets.service import store_upload
 from core.permissions import Actor
+from core.registry.tables import Deployment
+from core.training.tables import Run
 from core.workspace import Workspace
 from tests.dashboard.conftest import OpenAs
 from tests.dashboard.said import offered, said
-from tests.factories import key, make_check, make_dataset, make_dataset_version, make_run
+from tests.factories import (
+    NOW,
+    add,
+    key,
+    make_check,
+    make_dataset,
+    make_dataset_version,
+    make_model,
+    make_model_version,
+    make_run,
+)
 
 HOSTILE = ":red[x] ![](http://evil.example/a.png) <script>alert(1)</script>"
 PROFILE = {
@@ -196,6 +209,46 @@ def test_the_runs_made_of_a_version_are_listed_with_it(
     told = said(open_as(viewer, "dataset", dataset=story["dataset"], view="lineage"))
     assert "1 run trained on it" in told
     assert f"Run {run_id}" in told
+
+
+@pytest.fixture
+def champion_run(workspace: Workspace, story: dict[str, int]) -> int:
+    """The run behind a champion in production, trained on the dataset's first version."""
+    with workspace.write() as session:
+        run = make_run(session, dataset_version_id=story["first"], parameters={"C": 0.5})
+        model = make_model(session, name="salaries")
+        version = make_model_version(session, model_id=key(model), run_id=key(run))
+        add(
+            session,
+            Deployment(
+                model_id=key(model),
+                environment="production",
+                alias="champion",
+                version_id=key(version),
+                from_at=NOW,
+                cause="promotion",
+            ),
+        )
+        return key(run)
+
+
+def test_the_champion_s_set_up_is_retrained_on_a_new_version_in_one_click(
+    open_as: OpenAs, workspace: Workspace, scientist: Actor, story: dict[str, int], champion_run: int
+):
+    page = open_as(scientist, "dataset", dataset=story["dataset"])
+    [button] = [one for one in page.button if one.label.startswith("Retrain")]
+    button.click().run()
+    with workspace.read() as session:
+        run = session.exec(select(Run).where(Run.retrained_from_id == champion_run)).one()
+    assert (run.dataset_version_id, run.parameters["C"], run.state) == (story["second"], 0.5, "queued")
+
+
+def test_retraining_is_not_offered_to_the_viewer_nor_on_the_champion_s_own_data(
+    open_as: OpenAs, viewer: Actor, scientist: Actor, story: dict[str, int], champion_run: int
+):
+    for actor, number in ((viewer, 2), (scientist, 1)):
+        page = open_as(actor, "dataset", dataset=story["dataset"], version=number)
+        assert not [label for label in offered(page) if label.startswith("Retrain")]
 
 
 def test_the_viewer_is_told_that_adding_files_takes_another_role(open_as: OpenAs, viewer: Actor):
