@@ -227,7 +227,7 @@ STYLE = """<style>
 [class*="st-key-narrow-"] p { font-size: 14px; }
 .stApp { font-variant-ligatures: no-contextual; } /* Inter would draw the typed -> as an arrow */
 .stHeading h1 { padding: 4px 0; }
-button[data-variant][aria-checked="true"], button[data-variant][aria-pressed="true"] { color: inherit; }
+button[data-variant][data-selected]:not([data-disabled]) { color: inherit; } /* teal on black is too dark */
 .st-key-page-header .stHeading [data-testid="stMarkdownContainer"] { margin-bottom: 0; }
 .gatehouse-demo { display: flex; flex-wrap: wrap; gap: 6px 24px; justify-content: space-between; align-items: center;
   margin: 0 0 8px; padding: 8px 12px; border-radius: 8px;
