@@ -169,10 +169,11 @@ def interval(value: float | None, low: float | None, high: float | None, digits:
 
 
 def difference(value: float | None, digits: int = 3) -> str:
-    """+0.011, −0.004, 0.000."""
+    """+0.011, −0.004, 0.000: always that many digits, and no sign where it rounds to zero."""
     if value is None or not math.isfinite(value):
         return MISSING
-    return ("+" if round(value, digits) > 0 else "") + number(float(value), digits)
+    rounded = round(float(value), digits)
+    return f"{rounded:+,.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
 
 
 def percent(share: float | None, digits: int = 1) -> str:

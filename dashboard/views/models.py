@@ -1,10 +1,11 @@
-"""The inventory of registered models: what is live, who answers for it, what it lacks."""
+"""The inventory of registered models: what is live and how it is, who answers for it."""
 
 import streamlit as st
 
+from core.monitoring import queries as monitoring
 from core.permissions import Permission
 from core.registry import queries as registry
-from dashboard import panels, reads, session, theme
+from dashboard import monitor_panels, panels, reads, session, theme
 from dashboard.panels import Row
 
 models = reads.audited(registry.list_models)
@@ -27,6 +28,11 @@ if not models:
     )
     st.stop()
 
+health = {
+    row.model_id: monitor_panels.STATES[row.state]
+    for row in reads.fresh(monitoring.list_monitors)
+    if (row.environment, row.alias) == ("production", "champion")
+}
 panels.table(
     [
         Row(
@@ -34,6 +40,7 @@ panels.table(
                 "Model": row.name,
                 "Live": theme.mark(f"v{row.live_number}", "champion") if row.live_number else "nothing live",
                 "Since": theme.day(row.live_since),
+                "Drift": health.get(row.id, theme.MISSING) if row.live_number else theme.MISSING,
                 "Newest": f"v{row.latest_number}" if row.latest_number else theme.MISSING,
                 "Predicts": f"{row.target} ({row.task})",
                 "Owner": row.owner or theme.MISSING,

@@ -5,30 +5,26 @@ import streamlit as st
 from core.monitoring import queries as monitoring
 from core.monitoring.tables import AlertState, WindowState
 from core.permissions import Permission
-from dashboard import panels, reads, session, theme
+from dashboard import monitor_panels, panels, reads, session, theme
 from dashboard.panels import Row
 
 monitors = reads.fresh(monitoring.list_monitors)
 opened = [alert for alert in reads.fresh(monitoring.alerts) if alert.state != AlertState.RESOLVED]
-drifting = [row for row in monitors if row.state == WindowState.DRIFTED]
-
-STATES = {
-    WindowState.DRIFTED: theme.mark("Drifted", "attention"),
-    WindowState.QUIET: theme.mark("No drift", "healthy"),
-    WindowState.NOT_ENOUGH_DATA: theme.mark("Not enough data", "neutral"),
-    "no_data": theme.mark("No data yet", "neutral"),
-    WindowState.PENDING: theme.mark("Computing", "running"),
-}
 
 
 def sentence() -> str:
+    """What drifts; else what is silent, which is not the same as healthy."""
+    drifting = [row for row in monitors if row.state == WindowState.DRIFTED]
+    silent = sum(row.state in {"no_data", WindowState.NOT_ENOUGH_DATA} for row in monitors)
     if not monitors:
         return ""
-    if not drifting:
-        return f"{theme.count(len(monitors), 'monitor')}, none of them drifting in its newest window."
-    names = ", ".join(row.model_name for row in drifting[:3])
-    verb = "drifts" if len(drifting) == 1 else "drift"
-    return f"{len(drifting)} of {theme.count(len(monitors), 'monitor')} {verb}: {names}."
+    counted = theme.count(len(monitors), "monitor")
+    if drifting:
+        names = ", ".join(row.model_name for row in drifting[:3])
+        return f"{len(drifting)} of {counted} {'drifts' if len(drifting) == 1 else 'drift'}: {names}."
+    if silent:
+        return f"{counted}; none drifts, but {silent} {'has' if silent == 1 else 'have'} too little data to tell."
+    return f"{counted}, no drift in the newest windows."
 
 
 with panels.header("Monitoring", sentence()):
@@ -49,7 +45,7 @@ panels.table(
         Row(
             {
                 "Model": row.model_name,
-                "State": STATES.get(row.state, theme.words(row.state)),
+                "State": monitor_panels.STATES[row.state],
                 "Drifting": f"{row.n_drifted} of {row.n_features}" if row.n_features else theme.MISSING,
                 "Newest window": row.last_window or theme.MISSING,
                 "Live": f"{row.version_label or 'nothing live'} ({row.alias}, {row.environment})",
@@ -68,19 +64,19 @@ panels.section(
     f"{theme.count(len(opened), 'alert')} to look at" if opened else "No alert is open",
     "Drift alone waits for the morning: an alert names what moved, the monitor shows how far."
     if opened
-    else "An alert opens when a window with enough data has drifted.",
+    else "An alert is raised when a window with enough data has drifted.",
 )
 panels.table(
     [
         Row(
             {
-                "Alert": alert.sentence,
+                "Model": alert.model_name,
                 "State": theme.mark("Open", "attention")
                 if alert.state == AlertState.OPEN
                 else theme.mark("Acknowledged", "neutral"),
-                "Model": alert.model_name,
+                "What happened": alert.sentence,
                 "Window": alert.window,
-                "Since": theme.ago(alert.opened_at, session.now()),
+                "Raised": theme.ago(alert.opened_at, session.now()),
             },
             page="monitor",
             query={"monitor": alert.monitor_id, "window": alert.window_id},
@@ -88,4 +84,5 @@ panels.table(
         for alert in opened
     ],
     key="alerts",
+    columns={"What happened": st.column_config.TextColumn(width=560)},
 )

@@ -1,0 +1,287 @@
+"""The evidence on the decision page, in the order it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import streamlit as st
+
+from core.access import queries as access
+from core.collaboration import queries as collaboration
+from core.collaboration import service as remarks
+from core.datasets import queries as datasets
+from core.datasets.tables import Outcome
+from core.evaluation.metrics import METRICS
+from core.governance.cards import blanks
+from core.governance.gates import GATES
+from core.governance.queries import DecisionPage
+from core.governance.tables import DecisionKind
+from core.permissions import Permission
+from dashboard import model_panels, panels, reads, request_answers, session, theme
+from dashboard.charts import comparing as charts
+from dashboard.comparison_panels import WORDS
+from dashboard.panels import Moment, Row
+from dashboard.request_answers import ANSWERS
+from dashboard.theme import Role
+
+SETS = {"fixed": "fixed evaluation set", "latest": "latest evaluation set"}
+
+
+def verdict(page: DecisionPage) -> None:
+    """Candidate against champion in words and as a figure, one line per evaluation set; else against the dummy."""
+    if page.comparisons:
+        compared(page, page.comparisons)
+    elif page.dummy:
+        panels.section(
+            f"{page.version_label} would be the first champion",
+            "Nothing is live to compare with, so it is held against the trivial model, which ignores every feature.",
+        )
+    if page.dummy:
+        panels.quiet(f"Against the trivial model: {page.dummy['sentence']}")
+    if page.metrics.get("candidate"):
+        with st.expander("All metrics"):
+            all_metrics(page)
+
+
+def compared(page: DecisionPage, comparisons: Sequence[dict[str, Any]]) -> None:
+    """The paired differences, drawn and said."""
+    first = comparisons[0]
+    title = METRICS[first["metric"]].title
+    by_verdict = [
+        (word, [SETS[one["set"]] for one in found])
+        for word, found in groupby(comparisons, key=lambda one: WORDS[one["verdict"]])
+    ]
+    said = " and ".join(f"{word} on the {' and the '.join(sets)}" for word, sets in by_verdict)
+    panels.section(
+        f"{page.version_label} is {said}",
+        f"The difference in {title} to {page.replaces_label} on the same rows, with its 95 % interval. The shaded "
+        f"part is the margin of {first['margin']:g} within which the policy counts it as not worse.",
+    )
+    rows = [
+        charts.Difference(
+            SETS[one["set"]],
+            one["effect"],
+            one["low"],
+            one["high"],
+            WORDS[one["verdict"]],
+            harm=one["verdict"] == "worse",
+        )
+        for one in comparisons
+    ]
+    panels.figure(
+        charts.differences(rows, margin=first["margin"], metric=title, colours=theme.colours()),
+        key="request_verdict",
+        alt="; ".join(charts.in_words(row) for row in rows),
+    )
+    for one in comparisons:
+        left_out = f", {one['n_left_out']:,} left out because a model had trained on them" if one["n_left_out"] else ""
+        panels.quiet(
+            f"{theme.words(SETS[one['set']])}: {theme.difference(one['effect'])} [{theme.difference(one['low'])}, "
+            f"{theme.difference(one['high'])}] on {theme.count(one['n_rows'], 'row')}{left_out}; "
+            f"the smallest difference these rows could have shown is {theme.number(one['smallest_effect'])}."
+        )
+
+
+def all_metrics(page: DecisionPage) -> None:
+    """Every metric of both, with intervals."""
+    champion = page.metrics.get("champion") or {}
+
+    def shown(values: dict[str, Any], key: str) -> str:
+        if key not in values:
+            return theme.MISSING
+        return theme.interval(values[key]["value"], values[key]["low"], values[key]["high"])
+
+    panels.table(
+        [
+            Row(
+                {
+                    "Metric": METRICS[key].title,
+                    page.version_label: shown(page.metrics["candidate"], key),
+                    **({page.replaces_label: shown(champion, key)} if page.replaces_label else {}),
+                    "Better": "higher" if METRICS[key].greater_is_better else "lower",
+                }
+            )
+            for key in page.metrics["candidate"]
+            if key in METRICS
+        ],
+        key="request_metrics",
+    )
+
+
+def gates(page: DecisionPage) -> None:
+    """What blocks and what warns, open, with waivers; what passed folded to a count."""
+    if not page.gates:
+        return
+    attention = [gate for gate in page.gates if gate.blocks or gate.waived_by or gate.outcome == Outcome.FAILED]
+    rest = [gate for gate in page.gates if gate not in attention]
+    panels.section(
+        f"Blocking: {page.n_blocking or 'none'}. Warnings: {page.n_warnings or 'none'}.",
+        f"By promotion policy {page.policy_number}.",
+    )
+    for gate in attention:
+        if gate.waived_by:
+            detail = f"Waived by {gate.waived_by} until {theme.day(gate.waived_until)}: {gate.waiver_reason}"
+        else:
+            detail = "It blocks an approval." if gate.blocks else "It warns and does not block."
+        role: Role = "neutral" if gate.waived_by else "attention"
+        panels.notice(f"{gate.title}: {gate.explanation}", role, detail=detail)
+        if gate.blocks and page.may_waive and st.button("Waive this gate", key=f"waive_{gate.code}"):
+            request_answers.waive(page, gate)
+    if not rest:
+        return
+    passed = sum(gate.outcome == Outcome.PASSED for gate in rest)
+    with st.expander(f"{passed} of {theme.count(len(page.gates), 'gate')} passed"):
+        for gate in rest:
+            with st.container(gap="xxsmall"):
+                panels.status(
+                    f"{GATES[gate.code].title if gate.code in GATES else gate.title}: "
+                    f"{theme.words(gate.outcome).lower()}",
+                    "healthy" if gate.outcome == Outcome.PASSED else "neutral",
+                )
+                panels.quiet(gate.explanation)
+
+
+def changed_decisions(page: DecisionPage) -> None:
+    """How many rows are answered differently, to the better and the worse, with the worst slice named."""
+    if not page.changed:
+        return
+    n, rows = page.changed["n_changed"], page.changed["n_rows"]
+    panels.section(
+        f"{n:,} of {theme.count(rows, 'decision')} {'changes' if n == 1 else 'change'} "
+        f"({theme.percent(n / rows if rows else 0)}): "
+        f"{page.changed['n_corrected']:,} corrected, {page.changed['n_broken']:,} broken",
+        "Rows of the evaluation set that the candidate answers differently from what is live.",
+    )
+    if not page.changed_by_slice:
+        return
+    worst = page.changed_by_slice[0]
+    panels.quiet(
+        f"Worst slice: {worst['slice']}, {worst['corrected']:,} corrected and {worst['broken']:,} broken of "
+        f"{theme.count(worst['n'], 'row')}."
+    )
+    with st.expander(f"By slice: {theme.count(len(page.changed_by_slice), 'slice')}"):
+        panels.table(
+            [
+                Row(
+                    {
+                        "Slice": one["slice"],
+                        "Rows": theme.number(one["n"]),
+                        "Corrected": theme.number(one["corrected"]),
+                        "Broken": theme.number(one["broken"]),
+                        "Net": theme.difference(float(one["corrected"] - one["broken"]), 0),
+                    }
+                )
+                for one in page.changed_by_slice
+            ],
+            key="request_slices",
+            right=("Rows", "Corrected", "Broken", "Net"),
+        )
+
+
+def fairness(page: DecisionPage) -> None:
+    """The gaps between groups, before and after, by sensitive column."""
+    for column, gaps in groupby(page.fairness, key=lambda gap: gap["column"]):
+        panels.section(f"Fairness by {column}")
+        for gap in gaps:
+            panels.quiet(gap["sentence"])
+
+
+def surroundings(page: DecisionPage) -> None:
+    """What changed in the data, the drift then and now, and the way back."""
+    if not page.replaces_label:
+        panels.section("No live version to hold the data against")
+    elif page.data_changes:
+        panels.section("What changed in the data")
+    else:
+        panels.section("The data is the same as the live version's")
+    for sentence in page.data_changes[:5]:
+        st.text(sentence)
+    if page.drift or page.drift_now or page.replaces_label:
+        frozen = page.drift["sentence"] if page.drift else "no window had been computed when this was requested."
+        panels.quiet(f"Drift when requested: {frozen}")
+    if page.drift_now and page.drift_now != page.drift:
+        panels.quiet(f"Drift now, which binds nothing: {page.drift_now['sentence']}")
+    if page.way_back:
+        tested = f"last done on {theme.day(page.way_back.tested_at)}" if page.way_back.tested_at else "never tried here"
+        panels.section(
+            f"The way back is {page.way_back.label}",
+            f"An operator rolls back on Deployments; it was {tested}.",
+        )
+        if page.way_back.warning:
+            panels.notice(page.way_back.warning, "attention")
+    elif not page.replaces_label:
+        panels.section("There is no way back yet", "Nothing was live before; a rollback has nowhere to go.")
+
+
+def folded(page: DecisionPage) -> None:
+    """Card, lineage and discussion."""
+    missing = blanks(page.card.sections)
+    stands = theme.count(len(missing), "blank section") if missing else "complete"
+    with st.expander(f"Model card: {stands}"):
+        model_panels.card_sections(page.card)
+    people = reads.audited(access.user_names)
+    with st.expander("Lineage"):
+        for source in page.lineage.sources:
+            name = reads.audited(datasets.version_label, source.dataset_version_id)
+            st.text(
+                f"{name}, uploaded by {people.get(source.uploaded_by or 0, 'the shell')}"
+                + (", quarantined" if source.quarantined else "")
+            )
+        st.text(f"Run {page.run_id}, launched by {people.get(page.lineage.launched_by or 0, 'the shell')}")
+        if st.button("Open the run", icon=":material/experiment:"):
+            session.open_page("run", run=page.run_id)
+    said = reads.audited(collaboration.comments, "promotion_request", page.request_id)
+    with st.expander(f"Discussion: {theme.count(len(said), 'comment')}"):
+        panels.timeline(
+            [Moment(":material/chat:", one.body, people.get(one.author_id, ""), one.written_at) for one in said]
+        )
+        if session.may(Permission.COMMENT_ADD):
+            add_comment(page.request_id)
+        elif not said:
+            panels.quiet("Nothing was said yet.")
+
+
+def add_comment(request_id: int) -> None:
+    """A form that adds to the discussion."""
+    with st.form("comment", border=False, clear_on_submit=True):
+        body = st.text_area("Add a comment", key="comment_body")
+        if st.form_submit_button("Add"):
+            with session.act("Comment added") as writing:
+                remarks.add_comment(
+                    writing,
+                    subject_kind="promotion_request",
+                    subject_id=request_id,
+                    body=body,
+                    actor=session.actor(),
+                    now=session.now(),
+                )
+            st.rerun()
+
+
+def decisions(page: DecisionPage) -> None:
+    """Who decided what so far, and the hashes it rests on."""
+    if page.decisions:
+        panels.section("Decisions")
+        panels.timeline(
+            [
+                Moment(
+                    ANSWERS[DecisionKind(one.kind)].icon,
+                    theme.words(one.kind)
+                    + (f": {one.comment}" if one.comment else "")
+                    + ("" if one.counts else " (on earlier evidence)"),
+                    one.user,
+                    one.decided_at,
+                )
+                for one in page.decisions
+            ]
+        )
+    panels.technical(
+        {
+            "Request": str(page.request_id),
+            "Evidence": theme.short_hash(page.evidence_digest),
+            "Prepared": page.prepared_at or theme.MISSING,
+            "Policy": str(page.policy_number),
+        }
+    )
