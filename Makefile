@@ -6,10 +6,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL_ITSELF := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: run test check format bench lock clean browser
+.PHONY: run setup test check format bench lock clean browser
 
 run: $(VENV)/.installed
 	@$(BIN)/gatehouse up --demo --open
+
+setup: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev browser
 	@$(BIN)/python -m pytest -m "not e2e and not benchmark" -n 2
