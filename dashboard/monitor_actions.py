@@ -41,7 +41,7 @@ def change(monitor_id: int) -> None:
             help="A share of rows: 0.1 means that a tenth of the rows lies elsewhere than in the reference.",
         )
         min_rows = st.number_input("Rows a window needs", min_value=20, max_value=1_000_000, value=found.min_rows)
-        panels.quiet("Windows that are stored stay as they were decided; the next data is judged by this.")
+        panels.quiet("All windows are computed anew in the background; alerts that were raised stay.")
         if st.form_submit_button("Save", type="primary"):
             with session.act("Monitor changed") as writing:
                 service.edit_monitor(

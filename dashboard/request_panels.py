@@ -157,10 +157,13 @@ def changed_decisions(page: DecisionPage) -> None:
     if not page.changed_by_slice:
         return
     worst = page.changed_by_slice[0]
-    panels.quiet(
-        f"Worst slice: {worst['slice']}, {worst['corrected']:,} corrected and {worst['broken']:,} broken of "
-        f"{theme.count(worst['n'], 'row')}."
-    )
+    if worst["broken"] > worst["corrected"]:
+        panels.quiet(
+            f"Worst slice: {worst['slice']}, {worst['corrected']:,} corrected and {worst['broken']:,} broken of "
+            f"{theme.count(worst['n'], 'row')}."
+        )
+    else:
+        panels.quiet("In no slice are more decisions broken than corrected.")
     with st.expander(f"By slice: {theme.count(len(page.changed_by_slice), 'slice')}"):
         panels.table(
             [

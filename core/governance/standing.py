@@ -288,6 +288,7 @@ def _evaluation_digest(session: Session, evaluation_id: int) -> str:
 def _draft(session: Session, version_id: int) -> dict[str, str]:
     from core.evaluation.metrics import METRICS, primary_metric
     from core.evaluation.tables import Task
+    from core.training.algorithms import ALGORITHMS
 
     version = registry.version(session, version_id)
     model = session.get(RegisteredModel, version.model_id)
@@ -315,7 +316,7 @@ def _draft(session: Session, version_id: int) -> dict[str, str]:
             n_features=len(run.features),
             target=run.target,
             task=run.task,
-            algorithm=run.algorithm,
+            algorithm=ALGORITHMS[run.algorithm].title.lower(),
             metrics=[
                 MetricFact(kind, n, METRICS[key].title, value.value, value.low, value.high) for kind, n, value in scored
             ],

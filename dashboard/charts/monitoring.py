@@ -117,6 +117,7 @@ def heat_map(
         tickvals=list(range(len(windows))),
         ticktext=[short(label, 14) for label in windows],
         range=[-0.5, len(windows) - 0.5],
+        autotickangles=[0, -90],
         showgrid=False,
         zeroline=False,
     )
@@ -213,23 +214,26 @@ def performance(points: Sequence[Measured], *, windows: Sequence[str], metric: s
         Every window, oldest first.
     """
     drawn = blank(height=260, colours=colours)
-    positions = {label: index for index, label in enumerate(windows)}
+    found = {point.window: point for point in points}
+    # A line over a window without labels would claim what nobody measured.
+    shown = [found.get(label) for label in windows]
     drawn.add_scatter(
-        x=[positions[point.window] for point in points],
-        y=[point.value for point in points],
+        x=list(range(len(windows))),
+        y=[point.value if point else None for point in shown],
         mode="lines+markers",
+        connectgaps=False,
         line={"color": colours.candidate, "width": 2},
         marker={"size": 9},
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": [point.high - point.value if point.high is not None else 0.0 for point in points],
-            "arrayminus": [point.value - point.low if point.low is not None else 0.0 for point in points],
+            "array": [point.high - point.value if point and point.high is not None else 0.0 for point in shown],
+            "arrayminus": [point.value - point.low if point and point.low is not None else 0.0 for point in shown],
             "color": colours.candidate,
             "thickness": 1.5,
             "width": 4,
         },
-        customdata=[[literal(point.window), point.n_labelled] for point in points],
+        customdata=[[literal(point.window), point.n_labelled] if point else ["", 0] for point in shown],
         hovertemplate="%{customdata[0]}: %{y:.3f}, %{customdata[1]:,} labels<extra></extra>",
     )
     drawn.update_xaxes(
@@ -237,6 +241,7 @@ def performance(points: Sequence[Measured], *, windows: Sequence[str], metric: s
         tickvals=list(range(len(windows))),
         ticktext=[short(label, 14) for label in windows],
         range=[-0.5, len(windows) - 0.5],
+        autotickangles=[0, -90],
         showgrid=False,
         zeroline=False,
     )

@@ -24,6 +24,8 @@ def gates_of(row: RequestRow) -> str:
     if row.state == RequestState.PREPARING:
         return theme.mark("failed to prepare", "attention") if row.error else theme.mark("preparing", "running")
     warnings = f", {theme.count(row.n_warnings, 'warning')}" if row.n_warnings else ""
+    if row.n_blocking and row.state == RequestState.APPROVED:
+        return theme.mark(f"{row.n_blocking} waived{warnings}", "neutral")
     if row.n_blocking:
         return theme.mark(f"{row.n_blocking} blocking{warnings}", "attention")
     return theme.mark(f"none blocking{warnings}", "healthy")
