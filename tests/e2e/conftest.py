@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Response, expect, sync_playwright
 
 from tests.e2e.chromium import find
 
@@ -32,6 +32,7 @@ READY = (
     '[data-testid="stApp"][data-test-connection-state="CONNECTED"][data-test-script-state="notRunning"]'
     ':not(:has([data-testid="stSkeleton"])):not(:has([data-stale="true"]))'
 )
+RAW = ("Traceback", "Something went wrong on this page", "sqlalchemy", "StreamlitAPIException")
 expect.set_options(timeout=30_000)
 
 
@@ -142,19 +143,30 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Visitor:
-    """One person's browser: their page, and everything it asked for."""
+    """One person's browser: their page, everything it asked for, and what must not have happened on it."""
 
     page: Page
     base: str
     asked: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    unguarded: list[str] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
 
     def note(self, request: Request) -> None:
         self.asked.append(request.url)
 
+    def check_headers(self, response: Response) -> None:
+        """Keep the address of a page that came without the policy that forbids it other hosts."""
+        if response.request.resource_type == "document":
+            policy = response.headers.get("content-security-policy", "")
+            if "default-src 'self'" not in policy:
+                self.unguarded.append(response.url)
+
     def ready(self) -> None:
-        """Wait until the page has settled."""
+        """Wait until the page has settled, and keep what no page may say."""
         self.page.wait_for_selector(READY, state="attached", timeout=60_000)
+        text = self.page.locator("body").inner_text()
+        self.raw += [f"{self.page.url}: {text}" for words in RAW if words in text]
 
     def open(self, path: str, heading: str | None = None) -> Page:
         """Open a page by its address and wait until it has settled."""
@@ -186,5 +198,6 @@ def visit(browser: Browser, base: str, *, width: int = 1440, height: int = 960, 
     )
     visitor = Visitor(context.new_page(), base)
     visitor.page.on("request", visitor.note)
+    visitor.page.on("response", visitor.check_headers)
     visitor.page.on("pageerror", lambda error: visitor.errors.append(str(error)))
     return visitor
