@@ -229,6 +229,8 @@ STYLE = """<style>
 .stHeading h1 { padding: 4px 0; }
 button[data-variant][data-selected]:not([data-disabled]) { color: inherit; } /* teal on black is too dark */
 .st-key-page-header .stHeading [data-testid="stMarkdownContainer"] { margin-bottom: 0; }
+[data-testid="stElementToolbarButton"]:has([aria-label="Download as CSV"]), /* keeps formulas: see exports.csv_bytes */
+[data-testid="stElementToolbar"] [aria-label="Download as CSV"] { display: none; }
 .gatehouse-demo { display: flex; flex-wrap: wrap; gap: 6px 24px; justify-content: space-between; align-items: center;
   margin: 0 0 8px; padding: 8px 12px; border-radius: 8px;
   background: color-mix(in srgb, currentColor 5%, transparent); }

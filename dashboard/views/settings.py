@@ -33,7 +33,7 @@ actor = session.actor()
 def _add_person() -> None:
     with st.form("settings_add", border=False):
         name = st.text_input("Name", max_chars=200)
-        roles = st.multiselect("Roles", list(Role), format_func=str)
+        roles = st.pills("Roles", list(Role), selection_mode="multi", format_func=str)
         password = st.text_input("Password, at least 8 characters", type="password", autocomplete="new-password")
         panels.quiet("They can change it under Settings. Without one only this machine's shell can act as them.")
         if st.form_submit_button("Add", type="primary"):
@@ -53,7 +53,7 @@ def _add_person() -> None:
 def _change_person(person: UserRow) -> None:
     st.text(person.name)
     with st.form("settings_change", border=False):
-        roles = st.multiselect("Roles", list(Role), default=list(person.roles), format_func=str)
+        roles = st.pills("Roles", list(Role), selection_mode="multi", default=list(person.roles), format_func=str)
         active = st.toggle("May sign in", value=person.active)
         password = st.text_input("New password, empty to keep it", type="password", autocomplete="new-password")
         panels.quiet("Roles and the switch take effect at their next click. A new password signs them out everywhere.")
