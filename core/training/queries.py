@@ -20,6 +20,7 @@ from core.jobs.tables import Job
 from core.training.tables import Run
 
 FIXED = "fixed"
+FEW = 1_000
 PRIMARY: dict[Task, str] = {Task.BINARY: "roc_auc", Task.MULTICLASS: "accuracy", Task.REGRESSION: "rmse"}
 
 
@@ -155,29 +156,19 @@ def list_runs(
     if sort_metric is None:
         if before_id is not None:
             statement = statement.where(col(Run.id) < before_id)
-        statement = statement.order_by(col(Run.id).desc())
-    else:
-        # Ascending by badness, so that one comparison serves both directions.
-        badness = -col(value.value) if _greater_is_better(sort_metric) else col(value.value)
-        statement = statement.where(col(value.value).is_not(None))
-        if before_id is not None:
-            last = _place(session, before_id, sort_metric)
-            if last is None:
-                return []
-            last_dataset, last_value = last
-            last_badness = -last_value if _greater_is_better(sort_metric) else last_value
-            statement = statement.where(
-                or_(
-                    col(Dataset.id) < last_dataset,
-                    and_(
-                        col(Dataset.id) == last_dataset,
-                        or_(badness > last_badness, and_(badness == last_badness, col(Run.id) < before_id)),
-                    ),
-                )
-            )
-        statement = statement.order_by(col(Dataset.id).desc(), badness, col(Run.id).desc())
-    rows = session.execute(statement.limit(limit)).all()
-    return [_row(row, sort_metric) for row in rows]
+        rows = session.execute(statement.order_by(col(Run.id).desc()).limit(limit)).all()
+        return [_row(row, None) for row in rows]
+    ranked = _ranked(
+        session,
+        key=sort_metric,
+        limit=limit,
+        before_id=before_id,
+        state=state,
+        dataset_id=dataset_id,
+        algorithm=algorithm,
+    )
+    by_id = {row.id: row for row in session.execute(statement.where(col(Run.id).in_(ranked)))}
+    return [_row(by_id[run_id], sort_metric) for run_id in ranked]
 
 
 def count_runs(
@@ -236,6 +227,54 @@ def _scored_on(session: Session, run_id: int) -> list[ScoredOn]:
         )
         for evaluation, rows in pairs
     ]
+
+
+def _ranked(
+    session: Session,
+    *,
+    key: str,
+    limit: int,
+    before_id: int | None,
+    state: str | None,
+    dataset_id: int | None,
+    algorithm: str | None,
+) -> list[int]:
+    """The runs of one page, best first within each dataset, read off an index set by set until the page is full."""
+    greater_is_better = _greater_is_better(key)
+    last = _place(session, before_id, key) if before_id is not None else None
+    if before_id is not None and last is None:
+        return []
+    value, run_id = col(MetricValue.value), col(Evaluation.run_id)
+    sets = select(EvaluationSet).where(EvaluationSet.kind == FIXED).order_by(col(EvaluationSet.dataset_id).desc())
+    if dataset_id is not None:
+        sets = sets.where(EvaluationSet.dataset_id == dataset_id)
+    if last is not None:
+        sets = sets.where(EvaluationSet.dataset_id <= last[0])
+    found: list[int] = []
+    for fixed in session.exec(sets).all():
+        statement: Select[Any] = (
+            select(run_id)
+            .select_from(MetricValue)
+            .join(Evaluation, col(Evaluation.id) == col(MetricValue.evaluation_id))
+            .join(Run, col(Run.id) == run_id)
+            .join(DatasetVersion, col(DatasetVersion.id) == col(Run.dataset_version_id))
+            .where(MetricValue.key == key, DatasetVersion.dataset_id == fixed.dataset_id)
+        )
+        statement = _filtered(statement, state=state, dataset_id=None, algorithm=algorithm)
+        scored = select(Evaluation.id).where(Evaluation.evaluation_set_id == fixed.id)
+        if session.execute(select(func.count()).select_from(scored.limit(FEW).subquery())).scalar_one() < FEW:
+            statement = statement.where(col(MetricValue.evaluation_id).in_(scored))
+        else:
+            # The sum keeps SQLite from sorting the whole set: the values come in order off ix_metric_value_rank.
+            statement = statement.where(col(Evaluation.evaluation_set_id) + 0 == fixed.id)
+        if last is not None and fixed.dataset_id == last[0]:
+            worse = value < last[1] if greater_is_better else value > last[1]
+            statement = statement.where(or_(worse, and_(value == last[1], run_id < before_id)))
+        statement = statement.order_by(value.desc() if greater_is_better else value.asc(), run_id.desc())
+        found += session.execute(statement.limit(limit - len(found))).scalars()
+        if len(found) >= limit:
+            break
+    return found
 
 
 def _filtered(
