@@ -1,0 +1,42 @@
+"""Every figure to reach, measured and printed in one table: ``make bench``. Nothing here fails on time.
+
+python -m tests.benchmarks [--only start,pages] [--rounds 3] [--adult FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.benchmarks import ingest, many_runs, pages, start
+from tests.benchmarks.figures import Figure, table
+
+
+def main() -> None:
+    """Measure what was asked for, one part after the other."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
+    parser.add_argument("--only", default="start,pages,many_runs,ingest", help="parts, separated by commas")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each figure; the median counts")
+    parser.add_argument("--adult", type=Path, help="a CSV to take instead of the generated one")
+    given = parser.parse_args()
+    rounds = given.rounds
+    parts: dict[str, Callable[[], list[Figure]]] = {
+        "start": lambda: start.figures(rounds),
+        "pages": lambda: pages.figures(rounds),
+        "many_runs": lambda: many_runs.figures(rounds=rounds),
+        "ingest": lambda: ingest.figures(given.adult, rounds),
+    }
+    wanted = given.only.split(",")
+    if unknown := [name for name in wanted if name not in parts]:
+        parser.error(f"no part is called {', '.join(unknown)}; there are {', '.join(parts)}")
+    found: list[Figure] = []
+    for name in wanted:
+        sys.stderr.write(f"Measuring {name} …\n")
+        found += parts[name]()
+    print(table(found))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
