@@ -1,0 +1,252 @@
+"""Monitors by health and their alerts; one monitor: drift, then and now, performance, settings, silence."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlmodel import col, select
+
+from core.database import utc_now
+from core.jobs.queries import queue
+from core.monitoring.tables import Batch, DriftResult, Monitor, PerformanceResult, Window, WindowState
+from core.permissions import Actor
+from core.workspace import Workspace
+from tests.dashboard.conftest import OpenAs
+from tests.dashboard.factories import Made, make_live_model
+from tests.dashboard.said import offered, said
+from tests.factories import add, key, make_upload
+
+HOSTILE = ":red[x] **b** <img src=x>"
+BINS = {"edges": [0.0, 10.0, 20.0], "reference": [0.7, 0.3], "current": [0.2, 0.8]}
+
+
+@pytest.fixture
+def watched(workspace: Workspace, scientist: Actor) -> Made:
+    return put_watched(workspace, scientist)
+
+
+def put_watched(workspace: Workspace, actor: Actor, *, name: str = "churn", feature: str = "monthly_charge") -> Made:
+    """A live model with three months; in the last one a feature and the prediction drifted."""
+    with workspace.write() as session:
+        made = make_live_model(session, name=name, actor=actor, now=utc_now(), drifted=1, n_windows=3)
+        for window in session.exec(select(Window).where(Window.monitor_id == made.monitor_id)):
+            last = window.state == WindowState.DRIFTED
+            columns = ((feature, False, 0.28), ("age", False, 0.02), ("prediction", True, 0.13))
+            for column, is_prediction, effect in columns:
+                moved = last and column != "age"
+                add(
+                    session,
+                    DriftResult(
+                        window_id=key(window), feature=column, column_kind="number", is_prediction=is_prediction,
+                        test="kolmogorov_smirnov", effect=effect if moved else 0.01, statistic=0.1, pvalue=0.0001,
+                        pvalue_corrected=0.0002 if moved else 0.9, threshold=0.1, n_reference=600, n_current=500,
+                        state=WindowState.DRIFTED if moved else WindowState.QUIET, bins=BINS,
+                    ),
+                )  # fmt: skip
+        return made
+
+
+def with_labels(workspace: Workspace, made: Made) -> None:
+    with workspace.write() as session:
+        query = select(Window).where(Window.monitor_id == made.monitor_id).order_by(col(Window.from_at))
+        for window, auc in zip(session.exec(query).all()[::2], (0.81, 0.79), strict=True):
+            for metric, value in (("roc_auc", auc), ("accuracy", auc + 0.05)):
+                add(
+                    session,
+                    PerformanceResult(
+                        window_id=key(window), key=metric, value=value, low=value - 0.02, high=value + 0.02,
+                        n_labelled=200,
+                    ),
+                )  # fmt: skip
+
+
+def silent(workspace: Workspace, actor: Actor) -> Made:
+    with workspace.write() as session:
+        return make_live_model(session, name="tumour", actor=actor, now=utc_now(), n_windows=0)
+
+
+def test_before_anything_is_watched_the_models_are_the_way(open_as: OpenAs, viewer: Actor):
+    page = open_as(viewer, "monitoring")
+    assert "Nothing is watched yet" in said(page)
+    assert "See models" in offered(page)
+
+
+def test_what_drifts_is_named_and_its_alert_is_listed(open_as: OpenAs, viewer: Actor, watched: Made):
+    told = said(open_as(viewer, "monitoring"))
+    assert "1 of 1 monitor drifts: churn." in told
+    assert "▲ Drifted" in told
+    assert "1 alert to look at" in told
+    assert "▲ Open" in told
+
+
+def test_silence_is_not_called_health(open_as: OpenAs, workspace: Workspace, viewer: Actor, scientist: Actor):
+    silent(workspace, scientist)
+    told = said(open_as(viewer, "monitoring"))
+    assert "none drifts, but 1 has too little data to tell." in told
+    assert "○ No data yet" in told
+    assert "No alert is open" in told
+
+
+def test_only_who_may_add_data_is_offered_it(
+    open_as: OpenAs, viewer: Actor, reviewer: Actor, operator: Actor, scientist: Actor, watched: Made
+):
+    for actor, may in ((viewer, False), (reviewer, False), (operator, True), (scientist, True)):
+        for page in ("monitoring", "monitor"):
+            assert ("Add data" in offered(open_as(actor, page, monitor=watched.monitor_id))) is may
+
+
+@pytest.mark.parametrize("address", ["999", "x"])
+def test_a_monitor_that_does_not_exist_leads_back(open_as: OpenAs, viewer: Actor, watched: Made, address: str):
+    page = open_as(viewer, "monitor", monitor=address)
+    assert "There is no such monitor" in said(page)
+    assert "See all monitors" in offered(page)
+
+
+def test_a_monitor_without_data_says_how_to_send_some(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, scientist: Actor
+):
+    page = open_as(viewer, "monitor", monitor=silent(workspace, scientist).monitor_id)
+    assert "Send rows to the scoring address" in said(page)
+    assert "See how to send rows" in offered(page)
+
+
+def test_the_finding_names_what_drifted_and_since_when(open_as: OpenAs, viewer: Actor, watched: Made):
+    page = open_as(viewer, "monitor", monitor=watched.monitor_id)
+    told = said(page)
+    assert "monthly_charge and the prediction drifted, first in 2026-03" in told
+    assert "monthly_charge moved in 2026-03" in told
+    assert "effect 0.280, where 0.100 or more counts; p < 0.001 after correction" in told
+    assert "600 reference rows, 500 current rows" in told
+    assert "kolmogorov_smirnov" not in told
+
+
+def test_window_and_feature_are_chosen_in_the_address(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, watched: Made
+):
+    page = open_as(viewer, "monitor", monitor=watched.monitor_id, window=1, feature="age")
+    assert "age looks as before in 2026-01" in said(page)
+    assert page.selectbox(key="address_window").value == "1"
+    predicted = open_as(viewer, "monitor", monitor=watched.monitor_id, feature="the prediction")
+    assert "the prediction moved in 2026-03" in said(predicted)
+
+
+def test_a_feature_called_prediction_is_not_the_prediction(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, scientist: Actor
+):
+    made = put_watched(workspace, scientist, feature="prediction")
+    page = open_as(viewer, "monitor", monitor=made.monitor_id, feature="prediction")
+    assert "prediction and the prediction drifted" in said(page)
+    assert {"prediction", "the prediction"} <= set(page.dataframe[0].value["Feature"])
+
+
+def test_a_window_with_too_few_rows_claims_nothing(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, scientist: Actor
+):
+    made = silent(workspace, scientist)
+    with workspace.write() as session:
+        window = add(
+            session,
+            Window(
+                monitor_id=made.monitor_id, version_id=made.version_id, label="2026-01", from_at=utc_now(),
+                to_at=utc_now(), n_rows=9, n_features=1, n_drifted=0, state=WindowState.NOT_ENOUGH_DATA,
+                computed_at=utc_now(), read_at=utc_now(),
+            ),
+        )  # fmt: skip
+        add(
+            session,
+            DriftResult(
+                window_id=key(window), feature="age", column_kind="number", test="kolmogorov_smirnov", threshold=0.1,
+                state=WindowState.NOT_ENOUGH_DATA, n_reference=600, n_current=9,
+            ),
+        )  # fmt: skip
+    told = said(open_as(viewer, "monitor", monitor=made.monitor_id))
+    assert "Not enough data in 2026-01: 9 rows, 100 are needed." in told
+    assert "2026-01 does not hold enough data to say how age moved" in told
+    assert "No feature drifted in the windows shown" in told
+
+
+def test_performance_starts_with_the_primary_metric_and_keeps_the_choice_in_the_address(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, watched: Made
+):
+    assert "Performance is not known yet" in said(open_as(viewer, "monitor", monitor=watched.monitor_id))
+    with_labels(workspace, watched)
+    page = open_as(viewer, "monitor", monitor=watched.monitor_id)
+    told = said(page)
+    assert "ROC AUC was 0.790 [0.770, 0.810] in 2026-03" in told
+    assert "From 200 labels that arrived for 500 predictions" in told
+    assert page.selectbox(key="address_metric").options == ["ROC AUC", "Accuracy"]
+    page.selectbox(key="address_metric").select("accuracy").run()
+    assert page.query_params["metric"] == "accuracy"
+    assert "Accuracy was 0.840" in said(page)
+
+
+def test_an_operator_handles_alerts_and_others_read_who_does(
+    open_as: OpenAs, viewer: Actor, operator: Actor, watched: Made
+):
+    page = open_as(operator, "monitor", monitor=watched.monitor_id)
+    assert {"Acknowledge", "Resolve", "Settings", "Read the log now"} <= set(offered(page))
+    next(button for button in page.button if button.label == "Resolve").click().run()
+    assert "a later window can raise a new alert" in said(page)
+    other = open_as(viewer, "monitor", monitor=watched.monitor_id)
+    assert not {"Acknowledge", "Resolve", "Settings", "Read the log now"} & set(offered(other))
+    assert "Acknowledging and resolving take the role operator." in said(other)
+
+
+def test_settings_open_with_what_holds_now(open_as: OpenAs, operator: Actor, watched: Made):
+    page = open_as(operator, "monitor", monitor=watched.monitor_id)
+    next(button for button in page.button if button.label == "Settings").click().run()
+    assert "month" in [box.value for box in page.selectbox]
+    assert "All windows are computed anew in the background" in said(page)
+
+
+def test_reading_the_log_now_queues_a_job(open_as: OpenAs, workspace: Workspace, operator: Actor, watched: Made):
+    page = open_as(operator, "monitor", monitor=watched.monitor_id)
+    next(button for button in page.button if button.label == "Read the log now").click().run()
+    with workspace.read() as session:
+        [job] = queue(session, 5)
+    assert job.subject_kind == "monitor"
+    assert "Reading the prediction log" in [toast.value for toast in page.toast]
+
+
+def test_a_failed_batch_says_its_problem(open_as: OpenAs, workspace: Workspace, viewer: Actor, watched: Made):
+    with workspace.write() as session:
+        add(
+            session,
+            Batch(
+                monitor_id=watched.monitor_id, upload_id=key(make_upload(session)), state="failed",
+                error="Line 3 has 4 fields.", added_at=utc_now() - timedelta(days=1),
+            ),
+        )  # fmt: skip
+    page = open_as(viewer, "monitor", monitor=watched.monitor_id)
+    assert any("1 batch, 1 failed" in expander.label for expander in page.expander)
+    assert "Line 3 has 4 fields." in said(page)
+
+
+def test_the_remedies_lead_on(open_as: OpenAs, scientist: Actor, viewer: Actor, watched: Made):
+    assert {"Retrain on newer data", "Go to rollback"} <= set(
+        offered(open_as(scientist, "monitor", monitor=watched.monitor_id))
+    )
+    other = open_as(viewer, "monitor", monitor=watched.monitor_id)
+    assert "Retrain on newer data" not in offered(other)
+    assert "the earlier version receives the same rows" in said(other)
+
+
+def test_hostile_names_are_shown_and_not_interpreted(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, scientist: Actor
+):
+    made = put_watched(workspace, scientist, name=HOSTILE, feature=f"{HOSTILE} f")
+    for page in (open_as(viewer, "monitoring"), open_as(viewer, "monitor", monitor=made.monitor_id)):
+        assert HOSTILE in said(page)
+        for element in [*page.title, *page.subheader, *page.markdown, *page.warning]:
+            assert ":red[x]" not in element.value
+
+
+def test_a_monitor_of_nothing_live_still_opens(open_as: OpenAs, workspace: Workspace, viewer: Actor, watched: Made):
+    with workspace.write() as session:
+        shadow = add(
+            session,
+            Monitor(model_id=watched.model_id, environment="staging", alias="shadow", created_at=utc_now()),
+        )
+        monitor_id = key(shadow)
+    assert "Shadow in staging. No data yet" in said(open_as(viewer, "monitor", monitor=monitor_id))
