@@ -18,6 +18,8 @@ from sqlalchemy.engine import Connection
 from sqlmodel import Column, Field, Session
 
 BUSY_TIMEOUT_MS = 30_000
+LARGEST_INTEGER = 2**63 - 1
+LONGEST_NUMBER = 18  # digits that an integer column surely holds
 WRITE = "gatehouse_write"
 
 

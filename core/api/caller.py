@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Path, Request
 
 from core.access.queries import actor_of_token
-from core.database import utc_now
+from core.database import LARGEST_INTEGER, utc_now
 from core.permissions import Actor
 from core.workspace import Workspace
 
@@ -30,3 +30,4 @@ def _caller(request: Request) -> Actor:
 
 Caller = Annotated[Actor, Depends(_caller)]
 OpenWorkspace = Annotated[Workspace, Depends(_workspace)]
+Number = Annotated[int, Path(ge=1, le=LARGEST_INTEGER)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from core.api.caller import Caller, OpenWorkspace
+from core.api.caller import Caller, Number, OpenWorkspace
 from core.datasets import queries
 from core.permissions import Permission, require
 
@@ -22,8 +22,8 @@ def list_datasets(workspace: OpenWorkspace, caller: Caller) -> list[dict[str, An
         return [asdict(row) for row in queries.list_datasets(session)]
 
 
-@router.get("/{name}/versions/{number}")
-def show_version(name: str, number: int, workspace: OpenWorkspace, caller: Caller) -> dict[str, Any]:
+@router.get("/{name:path}/versions/{number}")
+def show_version(name: str, number: Number, workspace: OpenWorkspace, caller: Caller) -> dict[str, Any]:
     """One version: its columns, profile, changes and one-sentence state."""
     require(caller, Permission.DATASET_READ)
     with workspace.read() as session:

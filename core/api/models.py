@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from core.api.caller import Caller, OpenWorkspace
-from core.database import utc_now
+from core.database import LARGEST_INTEGER, utc_now
 from core.errors import InvalidInput
 from core.governance import as_of, service
 from core.permissions import Permission, require
@@ -24,7 +24,7 @@ router = APIRouter(tags=["models"])
 class NewVersion(BaseModel):
     """Which run to register."""
 
-    run_id: int
+    run_id: int = Field(ge=1, le=LARGEST_INTEGER)
     description: str = ""
 
 
@@ -44,7 +44,7 @@ def list_models(workspace: OpenWorkspace, caller: Caller) -> list[dict[str, Any]
         return [asdict(row) for row in queries.list_models(session)]
 
 
-@router.post("/models/{name}/versions", status_code=201)
+@router.post("/models/{name:path}/versions", status_code=201)
 def register(name: str, body: NewVersion, workspace: OpenWorkspace, caller: Caller) -> dict[str, Any]:
     """Register a finished run as the next version of a model."""
     with workspace.write() as session:
@@ -59,7 +59,7 @@ def register(name: str, body: NewVersion, workspace: OpenWorkspace, caller: Call
         return {"id": version.id, "model": name, "number": version.number}
 
 
-@router.post("/models/{name}/rollback")
+@router.post("/models/{name:path}/rollback")
 def roll_back(name: str, body: Rollback, workspace: OpenWorkspace, caller: Caller) -> dict[str, Any]:
     """Put the version that was live before back."""
     with workspace.write() as session:

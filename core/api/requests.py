@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from core.api.caller import Caller, OpenWorkspace
+from core.api.caller import Caller, Number, OpenWorkspace
 from core.database import utc_now
 from core.governance import queries, service
 from core.governance.tables import DecisionKind, PromotionRequest
@@ -66,7 +66,7 @@ def ask(body: NewRequest, workspace: OpenWorkspace, caller: Caller) -> dict[str,
 
 
 @router.get("/{request_id}")
-def show(request_id: int, workspace: OpenWorkspace, caller: Caller) -> dict[str, Any]:
+def show(request_id: Number, workspace: OpenWorkspace, caller: Caller) -> dict[str, Any]:
     """One request with its evidence and the digest a decision must name."""
     require(caller, Permission.REQUEST_READ)
     with workspace.read() as session:
@@ -75,7 +75,7 @@ def show(request_id: int, workspace: OpenWorkspace, caller: Caller) -> dict[str,
 
 
 @router.post("/{request_id}/decisions", status_code=201)
-def decide(request_id: int, body: NewDecision, workspace: OpenWorkspace, caller: Caller) -> dict[str, Any]:
+def decide(request_id: Number, body: NewDecision, workspace: OpenWorkspace, caller: Caller) -> dict[str, Any]:
     """Approve, ask for changes or reject, bound to the evidence that was read."""
     with workspace.write() as session:
         request = service.decide(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from core.api.caller import Caller, OpenWorkspace
-from core.database import utc_now
+from core.api.caller import Caller, Number, OpenWorkspace
+from core.database import LARGEST_INTEGER, utc_now
 from core.datasets import queries as datasets
 from core.datasets.splitting import SplitMethod, SplitOptions
 from core.evaluation.tables import Task
@@ -55,15 +55,20 @@ def start(body: NewRun, workspace: OpenWorkspace, caller: Caller) -> dict[str, A
 
 
 @router.get("")
-def list_runs(workspace: OpenWorkspace, caller: Caller, limit: int = 50, before_id: int | None = None) -> list[Any]:
+def list_runs(
+    workspace: OpenWorkspace,
+    caller: Caller,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    before_id: Annotated[int | None, Query(ge=1, le=LARGEST_INTEGER)] = None,
+) -> list[Any]:
     """Newest runs first; pass the last id as ``before_id`` for the next page."""
     require(caller, Permission.RUN_READ)
     with workspace.read() as session:
-        return [asdict(row) for row in queries.list_runs(session, limit=min(limit, 500), before_id=before_id)]
+        return [asdict(row) for row in queries.list_runs(session, limit=limit, before_id=before_id)]
 
 
 @router.post("/{run_id}/cancel")
-def cancel(run_id: int, workspace: OpenWorkspace, caller: Caller) -> dict[str, Any]:
+def cancel(run_id: Number, workspace: OpenWorkspace, caller: Caller) -> dict[str, Any]:
     """Ask a queued or running run to stop."""
     with workspace.write() as session:
         service.cancel_run(session, run_id=run_id, actor=caller, now=utc_now())

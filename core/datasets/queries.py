@@ -10,6 +10,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from core.artifacts import ArtifactStore
+from core.database import LONGEST_NUMBER
 from core.datasets.recognition import KnownDataset
 from core.datasets.tables import (
     CheckResult,
@@ -192,11 +193,13 @@ def resolve_version(session: Session, reference: str) -> DatasetVersion:
     if not (number.isascii() and number.isdigit()):
         raise InvalidInput(f"{reference[:60]!r} does not end in a version number. Write a name and a number: income@2.")
     line = dataset_by_name(session, name)
-    found = session.exec(
-        select(DatasetVersion).where(DatasetVersion.dataset_id == line.id, DatasetVersion.number == int(number))
-    ).first()
+    found = None
+    if len(number) <= LONGEST_NUMBER:
+        found = session.exec(
+            select(DatasetVersion).where(DatasetVersion.dataset_id == line.id, DatasetVersion.number == int(number))
+        ).first()
     if found is None:
-        raise NotFound("version", f"{number} of {name}", f"{name} shows its versions.")
+        raise NotFound("version", f"{number[:60]} of {name}", f"{name} shows its versions.")
     return found
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, or_, select
 
 from core.access.tables import User
+from core.database import LONGEST_NUMBER
 from core.datasets.tables import DatasetVersion, Relation, Upload
 from core.errors import NotFound
 from core.registry.tables import Alias, Cause, Deployment, Environment, ModelVersion, RegisteredModel
@@ -187,12 +188,14 @@ def resolve_version(session: Session, text: str) -> ModelVersion:
     name, at, number = text.strip().rpartition("@")
     if at and number.isdecimal():
         parent = model_by_name(session, name)
-        found = session.exec(
-            select(ModelVersion).where(ModelVersion.model_id == parent.id, ModelVersion.number == int(number))
-        ).first()
+        found = None
+        if len(number) <= LONGEST_NUMBER:
+            found = session.exec(
+                select(ModelVersion).where(ModelVersion.model_id == parent.id, ModelVersion.number == int(number))
+            ).first()
         if found is None:
             known = ", ".join(str(one.number) for one in versions(session, _id(parent.id)))
-            raise NotFound("model version", repr(text), f"{name!r} has versions {known}.")
+            raise NotFound("model version", repr(text[:200]), f"{name!r} has versions {known}.")
         return found
     return versions(session, _id(model_by_name(session, text.strip()).id))[0]
 

@@ -1,5 +1,7 @@
 """Default deny, function by function: every function that acts for somebody refuses who may not, and writes nothing."""
 
+# ruff: noqa: ARG005 - every call of the table is called alike
+
 from __future__ import annotations
 
 import ast
@@ -310,7 +312,7 @@ ASKED_BEFORE = {
     "core.jobs.service.enqueue": "the service that enqueues",
     "core.training.service.record": "the service whose change it records",
     "core.training.service.finish": "the job's handler, when it started",
-    "core.registry.service.assign": "the decision or rollback that moves the alias; an import contract keeps others out",
+    "core.registry.service.assign": "the decision or the rollback, which alone may import it",
     "core.governance.service.store_card": "edit_card, or the preparation of a request",
     "core.monitoring.recording.record_windows": "the job's handler, when it started",
     "core.permissions.require": "it is the question",
