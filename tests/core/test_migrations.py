@@ -6,13 +6,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 
 from core.errors import InvalidInput
-from core.migrations import _config, _scripts, migrate
+from core.migrations import _config, migrate, refuse_newer, revisions, upgrade
 from core.settings import Settings
 from core.tables import METADATA
 
@@ -22,8 +22,9 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path)
 
 
-def revisions() -> list[str]:
-    return [script.revision for script in _scripts().walk_revisions()][::-1]
+def test_files_are_numbered_in_the_order_they_follow_each_other() -> None:
+    scripts = ScriptDirectory.from_config(_config())
+    assert revisions() == [script.revision for script in scripts.walk_revisions()][::-1]
 
 
 def test_every_table_is_as_declared(settings: Settings) -> None:
@@ -44,9 +45,7 @@ def test_old_database_upgraded_equals_a_fresh_one(tmp_path: Path, start: str) ->
         home.mkdir()
         settings = Settings(home=home)
         if first is not None:
-            config = _config()
-            config.attributes["url"] = settings.url
-            command.upgrade(config, first)
+            upgrade(settings.url, first)
         migrate(settings)
         connection = sqlite3.connect(home / "gatehouse.db")
         schemas.append(sorted(connection.execute("SELECT name, tbl_name, sql FROM sqlite_master").fetchall(), key=str))
@@ -65,8 +64,9 @@ def test_newer_schema_is_refused_and_left_as_it_is(settings: Settings) -> None:
     migrate(settings)
     stamp(settings, "9999")
     before = (settings.resolved_home / "gatehouse.db").read_bytes()
-    with pytest.raises(InvalidInput, match=r"has schema 9999, .* written by a newer one\. Upgrade Gatehouse"):
-        migrate(settings)
+    for look in (migrate, refuse_newer):
+        with pytest.raises(InvalidInput, match=r"has schema 9999, .* written by a newer one\. Upgrade Gatehouse"):
+            look(settings)
     assert (settings.resolved_home / "gatehouse.db").read_bytes() == before
 
 
@@ -76,16 +76,15 @@ def test_file_is_copied_before_it_is_changed(settings: Settings, monkeypatch: py
     migrate(settings)
     assert not list(settings.resolved_home.glob("gatehouse-before-*"))
 
-    current = revisions()[0]
+    current = revisions()
     seen: list[list[str]] = []
-    monkeypatch.setattr("core.migrations._current", lambda _url: current)
-    monkeypatch.setattr(type(_scripts()), "get_current_head", lambda _self: "next")
+    monkeypatch.setattr("core.migrations.revisions", lambda: [*current, "next"])
     monkeypatch.setattr(
-        "core.migrations.command.upgrade",
-        lambda *_: seen.append([path.name for path in settings.resolved_home.glob("gatehouse-before-*")]),
+        "core.migrations.upgrade",
+        lambda _url: seen.append([path.name for path in settings.resolved_home.glob("gatehouse-before-*")]),
     )
     migrate(settings)
     assert seen == [["gatehouse-before-next.db"]]
     copy = sqlite3.connect(settings.resolved_home / "gatehouse-before-next.db")
-    assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [(revisions()[-1],)]
+    assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [(current[-1],)]
     copy.close()
