@@ -35,6 +35,7 @@ from core.workspace import Workspace, open_workspace
 ROLE = "worker"
 RECOVER_EVERY_S = 1.0
 SETTLE_WITHIN_S = 60.0
+PRELOAD = ["core.automation.preload"]
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Worker:
         self.running: dict[int, Attempt] = {}
         self.stopping = False
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["core.automation.preload"])
+        self._context.set_forkserver_preload(PRELOAD)
         self._leash, self._leash_held = self._context.Pipe(duplex=False)
         self._ticking: dict[str, ForkServerProcess] = {}
         self._started_at = utc_now()

@@ -21,9 +21,12 @@ def main(rounds: int = 200, seed: int = 1) -> int:
     with tempfile.TemporaryDirectory() as folder, opened(Settings(home=Path(folder))) as workspace:
         report = kill_rounds(workspace, rounds=rounds, seed=seed)
     print(f"{rounds} rounds, seed {seed}, {time.monotonic() - began:.0f} s")  # noqa: T201
-    print(f"killed {report.killed}; jobs by state {report.states}; by attempts {report.attempts}")  # noqa: T201
+    print(  # noqa: T201
+        f"{report.enqueued} jobs; killed {report.killed}; jobs by state {report.states}; by attempts {report.attempts}"
+    )
     print(f"wrong {report.wrong or 'none'}; orphans {report.orphans or 'none'}")  # noqa: T201
-    return 1 if report.wrong or report.orphans else 0
+    lost = report.enqueued - sum(report.states.values())
+    return 1 if report.wrong or report.orphans or lost else 0
 
 
 if __name__ == "__main__":

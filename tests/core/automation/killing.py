@@ -22,6 +22,7 @@ from tests.core.automation.watching_jobs import runs, wait_for
 
 ROOT = Path(__file__).parents[3]
 JOBS_PER_ROUND = 3
+PATIENCE_S = 180.0
 SUPERVISOR = "tests.core.automation.supervisor_for_tests"
 
 
@@ -32,6 +33,7 @@ class KillReport:
     ``wrong`` names each job that is not final or ended other than once; ``orphans`` each process left after the end.
     """
 
+    enqueued: int = 0
     killed: dict[str, int] = field(default_factory=dict)
     states: dict[str, int] = field(default_factory=dict)
     attempts: dict[int, int] = field(default_factory=dict)
@@ -40,39 +42,63 @@ class KillReport:
 
 
 def kill_rounds(workspace: Workspace, *, rounds: int, seed: int) -> KillReport:
-    """Kill one random process per round, then let everything end; needs the cheap kinds in ``JOB_KINDS``."""
+    """Kill one random process per round, each while a job runs, then let everything end.
+
+    Needs the cheap kinds in ``JOB_KINDS``.
+    """
     rng, report = random.Random(seed), KillReport()
     seen: dict[int, psutil.Process] = {}
     supervisor = _start(workspace.home)
-    for _ in range(rounds):
-        _enqueue(workspace, rng)
-        wait_for(lambda: _running(workspace), seconds=60)
-        time.sleep(rng.uniform(0.0, 0.4))
-        family = _family(supervisor)
-        seen |= {process.pid: process for process, _ in family}
-        role = rng.choice(sorted({role for _, role in family}))
-        victim = rng.choice([process for process, its in family if its == role])
-        report.killed[role] = report.killed.get(role, 0) + 1
-        with suppress(psutil.NoSuchProcess):
-            victim.kill()
-        if role == "supervisor":
+    try:
+        for _ in range(rounds):
+            wait_for(lambda: _unfinished(workspace) <= JOBS_PER_ROUND, seconds=PATIENCE_S)
+            report.enqueued += _enqueue(workspace, rng)
+            while True:
+                wait_for(lambda: _busy(supervisor) or not _unfinished(workspace), seconds=PATIENCE_S)
+                if not _unfinished(workspace):
+                    report.enqueued += _enqueue(workspace, rng)
+                    continue
+                time.sleep(rng.uniform(0.0, 0.4))
+                family = _family(supervisor)
+                seen |= {process.pid: process for process, _ in family}
+                role = rng.choice(sorted({role for _, role in family}))
+                try:
+                    rng.choice([process for process, its in family if its == role]).kill()
+                except psutil.NoSuchProcess:  # a child that had just ended
+                    continue
+                break
+            report.killed[role] = report.killed.get(role, 0) + 1
+            if role == "supervisor":
+                supervisor.wait()
+                supervisor = _start(workspace.home)
+        wait_for(lambda: not _unfinished(workspace), seconds=PATIENCE_S)
+        seen |= {process.pid: process for process, _ in _family(supervisor)}
+        supervisor.terminate()
+        assert supervisor.wait(30) == 0
+    finally:
+        if supervisor.poll() is None:
+            supervisor.kill()  # what it started ends by its leash
             supervisor.wait()
-            supervisor = _start(workspace.home)
-    wait_for(lambda: not _unfinished(workspace), seconds=180)
-    seen |= {process.pid: process for process, _ in _family(supervisor)}
-    supervisor.terminate()
-    assert supervisor.wait(30) == 0
-    wait_for(lambda: not [pid for pid, process in seen.items() if process.is_running() and runs(pid)], seconds=10)
-    report.orphans = [pid for pid, process in seen.items() if process.is_running() and runs(pid)]
+    with suppress(AssertionError):  # what is left is reported
+        wait_for(lambda: not _left(seen), seconds=15)
+    report.orphans = _left(seen)
     _judge(workspace, report)
     return report
+
+
+def _left(seen: dict[int, psutil.Process]) -> list[int]:
+    return [pid for pid, process in seen.items() if process.is_running() and runs(pid)]
+
+
+def _busy(supervisor: subprocess.Popen[bytes]) -> bool:
+    return any(role == "child" for _, role in _family(supervisor))
 
 
 def _start(home: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", SUPERVISOR, str(home)], cwd=ROOT)
 
 
-def _enqueue(workspace: Workspace, rng: random.Random) -> None:
+def _enqueue(workspace: Workspace, rng: random.Random) -> int:
     with workspace.write() as session:
         for _ in range(JOBS_PER_ROUND):
             service.enqueue(
@@ -84,16 +110,12 @@ def _enqueue(workspace: Workspace, rng: random.Random) -> None:
                 actor=system_actor(),
                 now=utc_now(),
             )
+    return JOBS_PER_ROUND
 
 
-def _running(workspace: Workspace) -> bool:
+def _unfinished(workspace: Workspace) -> int:
     with workspace.read() as session:
-        return bool(queries.running(session)) or not queries.queue(session, 1)
-
-
-def _unfinished(workspace: Workspace) -> bool:
-    with workspace.read() as session:
-        return bool(queries.queue(session, 1))
+        return len(queries.queue(session, 100))
 
 
 def _family(supervisor: subprocess.Popen[bytes]) -> list[tuple[psutil.Process, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.workspace import Workspace
-from tests.core.automation.killing import JOBS_PER_ROUND, kill_rounds
+from tests.core.automation.killing import kill_rounds
 
 ROUNDS = 20
 
@@ -17,6 +17,6 @@ def test_twenty_rounds_of_seeded_kills(workspace: Workspace) -> None:
     report = kill_rounds(workspace, rounds=ROUNDS, seed=20)
     assert report.wrong == []
     assert report.orphans == []
-    assert sum(report.states.values()) == ROUNDS * JOBS_PER_ROUND
+    assert sum(report.states.values()) == report.enqueued
     assert sum(report.killed.values()) == ROUNDS
     assert len(report.killed) >= 3
