@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.cli.context import ActAs, AsJson, Home, acting, show
+from core.cli.context import ActAs, AsJson, Home, acting, literal, show
 
 if TYPE_CHECKING:
     from core.permissions import Role
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     user.command("add")(add_user)
     user.command("list")(list_users)
     user.command("roles")(set_roles)
+    user.command("password")(set_password)
     app.add_typer(user, name="user")
     token = typer.Typer(help="API tokens of the account you act as.", no_args_is_help=True)
     token.command("create")(create_token)
@@ -76,6 +77,36 @@ def set_roles(name: str, role: Roles, home: Home = None, as_json: AsJson = False
             raise NotFound("account", name, "`gatehouse user list` shows the accounts there are.")
         user = service.set_roles(session, user_id=found.id, roles=roles, actor=actor, now=utc_now())
     show({"id": user.id, "name": user.name, "roles": roles}, as_json, f"{user.name} is now {', '.join(roles)}.")
+
+
+def set_password(
+    name: str,
+    password: Annotated[
+        str | None, typer.Option("--password", help="The new one; asked for, unseen, if not given.")
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+    as_name: ActAs = None,
+) -> None:
+    """Set an account's password; it is signed out everywhere."""
+    from core.access import passwords, queries, service
+    from core.database import utc_now
+    from core.errors import NotFound
+    from core.permissions import Permission, require
+
+    with acting(home, as_name) as (workspace, actor):
+        with workspace.read() as session:
+            found = queries.user_by_name(session, name)
+        if found is None or found.id is None:
+            raise NotFound("account", name, "`gatehouse user list` shows the accounts there are.")
+        if found.id != actor.user_id:
+            require(actor, Permission.USER_EDIT)  # before anything is asked for
+        if password is None:
+            password = typer.prompt(f"New password of {literal(found.name)}", hide_input=True, confirmation_prompt=True)
+        kept = passwords.hashed(password)
+        with workspace.write() as session:
+            service.set_password(session, user_id=found.id, password=kept, actor=actor, now=utc_now())
+    show({"id": found.id, "name": found.name}, as_json, f"Set the password of {found.name}. It is signed out now.")
 
 
 def create_token(

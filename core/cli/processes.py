@@ -138,22 +138,27 @@ def _run(role: str, settings: Settings, environment: str) -> None:
 
     check_demo(settings)
     settings.resolved_home.mkdir(parents=True, exist_ok=True)
-    migrate(settings)  # here, so that a refusal is one sentence, not a server that cannot start
-    if role == "worker":
+    # Migrated here, so that a refusal is one sentence, not a server that cannot start; after the imports of what
+    # serves, so that these go on while another process migrates.
+    if role == "web":
+        application = import_module("dashboard.app").app  # by name: nothing in core imports the dashboard
+        migrate(settings)
+        _serve(application, settings.host, settings.port)
+    elif role == "scoring":
+        from core.serving.app import create_app
+
+        migrate(settings)
+        _serve(create_app(settings, environment), settings.host, settings.scoring_port)
+    elif role == "worker":
         from core.automation.worker import run_worker
 
+        migrate(settings)
         run_worker(settings)
-    elif role == PREPARE:
+    else:
+        migrate(settings)
         from core.cli.preparing import prepare
 
         prepare(settings)
-    elif role == "web":
-        # By name: nothing in core imports the dashboard.
-        _serve(import_module("dashboard.app").app, settings.host, settings.port)
-    else:
-        from core.serving.app import create_app
-
-        _serve(create_app(settings, environment), settings.host, settings.scoring_port)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -19,6 +19,7 @@ from core.cli import leash
 from core.cli.processes import PARTS, PREPARE, command_of, environment_of
 from core.cli.supervisor import Part, Supervisor
 from core.errors import InvalidInput
+from core.migrations import refuse_newer
 from core.settings import Settings
 
 LOOK_EVERY_S = 0.5
@@ -36,8 +37,9 @@ def run_everything(settings: Settings, *, open_browser: bool) -> int:
     Raises
     ------
     InvalidInput
-        A port is taken.
+        A port is taken, or a newer Gatehouse wrote the home.
     """
+    refuse_newer(settings)
     for port in (settings.port, settings.scoring_port):
         _check_free(settings.host, port)
     supervisor = Supervisor(
@@ -57,7 +59,8 @@ def run_everything(settings: Settings, *, open_browser: bool) -> int:
         start_new_session=True,
     )
     start = _Start(settings, supervisor, preparing, open_browser)
-    if settings.demo:  # its jobs are run by the story itself, so no worker may take them
+    # The demo's jobs are run by its story, so no worker may take them; and what refuses another database says so once.
+    if settings.demo or settings.database_url:
         while not supervisor.stopping and not start.prepared:
             start.look()
             time.sleep(LOOK_EVERY_S / 5)

@@ -16,7 +16,7 @@ BACKOFF_S = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 SETTLED_S = 60.0
 STOP_WITHIN_S = 10.0
 POLL_S = 0.1
-STAGGER_S = 0.7  # starting is all imports: on few cores the first part, the pages, answers sooner alone
+STAGGER_S = 1.5  # starting is all imports: on few cores the first part, the pages, answers sooner alone
 
 
 @dataclass(frozen=True)

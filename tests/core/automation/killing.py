@@ -54,7 +54,7 @@ def kill_rounds(workspace: Workspace, *, rounds: int, seed: int) -> KillReport:
             wait_for(lambda: _unfinished(workspace) <= JOBS_PER_ROUND, seconds=PATIENCE_S)
             report.enqueued += _enqueue(workspace, rng)
             while True:
-                wait_for(lambda: _busy(supervisor) or not _unfinished(workspace), seconds=PATIENCE_S)
+                wait_for(lambda top=supervisor: _busy(top) or not _unfinished(workspace), seconds=PATIENCE_S)
                 if not _unfinished(workspace):
                     report.enqueued += _enqueue(workspace, rng)
                     continue

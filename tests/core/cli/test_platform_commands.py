@@ -13,8 +13,11 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
+from core.access import passwords, queries, service
+from core.audit.queries import events
 from core.cli import main
 from core.cli.context import literal, to_plain
+from core.database import utc_now
 from core.errors import InvalidInput, LifecycleError
 from core.permissions import Actor
 from core.settings import Settings
@@ -74,6 +77,44 @@ def test_refusal_goes_to_stderr_without_a_stack_trace(home: Path) -> None:
     assert result.stderr == (
         "There is no account no\\x1b[31mbody. `gatehouse user list` shows the accounts there are.\n"
     )
+
+
+def test_password_is_set_by_oneself_or_an_administrator_and_signs_out(
+    run: Run, workspace: Workspace, viewer: Actor, scientist: Actor, administrator: Actor, home: Path
+) -> None:
+    def fits(name: str, password: str) -> bool:
+        with workspace.read() as session:
+            user = queries.user_by_name(session, name)
+            assert user is not None
+            return passwords.verify(password, user.password_hash)
+
+    with workspace.write() as session:
+        assert viewer.user_id is not None
+        signed_in = service.sign_in_as(session, user_id=viewer.user_id, now=utc_now(), hours=1)
+    done = run("user", "password", viewer.name, "--password", "correct horse", "--as", administrator.name, "--json")
+    assert json.loads(done.stdout) == {"id": viewer.user_id, "name": viewer.name}
+    assert fits(viewer.name, "correct horse")
+    with workspace.read() as session:
+        assert queries.actor_of_sign_in(session, signed_in, utc_now()) is None
+
+    arguments = ["user", "password", viewer.name, "--as", viewer.name, "--home", str(home)]
+    asked = CliRunner().invoke(main.app, arguments, input="battery staple\nbattery staple\n")
+    assert asked.exit_code == 0, asked.output
+    assert "battery" not in asked.output
+    assert fits(viewer.name, "battery staple")
+
+    for refused in (
+        ("user", "password", viewer.name, "--password", "not for you", "--as", scientist.name),
+        ("user", "password", viewer.name, "--password", "short", "--as", viewer.name),
+        ("user", "password", "nobody", "--password", "long enough", "--as", administrator.name),
+    ):
+        assert run(*refused).exit_code == 1, refused
+    assert fits(viewer.name, "battery staple")
+    with workspace.read() as session:
+        assert [event.actor_name for event in events(session, limit=10) if event.action == "user.password_set"] == [
+            viewer.name,
+            administrator.name,
+        ]
 
 
 def test_token_is_shown_once_and_ends_when_revoked(run: Run, viewer: Actor) -> None:
