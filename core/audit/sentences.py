@@ -22,6 +22,12 @@ SPECIAL: dict[str, str] = {
     "deployment.started": "made {label} live",
     "deployment.ended": "ended the deployment of {label}",
     "registered_model.rolled_back": "rolled back {label}",
+    "batch.added": "handed in a batch to {label}",
+    "batch.measured": "measured a batch of {label}",
+    "batch.failed": "saw a batch of {label} fail",
+    "batch.cancelled": "cancelled a batch of {label}",
+    "intake.requested": "asked to read {label}",
+    "intake.refused": "saw the file for {label} refused",
     "monitor.refreshed": "asked to look at {label} again",
 }
 

@@ -11,6 +11,7 @@ from sqlmodel import Session, select
 
 from core.audit.service import record
 from core.datasets import checks, content, diffs, ingest, profiling, queries, splits
+from core.datasets.lifecycle import move_intake
 from core.datasets.options import ParseOptions
 from core.datasets.tables import (
     CheckResult,
@@ -76,16 +77,26 @@ def read_dataset(workspace: Workspace, context: JobContext) -> None:
         context.result = {"dataset_id": version.dataset_id, "version_id": version.id}
 
 
-def settle(session: Session, job: Job, now: datetime) -> None:  # noqa: ARG001 - every settle is called alike
+def settle(session: Session, job: Job, now: datetime) -> None:
     """Let the intake follow its job: refused with the reason when that failed or was cancelled."""
     if job.state not in (JobState.FAILED, JobState.CANCELLED):
         return
     intake = queries.intake(session, job.subject_id)
     if intake.state == VersionState.PENDING:
-        intake.state = VersionState.REFUSED
+        intake.state = move_intake(intake.state, VersionState.REFUSED)
         intake.error = job.error or "It was cancelled before a version was made."
         session.add(intake)
         session.flush()
+        record(
+            session,
+            actor=Actor(user_id=job.actor_id, name=job.actor_name, roles=frozenset(), via="job"),
+            action="intake.refused",
+            subject_kind="intake",
+            subject_id=_id(intake.id),
+            subject_label=intake.dataset_name,
+            now=now,
+            details={"upload_id": intake.upload_id, "error": intake.error},
+        )
 
 
 def _look_up(session: Session, intake_id: int) -> _Wish:
@@ -207,7 +218,8 @@ def _record(session: Session, wish: _Wish, prepared: _Prepared, *, actor: Actor,
             )
         )
         session.flush()
-    intake.state, intake.version_id, intake.error = VersionState.READY, version_id, None
+    intake.state = move_intake(intake.state, VersionState.READY)
+    intake.version_id, intake.error = version_id, None
     session.add(intake)
     record(
         session,

@@ -19,9 +19,11 @@ from core.monitoring import queries
 from core.monitoring.batches import batch_table, check_columns, reading_options
 from core.monitoring.columns import moments
 from core.monitoring.computing import compute_windows
+from core.monitoring.lifecycle import move_batch
 from core.monitoring.recording import record_windows
+from core.monitoring.service import record
 from core.monitoring.tables import Batch, BatchState
-from core.permissions import Permission, require
+from core.permissions import Actor, Permission, require
 from core.registry import queries as registry
 from core.registry.tables import ModelVersion
 from core.serving.frames import AT, LABEL, PREDICTION, score_column, to_parquet
@@ -48,13 +50,20 @@ class _Read:
     touched: tuple[datetime, datetime] | None
 
 
-def settle(session: Session, job: Job, now: datetime) -> None:  # noqa: ARG001
-    """Let the batch follow its job."""
+def settle(session: Session, job: Job, now: datetime) -> None:
+    """Let the batch follow its job; its end without success is an event."""
     batch = session.get(Batch, job.subject_id)
-    if batch is not None and job.state in BATCH_STATES:
-        batch.state = BATCH_STATES[JobState(job.state)]
-        batch.error = job.error
-        session.add(batch)
+    if batch is None or job.state not in BATCH_STATES:
+        return
+    wanted = BATCH_STATES[JobState(job.state)]
+    changed = batch.state != wanted
+    batch.state = move_batch(batch.state, wanted)
+    batch.error = job.error
+    session.add(batch)
+    if changed and wanted in (BatchState.FAILED, BatchState.CANCELLED):
+        actor = Actor(user_id=job.actor_id, name=job.actor_name, roles=frozenset(), via="job")
+        details: dict[str, object] = {"batch_id": batch.id, "error": batch.error}
+        record(session, queries.monitor(session, batch.monitor_id), f"batch.{wanted.value}", actor, now, details)
 
 
 def read_batch(workspace: Workspace, context: JobContext) -> None:
@@ -85,7 +94,7 @@ def read_batch(workspace: Workspace, context: JobContext) -> None:
     # Before the windows are computed, so that of two batches read at once the later reader sees both.
     with workspace.write() as session:
         row = queries.batch(session, batch_id)
-        row.state, row.version_id = BatchState.MEASURING, version.id
+        row.state, row.version_id = move_batch(row.state, BatchState.MEASURING), version.id
         row.data_sha256, row.n_rows = stored.sha256, read.table.num_rows
         session.add(row)
     assert monitor.id is not None
@@ -99,8 +108,17 @@ def read_batch(workspace: Workspace, context: JobContext) -> None:
     )
     with context.record() as session:
         row = queries.batch(session, batch_id)
-        row.state, row.error = BatchState.READY, None
+        row.state, row.error = move_batch(row.state, BatchState.READY), None
         session.add(row)
+        measured: dict[str, object] = {"batch_id": batch_id, "sha256": stored.sha256, "rows": read.table.num_rows}
+        record(
+            session,
+            queries.monitor(session, batch.monitor_id),
+            "batch.measured",
+            context.actor,
+            context.now(),
+            measured,
+        )
         record_windows(
             session,
             monitor=queries.monitor(session, batch.monitor_id),

@@ -14,7 +14,7 @@ from core.monitoring import queries
 from core.monitoring.computing import compute_windows
 from core.monitoring.recording import record_windows
 from core.monitoring.tables import Batch, Monitor
-from core.permissions import system_actor
+from core.permissions import Permission, require, system_actor
 from core.serving.tables import PredictionSegment
 from core.workspace import Workspace
 
@@ -28,6 +28,8 @@ def watch_log(workspace: Workspace, context: JobContext) -> None:
     With ``everything`` in the payload all windows of every version that has data are computed anew. Result:
     ``monitor_id``, ``n_windows``.
     """
+    if context.actor.user_id is not None:  # the program itself keeps windows up to date without asking anybody
+        require(context.actor, Permission.BATCH_ADD)
     monitor_id: int = context.payload["monitor_id"]
     everything = bool(context.payload.get("everything", False))
     began = utc_now()

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, delete, select
 from core.audit import service as audit
 from core.monitoring.alerting import Firing
 from core.monitoring.computing import ComputedWindow
+from core.monitoring.lifecycle import move_alert
 from core.monitoring.tables import (
     Alert,
     AlertState,
@@ -145,7 +146,7 @@ def _put_alerts(
             )
             action = "alert.opened"
         elif alert.state == AlertState.RESOLVED and alert.acknowledged_at is None:  # not by a person
-            alert.state, alert.note, alert.opened_at = AlertState.OPEN, "", now
+            alert.state, alert.note, alert.opened_at = move_alert(alert.state, AlertState.OPEN), "", now
             action = "alert.reopened"
         else:
             action = ""
@@ -158,7 +159,8 @@ def _put_alerts(
             _audit(session, monitor, alert, action, actor, now)
     for alert in earlier.values():
         if alert.state == AlertState.OPEN:
-            alert.state, alert.note = AlertState.RESOLVED, "Later data of this window no longer shows it."
+            alert.state = move_alert(alert.state, AlertState.RESOLVED)
+            alert.note = "Later data of this window no longer shows it."
             session.add(alert)
             _audit(session, monitor, alert, "alert.resolved", actor, now)
 

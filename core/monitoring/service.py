@@ -9,10 +9,11 @@ from sqlmodel import Session
 
 from core.audit import service as audit
 from core.datasets.tables import Upload
-from core.errors import InvalidInput, InvalidTransition, NotFound
+from core.errors import InvalidInput, NotFound
 from core.jobs.service import enqueue
 from core.jobs.tables import Job
 from core.monitoring import queries
+from core.monitoring.lifecycle import move_alert
 from core.monitoring.tables import Alert, AlertState, Batch, Monitor
 from core.permissions import Actor, Permission, require
 from core.registry.queries import live
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
     from core.datasets.options import ParseOptions
 
 WINDOW_CHOICES = ("day", "week", "month")
-
-ALERT_MOVES: dict[AlertState, frozenset[AlertState]] = {
-    AlertState.OPEN: frozenset({AlertState.ACKNOWLEDGED, AlertState.RESOLVED}),
-    AlertState.ACKNOWLEDGED: frozenset({AlertState.RESOLVED}),
-    AlertState.RESOLVED: frozenset(),
-}
 
 
 def ensure_monitor(session: Session, *, model_id: int, environment: str, alias: str, now: datetime) -> Monitor:
@@ -85,7 +80,7 @@ def edit_monitor(
     session.add(found)
     after = {"window": window, "alpha": alpha, "min_rows": min_rows, "min_effect": min_effect}
     _enqueue_all(session, found, actor, now)
-    _record(session, found, "monitor.edited", actor, now, {"before": before, "after": after})
+    record(session, found, "monitor.edited", actor, now, {"before": before, "after": after})
     return found
 
 
@@ -147,7 +142,7 @@ def add_batch(
     )
     batch.job_id = job.id
     session.add(batch)
-    _record(session, found, "batch.added", actor, now, {"batch_id": batch.id, "file_name": upload.file_name})
+    record(session, found, "batch.added", actor, now, {"batch_id": batch.id, "file_name": upload.file_name})
     return batch
 
 
@@ -221,7 +216,7 @@ def refresh(session: Session, *, monitor_id: int, actor: Actor, now: datetime) -
     require(actor, Permission.BATCH_ADD)
     found = queries.monitor(session, monitor_id)
     job = _enqueue_all(session, found, actor, now)
-    _record(session, found, "monitor.refreshed", actor, now, {"job_id": job.id})
+    record(session, found, "monitor.refreshed", actor, now, {"job_id": job.id})
     return job
 
 
@@ -237,7 +232,6 @@ def request_version_comparison(
     PermissionDenied, NotFound
     """
     from core.datasets.queries import version_label
-    from core.jobs.service import enqueue
 
     require(actor, Permission.DATASET_READ)
     reference, current = version_label(session, reference_id), version_label(session, current_id)
@@ -288,15 +282,13 @@ def _move_alert(session: Session, alert_id: int, wanted: AlertState, note: str, 
     alert = session.get(Alert, alert_id)
     if alert is None:
         raise NotFound("alert", alert_id)
-    if wanted not in ALERT_MOVES[AlertState(alert.state)]:
-        raise InvalidTransition("alert", alert.state, wanted)
-    alert.state = wanted
+    alert.state = move_alert(alert.state, wanted)
     alert.note = note.strip() or alert.note
     if alert.acknowledged_at is None:
         alert.acknowledged_by, alert.acknowledged_at = actor.user_id, now
     session.add(alert)
     found = queries.monitor(session, alert.monitor_id)
-    _record(session, found, f"alert.{wanted.value}", actor, now, {"alert_id": alert_id, "note": note.strip()})
+    record(session, found, f"alert.{wanted.value}", actor, now, {"alert_id": alert_id, "note": note.strip()})
     return alert
 
 
@@ -320,9 +312,10 @@ def _upload(session: Session, upload_id: int) -> Upload:
     return upload
 
 
-def _record(
+def record(
     session: Session, monitor: Monitor, action: str, actor: Actor, now: datetime, details: dict[str, object]
 ) -> None:
+    """Append an audit event about a monitor, or about a batch or an alert of it."""
     model = session.get(RegisteredModel, monitor.model_id)
     assert model is not None
     assert monitor.id is not None

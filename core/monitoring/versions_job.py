@@ -13,6 +13,7 @@ from core.monitoring.alerting import decide
 from core.monitoring.columns import sample
 from core.monitoring.measuring import measure
 from core.monitoring.tables import WindowState
+from core.permissions import Permission, require
 from core.workspace import Workspace
 
 ALPHA, MIN_EFFECT, MIN_ROWS = 0.05, 0.1, 100
@@ -20,6 +21,7 @@ ALPHA, MIN_EFFECT, MIN_ROWS = 0.05, 0.1, 100
 
 def compare_versions(workspace: Workspace, context: JobContext) -> None:
     """Compare two dataset versions; the result is `drift_between`'s document."""
+    require(context.actor, Permission.DATASET_READ)
     context.report(0.0, "reading")
     result = drift_between(
         workspace,

@@ -314,6 +314,7 @@ ASKED_BEFORE = {
     "core.training.service.finish": "the job's handler, when it started",
     "core.registry.service.assign": "the decision or the rollback, which alone may import it",
     "core.governance.service.store_card": "edit_card, or the preparation of a request",
+    "core.monitoring.service.record": "the service whose change it records",
     "core.monitoring.recording.record_windows": "the job's handler, when it started",
     "core.permissions.require": "it is the question",
 }
