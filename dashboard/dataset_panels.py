@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +21,6 @@ MOST_DOWNLOADED = 200_000
 RELATIONS = {"new": "first version", "replaces": "replaces version {}", "adds_to": "adds to version {}"}
 SEVERITIES = {Severity.BLOCK: "blocks training", Severity.WARN: "warning", Severity.LOG: "for the record"}
 FAILED: dict[str, Role] = {Severity.BLOCK: "harm", Severity.WARN: "attention"}
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def check_state(check: CheckResult) -> str:
@@ -37,19 +35,10 @@ def check_state(check: CheckResult) -> str:
 
 
 def literal_csv(version: DatasetVersion) -> bytes:
-    """The version as CSV that no spreadsheet takes for formulas: such cells open with an apostrophe."""
-    import pandas as pd
+    """The version as CSV that no spreadsheet takes for formulas."""
+    from core.datasets.exporting import to_csv
 
-    frame = queries.read_table(session.workspace().artifacts, version).to_pandas()
-    for name in frame.columns:
-        if pd.api.types.is_numeric_dtype(frame[name]) or pd.api.types.is_datetime64_any_dtype(frame[name]):
-            continue
-        text = frame[name].astype("string")
-        frame[name] = text.mask(text.str.startswith(FORMULA, na=False), "'" + text)
-    frame.columns = [f"'{name}" if str(name).startswith(FORMULA) else name for name in frame.columns]
-    buffer = io.StringIO()
-    frame.to_csv(buffer, index=False)
-    return buffer.getvalue().encode()
+    return to_csv(queries.read_table(session.workspace().artifacts, version))
 
 
 def parquet(version: DatasetVersion) -> bytes:

@@ -29,10 +29,11 @@ from core.evaluation.metrics import MetricEstimate, compute_metrics
 from core.evaluation.predictions import Predictions, to_parquet
 from core.evaluation.queries import evaluation_of
 from core.evaluation.tables import Evaluation, Task
+from core.permissions import system_actor
 from core.training import queries
 from core.training.fitting import target_values
 from core.training.models import FittedModel, load_model
-from core.training.service import require_finished
+from core.training.service import record, require_finished
 from core.training.tables import Run
 from core.workspace import Workspace
 
@@ -151,7 +152,16 @@ def evaluate(workspace: Workspace, *, run_id: int, evaluation_set_id: int, now: 
         return found
     scored = score(workspace, run=run, evaluation_set_id=evaluation_set_id)
     with workspace.write() as session:
-        return record_scored(session, run_id=run_id, evaluation_set_id=evaluation_set_id, scored=scored, now=now)
+        made = record_scored(session, run_id=run_id, evaluation_set_id=evaluation_set_id, scored=scored, now=now)
+        record(
+            session,
+            run=run,
+            action="run.scored",
+            actor=system_actor(),  # what it is needed for has its own event, with its actor
+            now=now,
+            details={"evaluation_set_id": evaluation_set_id, "predictions_sha256": made.predictions_sha256},
+        )
+        return made
 
 
 def record_scored(

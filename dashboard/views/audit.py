@@ -10,7 +10,7 @@ from core.audit.sentences import sentence
 from core.governance.as_of import AsOfRow, live_as_of
 from core.governance.integrity import verify_everything
 from core.permissions import Permission
-from dashboard import exports, panels, reads, session, theme
+from dashboard import panels, reads, session, theme
 from dashboard.panels import Row
 
 EXPORTED = 10_000
@@ -130,15 +130,25 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
     action = None if what == ANY[1] else what
 
     def _exported() -> bytes:
+        import pyarrow as pa
+
+        from core.datasets.exporting import to_csv
+
         rows = reads.fresh(audit.events, limit=EXPORTED, actor_name=actor_name, action=action)
-        return exports.csv_bytes(
-            ("number", "at", "who", "via", "action", "subject", "details", "hash"),
-            (
-                (row.number, row.at.isoformat(), row.actor_name, row.via, row.action, row.subject_label,
-                 json.dumps(row.details, ensure_ascii=False), row.hash)
-                for row in rows
-            ),
-        )  # fmt: skip
+        return to_csv(
+            pa.table(
+                {
+                    "number": [row.number for row in rows],
+                    "at": [row.at.isoformat() for row in rows],
+                    "who": [row.actor_name for row in rows],
+                    "via": [row.via for row in rows],
+                    "action": [row.action for row in rows],
+                    "subject": [row.subject_label for row in rows],
+                    "details": [json.dumps(row.details, ensure_ascii=False) for row in rows],
+                    "hash": [row.hash for row in rows],
+                }
+            )
+        )
 
     st.download_button("Export CSV", _exported, "audit.csv", "text/csv", icon=":material/download:", on_click="ignore")
 

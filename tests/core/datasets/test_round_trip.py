@@ -185,8 +185,8 @@ def test_options_survive_being_stored() -> None:
 
 
 def test_exported_csv_holds_no_formula() -> None:
-    table = pa.table({"=a": ["=1+1", "@x", "-2", "plain", None], "n": [-1, 2, 3, 4, 5]})
-    rows = list(csv.reader(io.StringIO(to_csv(table).decode())))
+    table = pa.table({"=a": ["=1+1", "@x", "-2", "plain", None, "\n=1"], "n": [-1, 2, 3, 4, 5, 6]})
+    rows = list(csv.reader(io.StringIO(to_csv(table).decode(), newline="")))
     assert rows[0] == ["'=a", "n"]
-    assert [row[0] for row in rows[1:]] == ["'=1+1", "'@x", "'-2", "plain", ""]
-    assert [row[1] for row in rows[1:]] == ["-1", "2", "3", "4", "5"]
+    assert [row[0] for row in rows[1:]] == ["'=1+1", "'@x", "'-2", "plain", "", "'\n=1"]
+    assert [row[1] for row in rows[1:]] == ["-1", "2", "3", "4", "5", "6"]
