@@ -81,7 +81,13 @@ def waive(page: DecisionPage, gate: GateRow) -> None:
     panels.quiet("A waiver is on record with your name, for this evidence only, and ends on its date.")
     tomorrow = (session.now() + timedelta(days=1)).date()
     reason = st.text_area("Reason", key="waiver_reason")
-    until = st.date_input("Until", value=tomorrow + timedelta(days=29), min_value=tomorrow, key="waiver_until")
+    until = st.date_input(
+        "Until",
+        value=tomorrow + timedelta(days=29),
+        min_value=tomorrow,
+        format="YYYY-MM-DD",
+        key="waiver_until",
+    )
     if st.button("Waive", type="primary", key="waiver_confirm"):
         with session.act("Gate waived") as writing:
             service.grant_waiver(

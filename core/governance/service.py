@@ -73,7 +73,7 @@ def request_promotion(
         The version holds the alias already, or a request for the same move is undecided.
     """
     require(actor, Permission.REQUEST_CREATE)
-    words = _words(comment, "A request's comment says why; it")
+    words = _words(comment, "A request's comment")
     version = registry.version(session, version_id)
     label = registry.version_label(session, version_id)
     environment, alias = Environment(environment), Alias(alias)
@@ -210,7 +210,7 @@ def decide(
     if (against := standing.conflict(session, request, actor)) is not None:
         raise ConflictOfInterest(against)
     kind = DecisionKind(kind)
-    words = comment.strip() if kind == DecisionKind.APPROVE else _words(comment, "Without approving, a comment")
+    words = comment.strip() if kind == DecisionKind.APPROVE else _words(comment, "The comment")
     _require_open(session, request, kind)
     if (earlier := standing.decided_already(session, request, actor)) is not None:
         raise AlreadyExists(f"{actor.name} decided already: {earlier.kind.replace('_', ' ')}. One decision each.")
@@ -631,6 +631,8 @@ def _record(
 
 def _words(text: str, what: str) -> str:
     words = text.strip()
-    if not 0 < len(words) <= COMMENT_LENGTH:
-        raise InvalidInput(f"{what} has 1 to {COMMENT_LENGTH:,} characters; {len(words):,} were given.")
+    if not words:
+        raise InvalidInput(f"{what} is empty. Write why, in at most {COMMENT_LENGTH:,} characters.")
+    if len(words) > COMMENT_LENGTH:
+        raise InvalidInput(f"{what} has at most {COMMENT_LENGTH:,} characters; {len(words):,} were given.")
     return words

@@ -109,6 +109,7 @@ def heat_map(
         customdata=[[square.column, square.feature] for square in shown],
         text=[literal(square.words) for square in shown],
         hovertemplate="%{text}<extra></extra>",
+        hoverlabel={"bgcolor": colours.fill, "bordercolor": colours.grid, "font": {"color": colours.text}},
         name="squares",
     )
     name_rows(drawn, list(reversed(features)))

@@ -87,7 +87,7 @@ def test_what_is_live_already_is_not_asked_for(scientist: Actor, now: datetime, 
 
 
 def test_a_request_says_why(scientist: Actor, now: datetime, session: Session) -> None:
-    with pytest.raises(InvalidInput, match="says why"):
+    with pytest.raises(InvalidInput, match="comment is empty"):
         ask(session, make_model_version(session), scientist, now, comment="  ")
 
 
