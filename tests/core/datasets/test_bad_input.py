@@ -15,9 +15,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlmodel import select
 
 from core.datasets.ingest import inspect, read_exactly
+from core.datasets.tables import Dataset, DatasetVersion, Intake, Split, VersionState
 from core.errors import InvalidInput, UnreadableFile
+from core.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -223,6 +226,12 @@ BAD = {
     "a parquet of lists": Bad(parquet(pa.table({"a": [[1], [2]]})), None, ("'a'", "list")),
     "a parquet without rows": Bad(parquet(INTEGERS.slice(0, 0)), None, ("no rows",)),
     "a parquet with infinity": Bad(parquet(pa.table({"a": [1.0, float("inf")]})), None, ("Row 2", "infinite")),
+    "a parquet of two columns of one name": Bad(
+        parquet(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])), None, ("'a'",)
+    ),
+    "a parquet of 10,000 columns": Bad(
+        parquet(pa.table({f"c{i}": pa.array([1]) for i in range(10_000)})), None, ("10,000 columns", "2,000")
+    ),
     "a parquet beyond 64 bits": Bad(parquet(pa.table({"a": pa.array([2**63], pa.uint64())})), None, ("exactly",)),
 }
 
@@ -259,6 +268,25 @@ def test_an_unreadable_file_is_refused_with_its_line(case: Bad, written: Callabl
     for words in case.words:
         assert words in str(refusal.value)
     assert getattr(refusal.value, "line", None) == case.line
+
+
+@pytest.mark.parametrize("case", BAD.values(), ids=BAD.keys())
+def test_a_refusal_stores_nothing(
+    case: Bad, written: Callable[[bytes], Path], workspace: Workspace, ask_for: Callable[..., Intake]
+) -> None:
+    path = written(case.content)
+    try:
+        options = inspect(path, file_name="file.csv", overrides=case.overrides).options
+    except InvalidInput:
+        pass  # there is nothing to confirm, so nothing to ask for
+    else:
+        assert ask_for(case.content, options=options).state == VersionState.REFUSED
+    stored = [found for found in workspace.artifacts.folder.rglob("*") if found.is_file()]
+    assert [found.read_bytes() for found in stored] in ([], [case.content])  # at most the file as it was handed in
+    with workspace.read() as session:
+        assert session.exec(select(Dataset)).first() is None
+        assert session.exec(select(DatasetVersion)).first() is None
+        assert session.exec(select(Split)).first() is None
 
 
 def test_a_parquet_that_holds_other_rows_than_it_says_is_refused(written: Callable[[bytes], Path]) -> None:

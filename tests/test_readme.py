@@ -1,0 +1,48 @@
+"""The README names everything the catalogues hold, so that it does not fall behind them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.datasets.checks import CHECKS
+from core.evaluation.metrics import METRICS
+from core.governance.gates import GATES
+from core.monitoring.drift_tests import DRIFT_TESTS
+from core.permissions import Role
+from core.settings import Settings
+from core.training.algorithms import ALGORITHMS
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+
+def entries() -> Iterator[tuple[str, str, str]]:
+    """What there is, its key, and what people call it."""
+    for metric in METRICS.values():
+        yield "metric", metric.key, metric.title
+    for check in CHECKS.values():
+        yield "check", check.code, check.title
+    for gate in GATES.values():
+        yield "gate", gate.code, gate.title
+    for test in DRIFT_TESTS.values():
+        yield "drift test", test.key, test.title
+    for algorithm in ALGORITHMS.values():
+        yield "algorithm", algorithm.key, algorithm.title
+    for role in Role:
+        yield "role", role.value, role.value
+    for name in Settings.model_fields:
+        yield "setting", f"GATEHOUSE_{name.upper()}", f"GATEHOUSE_{name.upper()}"
+
+
+@pytest.fixture(scope="module")
+def words() -> str:
+    return re.sub(r"\s+", " ", README.read_text(encoding="utf-8")).casefold()
+
+
+@pytest.mark.parametrize(("kind", "key", "title"), [pytest.param(*one, id=" ".join(one[:2])) for one in entries()])
+def test_the_readme_names_it(kind: str, key: str, title: str, words: str) -> None:
+    whole = (re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", words) for name in (key, title))
+    assert any(whole), f"README.md names neither the {kind} {key!r} nor its title {title!r}"
