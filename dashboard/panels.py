@@ -324,7 +324,7 @@ def worker_notice() -> None:
 
 
 def job_progress(job_id: int, *, cancel: Callable[[], None] | None = None) -> None:
-    """A job's progress, looked at every two seconds while it runs; the page reruns once it ended.
+    """A job's progress, looked at twice a second while it runs; the page reruns once it ended.
 
     Parameters
     ----------
@@ -342,7 +342,7 @@ def job_progress(job_id: int, *, cancel: Callable[[], None] | None = None) -> No
         notice("This job was cancelled.")
 
 
-@st.fragment(run_every=2)
+@st.fragment(run_every=0.5)
 def _watch(job_id: int, cancel: Callable[[], None] | None) -> None:
     job = reads.fresh(jobs.job, job_id)
     if job.state in FINAL:
