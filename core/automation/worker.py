@@ -148,9 +148,10 @@ class Worker:
             if attempt.process.exitcode is None:
                 continue
             code = attempt.process.exitcode
-            self._forget(attempt)
             if code == 0:
+                self._forget(attempt)
                 continue  # it recorded its own end
+            self._kill(attempt)  # what it left; and itself, where only the fork server died
             how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
             self._end(attempt.job_id, attempt.fence, Ending.LOST, f"Its process {how} during {attempt.name}.")
 
@@ -246,7 +247,7 @@ class Worker:
     def _kill(self, attempt: Attempt) -> None:
         pid = attempt.process.pid
         assert pid is not None
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):  # the latter is macOS's word for zombies
             os.killpg(pid, signal.SIGKILL)
         attempt.process.kill()  # where it had not yet made its group
         attempt.process.join()

@@ -96,4 +96,13 @@ def alive(session: Session, now: datetime) -> list[Process]:
         .order_by(col(Process.role), col(Process.started_at))
     )
     here = socket.gethostname()
-    return [row for row in rows if row.host != here or psutil.pid_exists(row.pid)]
+    return [row for row in rows if row.host != here or _runs(row)]
+
+
+def _runs(row: Process) -> bool:
+    try:
+        return psutil.Process(row.pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True

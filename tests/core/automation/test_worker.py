@@ -94,6 +94,17 @@ def test_killed_child_is_retried(workspace: Workspace, put_job: PutJob, start_wo
     assert "Its process was killed by signal 9 during attempt 1 of 2." in lines(workspace, job_id)
 
 
+def test_killed_fork_server_takes_its_child_along_and_the_job_is_retried(
+    workspace: Workspace, put_job: PutJob, start_worker: StartWorker
+) -> None:
+    job_id = put_job("test_sleep", seconds=60)
+    start_worker()
+    pid = child_pid(workspace, job_id)
+    kill(psutil.Process(pid).ppid())
+    wait_for(lambda: not runs(pid))
+    wait_for(lambda: job_now(workspace, job_id).attempts == 2 and child_pid(workspace, job_id) != pid)
+
+
 def test_cancelling_kills_the_process_within_seconds(
     workspace: Workspace, put_job: PutJob, start_worker: StartWorker
 ) -> None:
