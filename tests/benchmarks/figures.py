@@ -21,15 +21,12 @@ class Figure:
         "s", "ms", "MB" or "%".
     target : float, optional
         To stay under; None where no figure was set.
-    peer : tuple of str and float, optional
-        Who else was measured in the same run, and its median.
     """
 
     what: str
     samples: tuple[float, ...]
     unit: str
     target: float | None = None
-    peer: tuple[str, float] | None = None
 
     @property
     def median(self) -> float:
@@ -47,9 +44,8 @@ def worst(what: str, figures: Sequence[Figure], *, target: float) -> Figure:
     slowest = max(figures, key=lambda figure: figure.median)
     missed = sum(figure.median >= target for figure in figures)
     name = slowest.what.split(":")[-1].strip()
-    return Figure(
-        f"{what}, worst of {len(figures)}: {name} ({missed} miss)", slowest.samples, slowest.unit, target, slowest.peer
-    )
+    said = f"{what}, worst of {len(figures)}: {name} ({missed} miss)"
+    return Figure(said, slowest.samples, slowest.unit, target)
 
 
 def cpu_ms(work: Callable[[], object]) -> float:
@@ -67,17 +63,13 @@ def wall_ms(work: Callable[[], object]) -> float:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """The figures as lines of text: figure, target, median, range of the measurements, peer."""
-    rows = [("figure", "target", "median", "range", "", "peer")]
+    """The figures as lines of text: figure, target, median, range of the measurements."""
+    rows = [("figure", "target", "median", "range", "")]
     for one in figures:
         target = "" if one.target is None else f"< {one.target:g} {one.unit}"
         said = "" if one.target is None else "reached" if one.median < one.target else "MISSED"
         span = f"{_short(min(one.samples))} to {_short(max(one.samples))}, n={len(one.samples)}"
-        peer = ""
-        if one.peer is not None:
-            name, value = one.peer
-            peer = f"{name} {_short(value)} {one.unit}, {value / one.median:.1f} times ours"
-        rows.append((one.what, target, f"{_short(one.median)} {one.unit}", span, said, peer))
+        rows.append((one.what, target, f"{_short(one.median)} {one.unit}", span, said))
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -145,12 +145,13 @@ def figures(n_runs: int = N_RUNS, rounds: int = 3) -> list[Figure]:
             ranked = best(workspace)
         wanted = [
             Visit(Role.DATA_SCIENTIST, "runs", {}),
-            Visit(Role.DATA_SCIENTIST, "runs", {"sort": "roc_auc"}),
+            Visit(Role.DATA_SCIENTIST, "runs", {"sort": "roc_auc"}, "best first"),
             Visit(Role.DATA_SCIENTIST, "run", {"run": str(real[-1])}),
             Visit(
                 Role.DATA_SCIENTIST,
                 "compare",
                 {"runs": ",".join(str(one) for one in real), "baseline": str(real[0])},
+                f"of {N_REAL}",
             ),
         ]
         with running(home, "--demo") as gatehouse, browsing() as context:

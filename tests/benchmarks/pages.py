@@ -86,8 +86,8 @@ def settled(context: BrowserContext, base: str, wanted: Sequence[Visit], *, roun
                 inside.append(within(page, path) if in_sidebar else back(page, path))
                 page.wait_for_timeout(300)
             page.close()
-            found["fresh"].append(Figure(f"fresh tab: {visit.page}", tuple(fresh), "s", FRESH_S))
-            found["inside"].append(Figure(f"inside the app: {visit.page}", tuple(inside), "s", INSIDE_S))
+            found["fresh"].append(Figure(f"fresh tab: {visit.title}", tuple(fresh), "s", FRESH_S))
+            found["inside"].append(Figure(f"inside the app: {visit.title}", tuple(inside), "s", INSIDE_S))
     return found
 
 
@@ -95,7 +95,7 @@ def scripts(home: Path, wanted: Sequence[Visit], *, demo: bool) -> list[Figure]:
     """CPU of one run of each page's script."""
     with serving(home, demo=demo):
         return [
-            Figure(f"script CPU: {visit.page}", script_cpu_ms(visit, times=SCRIPT_RUNS), "ms", SCRIPT_MS)
+            Figure(f"script CPU: {visit.title}", script_cpu_ms(visit, times=SCRIPT_RUNS), "ms", SCRIPT_MS)
             for visit in wanted
         ]
 

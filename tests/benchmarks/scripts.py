@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -27,11 +28,17 @@ MAIN = Path(__file__).parents[2] / "dashboard" / "main.py"
 
 @dataclass(frozen=True)
 class Visit:
-    """A page, its query, and the role it is read as."""
+    """A page, its query, the role it is read as, and what else tells it from another visit to that page."""
 
     role: str
     page: str
     query: Mapping[str, str]
+    detail: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the table calls it."""
+        return f"{self.page} {self.detail}".strip()
 
     @property
     def address(self) -> str:
@@ -49,6 +56,8 @@ def serving(home: Path, *, demo: bool) -> Iterator[None]:
         "GATEHOUSE_DEMO": str(int(demo)),
         "STREAMLIT_RUNNER_POST_SCRIPT_GC": "false",
     }
+    # Signing in below happens outside any page's script, of which Streamlit warns.
+    logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
     with patch.dict(os.environ, settings):
         yield
         workspace().close()
