@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from core.governance import standing
 from core.governance.gates import GATES
 from core.governance.integrity import verify_everything
 from core.governance.tables import DecisionKind
+from core.jobs.context import JobContext
+from core.jobs.kinds import JOB_KINDS
 from core.monitoring import service as monitoring
 from core.monitoring.tables import Alert, Window
 from core.permissions import ROLE_PERMISSIONS, Actor, Permission, Role
@@ -493,6 +496,17 @@ WITHOUT_A_SESSION = {
     "core.serving.answering.predict",
 }
 _NO_SESSION: Any = None
+
+
+@pytest.mark.parametrize("kind", JOB_KINDS)
+def test_a_job_asks_again_when_it_starts(kind: str, ground: Ground) -> None:
+    """Who enqueued it may have lost the role since; every handler asks before it looks at anything."""
+    context = JobContext(ground.workspace, job_id=0, fence=0, attempt=1, payload={}, actor=ground.nobody)
+    module, name = JOB_KINDS[kind].handler.split(":")
+    before = ground.state()
+    with pytest.raises(PermissionDenied):
+        getattr(import_module(module), name)(ground.workspace, context)
+    assert ground.state() == before
 
 
 def test_the_table_names_every_function_that_acts_for_somebody() -> None:

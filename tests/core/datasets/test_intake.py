@@ -135,6 +135,8 @@ def test_a_cancelled_intake_says_so(workspace: Workspace, scientist: Actor, now:
         found = queries.intake(session, intake.id or 0)
         assert found.state == VersionState.REFUSED
         assert "cancelled" in (found.error or "")
+        event = session.exec(select(AuditEvent).where(AuditEvent.action == "intake.refused")).one()
+        assert (event.subject_id, event.actor_name, event.details["error"]) == (found.id, scientist.name, found.error)
 
 
 def test_someone_who_lost_the_role_meanwhile_adds_nothing(

@@ -220,6 +220,12 @@ def test_what_goes_on_is_one_alert_until_somebody_resolves_it(
 def test_a_file_without_times_is_one_window(workspace: Workspace, live: LiveModel, add_batch: AddBatch) -> None:
     first = add_batch(csv_bytes(stream(400, seed=17)), time_column=None)
     second = add_batch(csv_bytes(stream(400, seed=18, hours_shift=1)), time_column=None)
+    with workspace.read() as session:
+        events = session.exec(select(AuditEvent).where(col(AuditEvent.action) == "batch.measured")).all()
+    assert [(event.details["batch_id"], event.details["rows"]) for event in events] == [
+        (first.id, 400),
+        (second.id, 400),
+    ]
     assert states(workspace, live) == {
         f"batch {first.id}": WindowState.QUIET,
         f"batch {second.id}": WindowState.DRIFTED,
@@ -279,6 +285,9 @@ def test_a_batch_that_does_not_fit_fails_with_its_reason_and_makes_no_window(
     assert batch.state == BatchState.FAILED
     assert says in (batch.error or "")
     assert states(workspace, live) == {}
+    with workspace.read() as session:
+        event = session.exec(select(AuditEvent).where(col(AuditEvent.action) == "batch.failed")).one()
+    assert (event.details["batch_id"], event.details["error"]) == (batch.id, batch.error)
 
 
 def test_whole_numbers_in_a_numbers_column_and_digits_as_codes_are_no_change_of_schema(
