@@ -93,7 +93,7 @@ def verdicts(baseline: RunRecord, others: Sequence[RunRecord], found: dict[int, 
                     "Candidate": label_of(record),
                     "Verdict": theme.mark(WORDS[word].capitalize(), MARKS[word]),
                     "Difference": with_interval(one),
-                    "Chance": theme.pvalue(one.pvalue),
+                    "p-value": theme.pvalue(one.pvalue),
                     "Rows": theme.number(one.n_rows) + (f", {one.n_left_out:,} left out" if one.n_left_out else ""),
                     "Detectable": theme.number(one.smallest_effect),
                 },
@@ -109,7 +109,7 @@ def verdicts(baseline: RunRecord, others: Sequence[RunRecord], found: dict[int, 
     with st.expander("What does this mean?"):
         for verdict, meaning in MEANINGS.items():
             panels.quiet(f"{WORDS[verdict].capitalize()}: {meaning}")
-        panels.quiet("Chance: how often a difference this large would show if the two were equally good.")
+        panels.quiet("p-value: how often a difference this large would show if the two were equally good.")
         panels.quiet("Rows left out: either model was trained on them, so they would flatter it.")
         panels.quiet("Detectable: the smallest difference these rows would have shown four times in five.")
         changed = [(record, one.changed) for record in others if (one := found.get(record.run.id or 0)) and one.changed]
