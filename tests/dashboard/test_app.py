@@ -73,4 +73,6 @@ def test_the_web_process(address: str, workspace: Workspace, viewer: Actor) -> N
 
     font = httpx.get(f"{address}/app/static/Inter.woff2")
     assert font.content[:4] == b"wOF2"
-    assert httpx.get(f"{address}/api/v1/nothing").headers["content-type"].startswith("application/json")
+    unknown = httpx.get(f"{address}/api/v1/nothing", timeout=60)  # the first request imports the routes
+    assert unknown.status_code == 404
+    assert unknown.json() == {"error": "There is no such address: GET /api/v1/nothing."}
