@@ -56,8 +56,8 @@ def serving(home: Path, *, demo: bool) -> Iterator[None]:
         "GATEHOUSE_DEMO": str(int(demo)),
         "STREAMLIT_RUNNER_POST_SCRIPT_GC": "false",
     }
-    # Signing in below happens outside any page's script, of which Streamlit warns.
-    logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
+    # Streamlit warns of what is cached outside a page's script, and sets its loggers' levels anew; a filter stays.
+    logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").addFilter(lambda _line: False)
     with patch.dict(os.environ, settings):
         yield
         workspace().close()
