@@ -61,11 +61,11 @@ class JobContext:
         self.result: dict[str, Any] | None = None
         self.recorded = False
         self._workspace, self._fence = workspace, fence
-        self._reported_at = float("-inf")
+        self._reported_at, self._note = float("-inf"), ""
         self._recording: Session | None = None
 
     def report(self, progress: float, note: str = "") -> None:
-        """Say how far the work is; written at most twice a second.
+        """Say how far the work is; written when the note is a new one, and otherwise at most twice a second.
 
         Parameters
         ----------
@@ -82,9 +82,10 @@ class JobContext:
             Another owner has the job.
         """
         moment = time.monotonic()
-        if self._recording is not None or moment - self._reported_at < REPORT_EVERY_S:
+        soon = note == self._note and moment - self._reported_at < REPORT_EVERY_S
+        if self._recording is not None or soon:
             return
-        self._reported_at = moment
+        self._reported_at, self._note = moment, note
         with self._workspace.write() as session:
             asked = service.report(
                 session, job_id=self.job_id, fence=self._fence, progress=min(max(progress, 0.0), 1.0), note=note

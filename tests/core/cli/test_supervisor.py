@@ -18,6 +18,7 @@ PART = """
 import pathlib, subprocess, sys, time
 from core.cli import leash
 folder, how, descriptor = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[4])
+leash.STOP_WITHIN_S = 1.0
 leash.follow(descriptor)
 grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 with (folder / "started").open("a") as file:
@@ -30,7 +31,9 @@ if how != "dying":
 """
 SUPERVISOR = """
 import signal, sys
+from core.cli import supervisor as module
 from core.cli.supervisor import Part, Supervisor
+module.STOP_WITHIN_S = 2.0
 folder, how = sys.argv[1:]
 supervisor = Supervisor(
     parts=(Part("it", (sys.executable, "-c", open(folder + "/part.py").read(), folder, how)),),

@@ -175,16 +175,23 @@ def test_queued_job_is_cancelled_at_once_and_running_one_is_told(
     assert (job.state, job.error) == (JobState.CANCELLED, None)
 
 
-def test_reports_are_written_at_most_twice_a_second(workspace: Workspace, scientist: Actor, now: datetime) -> None:
+def test_reports_of_one_phase_are_written_at_most_twice_a_second_and_a_new_phase_at_once(
+    workspace: Workspace, scientist: Actor, now: datetime
+) -> None:
     with workspace.write() as session:
         job_id = enqueue(session, scientist, now)
         fence = claim(session, FIRST, now).fence
     context = JobContext(workspace, job_id=job_id, fence=fence, attempt=1, payload={}, actor=scientist)
-    context.report(1.7, "clipped")
-    context.report(0.2, "too soon")
-    with workspace.read() as session:
-        job = queries.job(session, job_id)
-    assert (job.progress, job.progress_note) == (1.0, "clipped")
+    for progress, note, kept in [
+        (0.1, "loading", (0.1, "loading")),
+        (0.2, "loading", (0.1, "loading")),
+        (0.3, "fitting", (0.3, "fitting")),
+        (1.7, "clipped", (1.0, "clipped")),
+    ]:
+        context.report(progress, note)
+        with workspace.read() as session:
+            job = queries.job(session, job_id)
+        assert (job.progress, job.progress_note) == kept
 
 
 @pytest.mark.parametrize(
