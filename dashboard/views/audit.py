@@ -1,7 +1,7 @@
 """What was live on a day, who allowed it and on what evidence; then the log itself."""
 
 import json
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 
 import streamlit as st
 
@@ -64,7 +64,7 @@ st.date_input(
     on_change=_choose_day,
     width=180,
 )
-is_now = now - at < timedelta(seconds=5)
+is_now = at == now
 versions = theme.count(len(live), "version")
 panels.section(
     f"{versions} live now" if is_now else f"{versions} live on {theme.stamp(at)}",
