@@ -35,6 +35,7 @@ from tests.e2e.pages import (
     begin,
     box,
     button,
+    cells,
     choose,
     heading,
     press,
@@ -54,6 +55,19 @@ FEATURES = {
     "gender", "region", "contract", "payment", "tenure_months", "monthly_charge", "data_gb", "support_calls",
 }  # fmt: skip
 WHY_NOT = "somebody else has to decide"
+PAGES = {
+    "Ada": ("/overview", "/settings?view=people", "/settings?view=system", "/audit"),
+    "Rita": (
+        "/overview",
+        "/approvals",
+        "/approvals?view=decided",
+        "/request?request=1",
+        "/models",
+        "/compare?runs=1,3",
+    ),
+    "Sam": ("/inbox", "/datasets", "/dataset?dataset=1&version=2&view=changes", "/runs", "/model?model=1&view=lineage"),
+    "Olga": ("/deployments", "/monitoring", "/monitor?monitor=1"),
+}
 
 
 @dataclass
@@ -333,17 +347,23 @@ def a_drifted_batch_shows_on_one_feature(story: Story) -> None:
     expect(box(olga.page, "Time column")).to_have_value("observed_on")
     press(olga, "Measure drift", "churn")
     heading(olga, re.compile("^monthly_charge( and the prediction)? drifted, first in 2025-10$"))
-    heading(olga, "monthly_charge moved in 2025-10")
-    said(olga, "1 of 8 features drifted in 2025-10.")
+    said(olga, "monthly_charge has drifted in 2025-10 (1 of 8 features")
     with opened(Settings(home=story.gatehouse.home)) as workspace, workspace.read() as session:
-        (window,) = monitoring.windows(session, 1)
-        results = monitoring.drift_results(session, window.id or 0)
+        # What was asked over HTTP in the meantime may have a window of its own, with too few rows to judge.
+        judged = {one.label: one for one in monitoring.windows(session, 1) if one.n_rows > 3}
+        results = monitoring.drift_results(session, judged["2025-10"].id or 0)
         alerts = monitoring.open_alerts(session)
+    assert list(judged) == ["2025-10"]
     states = {one.feature: one.state for one in results if not one.is_prediction}
     assert states.pop("monthly_charge") == WindowState.DRIFTED
     assert states == dict.fromkeys(FEATURES - {"monthly_charge"}, WindowState.QUIET)
     (alert,) = [one for one in alerts if one.kind == "drift"]
     assert "monthly_charge" in alert.sentence
+    olga.open(f"/monitor?monitor=1&window={judged['2025-10'].id}", "churn")
+    heading(olga, "monthly_charge moved in 2025-10")
+    table = {row[0]: row[1] for row in cells(olga, "monitor_features")}
+    assert {name for name in table if name in FEATURES} == FEATURES
+    assert {name for name, state in table.items() if name in FEATURES and "rifted" in state} == {"monthly_charge"}
     olga.open("/inbox", "Inbox")
     said(olga, alert.sentence)
 
@@ -395,28 +415,25 @@ def the_auditor_asks_and_verifies(story: Story) -> None:
     expect(aldo.page).to_have_url(re.compile("/audit"))
     assert story.between is not None
     aldo.open(f"/audit?at={story.between:%Y-%m-%dT%H:%M:%S.%f}", "Audit")
-    said(aldo, "churn v2")
+    said(aldo, "1 version live on")
+    (live,) = cells(aldo, "audit_live")
+    assert (live[0], live[3], live[4]) == ("churn v2", "Max", "Rita")
+    assert live[5].startswith("request 2: ")
     button(aldo.page, "Verify").click()
     said(aldo, "intact, verified")
     answered = story.shell("audit", "as-of", story.between.isoformat(), "--as", "Aldo")
     assert "churn v2" in answered
     assert "Rita" in answered
-    assert "intact" in story.shell("audit", "verify", "--as", "Aldo")
+    assert story.shell("audit", "verify", "--as", "Aldo").startswith("Everything is as it was written")
 
 
 def every_page_opens(story: Story) -> None:
-    ada = story.at("Ada")
-    sam = story.at("Sam")
-    for visitor, paths in {
-        ada: ("/overview", "/settings?view=people", "/settings?view=system", "/audit"),
-        sam: (
-            "/overview", "/inbox", "/datasets", "/dataset?dataset=1&version=1&view=changes", "/runs", "/models",
-            "/model?model=1", "/approvals", "/request?request=1", "/deployments", "/monitoring", "/monitor?monitor=1",
-        ),
-    }.items():  # fmt: skip
-        for path in paths:
+    for name, pages in PAGES.items():
+        visitor = story.at(name)
+        for path in pages:
             visitor.open(path)
-            visitor.page.locator("h1").first.wait_for()
+            expect(visitor.page.locator("h1").first).to_be_visible()
+            visitor.ready()
 
 
 def test_the_main_loop(gatehouse: Gatehouse, browser: Browser, tmp_path: Path) -> None:
