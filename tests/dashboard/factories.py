@@ -95,6 +95,7 @@ def make_live_model(
                 Alert(
                     monitor_id=monitor.id, window_id=window.id, kind="drift", severity="warning",
                     sentence=f"{drifted} features of {name} drifted.", opened_at=now - timedelta(hours=3),
+                    since=window.label, since_at=window.from_at,
                 )
             )  # fmt: skip
     session.flush()
