@@ -22,6 +22,7 @@ class Permission(StrEnum):
     DATASET_QUARANTINE = "dataset:quarantine"
     RUN_READ = "run:read"
     RUN_START = "run:start"
+    RUN_RETRAIN = "run:retrain"
     RUN_CANCEL = "run:cancel"
     MODEL_READ = "model:read"
     MODEL_REGISTER = "model:register"
@@ -78,6 +79,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.DATASET_ADD,
         Permission.BATCH_ADD,
         Permission.RUN_START,
+        Permission.RUN_RETRAIN,
         Permission.RUN_CANCEL,
         Permission.MODEL_REGISTER,
         Permission.CARD_EDIT,
@@ -97,7 +99,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.MONITOR_EDIT,
         Permission.BATCH_ADD,
         Permission.ALERT_ACKNOWLEDGE,
-        Permission.RUN_START,
+        Permission.RUN_RETRAIN,
         Permission.RUN_CANCEL,
         Permission.REQUEST_CREATE,
         Permission.PREDICTION_CREATE,

@@ -259,7 +259,7 @@ def what_to_do(row: MonitorRow) -> None:
     panels.section("What you can do")
     with st.container(horizontal=True, gap="small"):
         if (
-            session.may(Permission.RUN_START)
+            session.may(Permission.RUN_RETRAIN)
             and row.version_id is not None
             and st.button("Retrain on newer data", icon=":material/model_training:")
         ):

@@ -48,8 +48,10 @@ def add(
     from core.datasets import queries, service
     from core.datasets.ingest import inspect
     from core.datasets.tables import Relation
+    from core.permissions import Permission, require
 
     with acting(home, as_name) as (workspace, actor):
+        require(actor, Permission.DATASET_ADD)
         inspection = inspect(file, file_name=file.name)
         with workspace.read() as session:
             known = next((row for row in queries.list_datasets(session) if row.name == name), None)

@@ -93,7 +93,7 @@ def champion_spec(session: Session, *, model_id: int, dataset_version_id: int) -
 
 def request_retraining(session: Session, *, model_id: int, dataset_version_id: int, actor: Actor, now: datetime) -> Run:
     """Queue a run with the champion's set-up on another dataset version; the run remembers what it came from."""
-    require(actor, Permission.RUN_START)
+    require(actor, Permission.RUN_RETRAIN)
     spec = champion_spec(session, model_id=model_id, dataset_version_id=dataset_version_id)
     champion = _champion_run(session, model_id)
     return request_run(session, spec=spec, actor=actor, now=now, retrained_from_id=champion.id)

@@ -37,14 +37,15 @@ def request_run(
     """Check a wish for a run against the data it names and put it in the queue.
 
     The task and the features are worked out here where the wish leaves them open, so that the run's row says what
-    will be fitted.
+    will be fitted. Repeating the set-up of ``retrained_from_id`` on another version takes less permission than a free
+    choice, so it has to be the same set-up.
 
     Raises
     ------
     PermissionDenied, NotFound, InvalidInput, SchemaMismatch, NotApplicable
         `NotApplicable` also where the version is quarantined or failed a blocking check.
     """
-    require(actor, Permission.RUN_START)
+    require(actor, permission_for(retrained_from_id))
     version = datasets.version(session, spec.dataset_version_id)
     label = datasets.version_label(session, spec.dataset_version_id)
     require_usable(session, version, label=label)
@@ -79,6 +80,8 @@ def request_run(
         requested_by=actor.user_id,
         requested_at=now,
     )
+    if retrained_from_id is not None:
+        require_same_setup(queries.run(session, retrained_from_id), run)
     session.add(run)
     session.flush()
     assert run.id is not None
@@ -261,6 +264,33 @@ def require_usable(session: Session, version: DatasetVersion, *, label: str) -> 
     failed = datasets.blocking(session, version.id)
     if failed:
         raise NotApplicable(f"{label} failed a blocking check: {' '.join(failed)} Upload a corrected version.")
+
+
+def permission_for(retrained_from_id: int | None) -> Permission:
+    """Say what a run takes: repeating a set-up on newer data, or a free choice."""
+    return Permission.RUN_START if retrained_from_id is None else Permission.RUN_RETRAIN
+
+
+def require_same_setup(before: Run, after: Run) -> None:
+    """Refuse a retraining that changes more than the data.
+
+    Raises
+    ------
+    InvalidInput
+        Names what differs.
+    """
+    kept = ("target", "task", "features", "algorithm", "seed")
+    differing = [name for name in kept if getattr(before, name) != getattr(after, name)]
+    # A parameter that came with newer code has its default in the later run only.
+    differing += [
+        name
+        for name in ("parameters", "split_options")
+        if any(getattr(after, name).get(key) != value for key, value in getattr(before, name).items())
+    ]
+    if differing:
+        raise InvalidInput(
+            f"A retraining repeats run {before.id} on other data, but {', '.join(differing)} differ. Start a new run."
+        )
 
 
 def require_finished(run: Run) -> Run:

@@ -17,14 +17,14 @@ from core.errors import InsufficientData, SchemaMismatch
 from core.evaluation.tables import Task
 from core.jobs.context import JobContext
 from core.jobs.tables import Job
-from core.permissions import Permission, require
+from core.permissions import require
 from core.training import model_files, queries
 from core.training.fitting import Fit, fit, target_values
 from core.training.frames import frame_from_table
 from core.training.importance import permutation_importance
 from core.training.provenance import code_version, package_versions
 from core.training.scoring import ScoredSet, record_scored, score_model
-from core.training.service import finish, follow_job, require_usable
+from core.training.service import finish, follow_job, permission_for, require_usable
 from core.training.tables import Run
 from core.workspace import Workspace
 
@@ -36,11 +36,12 @@ def settle(session: Session, job: Job, now: datetime) -> None:
 
 def train_run(workspace: Workspace, context: JobContext) -> None:
     """Train the run ``run_id``; its row, its evaluations and the job's success commit together."""
-    require(context.actor, Permission.RUN_START)
+    require(context.actor, Permission.RUN_RETRAIN)  # the least any run takes
     run_id: int = context.payload["run_id"]
     context.report(0.0, "loading")
     with workspace.read() as session:
         run = queries.run(session, run_id)
+        require(context.actor, permission_for(run.retrained_from_id))
         version = datasets.version(session, run.dataset_version_id)
         label = datasets.version_label(session, run.dataset_version_id)
         require_usable(session, version, label=label)

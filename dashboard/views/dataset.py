@@ -1,6 +1,5 @@
 """One dataset version: its state in a sentence, columns, rows, checks, what changed, where it came from and led."""
 
-
 import streamlit as st
 
 from core.datasets import queries, service
@@ -80,7 +79,7 @@ if version.quarantined_at is not None:
     panels.notice(f"In quarantine since {theme.stamp(version.quarantined_at)}: {version.quarantine_reason}", "harm")
 
 with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-    if may_start and not blocked:
+    if session.may(Permission.RUN_RETRAIN) and not blocked:
         for champion in reads.audited(retraining.models_for_dataset, dataset_id):
             if champion.dataset_version_id != version.id and st.button(
                 f"Retrain {theme.plain(champion.model_name)} v{champion.version_number}'s set-up on this version",

@@ -1,6 +1,5 @@
 """One run: its progress while it works, then results, what it relies on, the whole record, the log."""
 
-
 import streamlit as st
 
 from core.errors import NotFound

@@ -102,7 +102,7 @@ if not total:
         "No runs yet",
         "A run is one training from declared inputs: a dataset version, features, an algorithm and its parameters. "
         + ("" if has_data else "It needs data first. ")
-        + ("" if may_start else "Starting one takes the role data-scientist or operator."),
+        + ("" if may_start else "Starting one takes the role data-scientist."),
         button=("New run" if has_data else "Upload a file") if may_start else "",
         page="new_run" if has_data else "intake",
     )

@@ -11,7 +11,7 @@ from core.permissions import ROLE_PERMISSIONS, Actor, Permission, Role, require,
 CHANGES = {
     Role.VIEWER: {"comment:add", "token:create"},
     Role.DATA_SCIENTIST: {
-        "comment:add", "token:create", "dataset:add", "batch:add", "run:start", "run:cancel", "model:register",
+        "comment:add", "token:create", "dataset:add", "batch:add", "run:start", "run:retrain", "run:cancel", "model:register",
         "card:edit", "request:create", "prediction:create",
     },
     Role.REVIEWER: {
@@ -19,7 +19,7 @@ CHANGES = {
     },
     Role.OPERATOR: {
         "comment:add", "token:create", "deployment:roll-back", "monitor:edit", "batch:add", "alert:acknowledge",
-        "run:start", "run:cancel", "request:create", "prediction:create",
+        "run:retrain", "run:cancel", "request:create", "prediction:create",
     },
     Role.AUDITOR: {"audit:verify", "evidence:export"},
     Role.ADMINISTRATOR: {"comment:add", "token:create", "audit:verify", "user:edit", "storage:edit"},

@@ -277,7 +277,7 @@ TABLE: dict[str, Change] = {
     ),
     "core.registry.retraining.request_retraining": Change(
         lambda s, g, a: retraining.request_retraining(s, model_id=g.model, dataset_version_id=g.data, actor=a, now=NOW),
-        (P.RUN_START,),
+        (P.RUN_RETRAIN,),
     ),
     "core.serving.answering.predict": Change(
         # Whoever may is told what is wrong with the rows; a model file is not needed to see that.

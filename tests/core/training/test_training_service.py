@@ -62,6 +62,21 @@ def test_starting_and_cancelling_take_a_role(
             service.request_scoring(session, run_id=run.id, evaluation_set_id=1, actor=other, now=now)
 
 
+def test_an_operator_may_repeat_a_set_up_and_no_more(
+    workspace: Workspace, version: DatasetVersion, scientist: Actor, operator: Actor, now: datetime
+) -> None:
+    with workspace.write() as session:
+        first = service.request_run(session, spec=spec(version), actor=scientist, now=now)
+        again = service.request_run(session, spec=spec(version), actor=operator, now=now, retrained_from_id=first.id)
+        assert again.retrained_from_id == first.id
+        with pytest.raises(PermissionDenied):
+            service.request_run(session, spec=spec(version), actor=operator, now=now)
+        with pytest.raises(InvalidInput, match="seed differ"):
+            service.request_run(
+                session, spec=spec(version, seed=5), actor=operator, now=now, retrained_from_id=first.id
+            )
+
+
 def test_comparing_takes_the_right_to_read(
     workspace: Workspace, make_actor: Callable[..., Actor], now: datetime
 ) -> None:

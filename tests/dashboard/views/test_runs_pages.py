@@ -79,7 +79,7 @@ def test_with_data_the_first_step_is_a_run(open_as: OpenAs, scientist: Actor, ve
 
 def test_the_viewer_is_told_who_may_start_a_run(open_as: OpenAs, viewer: Actor, version_id: int):
     page = open_as(viewer, "runs")
-    assert "takes the role data-scientist or operator" in said(page)
+    assert "takes the role data-scientist." in said(page)
     assert "New run" not in offered(page)
 
 
