@@ -17,7 +17,7 @@ from core.errors import InsufficientData, SchemaMismatch
 from core.evaluation.tables import Task
 from core.jobs.context import JobContext
 from core.jobs.tables import Job
-from core.permissions import require
+from core.permissions import Permission, require
 from core.training import model_files, queries
 from core.training.fitting import Fit, fit, target_values
 from core.training.frames import frame_from_table

@@ -11,7 +11,8 @@ from core.permissions import ROLE_PERMISSIONS, Actor, Permission, Role, require,
 CHANGES = {
     Role.VIEWER: {"comment:add", "token:create"},
     Role.DATA_SCIENTIST: {
-        "comment:add", "token:create", "dataset:add", "batch:add", "run:start", "run:retrain", "run:cancel", "model:register",
+        "comment:add", "token:create", "dataset:add", "batch:add", "run:start", "run:retrain", "run:cancel",
+        "model:register",
         "card:edit", "request:create", "prediction:create",
     },
     Role.REVIEWER: {
