@@ -167,7 +167,7 @@ def training_form(upload: Upload, options: ParseOptions) -> None:
     else:
         name = row.name
         relation = right.selectbox(
-            "It",
+            "What it is to the dataset",
             [Relation.REPLACES, Relation.ADDS_TO],
             format_func=lambda one: (
                 f"replaces version {row.latest_number}: the file holds everything"

@@ -25,6 +25,8 @@ from core.monitoring.tables import (
 from core.registry.tables import Deployment, ModelVersion, RegisteredModel
 from core.serving.queries import last_predictions_at
 
+DECIDED = (WindowState.QUIET, WindowState.DRIFTED)
+
 
 @dataclass(frozen=True)
 class MonitorRow:
@@ -37,13 +39,13 @@ class MonitorRow:
         What is live now, "income v3"; None when nothing is.
     live_since : datetime or None
     state : str
-        A `WindowState` of the newest window, or "no_data".
+        A `WindowState` of the newest window with enough data, else of the newest, or "no_data".
     sentence : str
-        The state in words.
+        The state in words, and what there is of a newer window without enough data.
     n_drifted, n_features : int
-        Of the newest window; 0 of 0 before the first.
+        Of that window; 0 of 0 before the first.
     last_window : str or None
-        Label of the newest window.
+        Label of that window.
     last_computed_at : datetime or None
     open_alerts : int
         Alerts nobody has acknowledged or resolved.
@@ -170,7 +172,7 @@ def list_monitors(session: Session) -> list[MonitorRow]:
         )
         .outerjoin(ModelVersion, col(ModelVersion.id) == col(Deployment.version_id))
     )
-    newest = _newest_windows(session)
+    newest, decided = _newest_windows(session)
     alerts = dict(
         session.exec(
             select(Alert.monitor_id, func.count())
@@ -182,7 +184,12 @@ def list_monitors(session: Session) -> list[MonitorRow]:
     rows = []
     for found, name, deployment, number in session.exec(query):
         assert found.id is not None
-        last = newest.get(found.id)
+        # A window too small to tell anything must not hide what the one before it told.
+        last = decided.get(found.id, newest.get(found.id))
+        begun = newest.get(found.id)
+        sentence = state_sentence(last, min_rows=found.min_rows)
+        if begun is not None and last is not None and begun.id != last.id:
+            sentence += f" {state_sentence(begun, min_rows=found.min_rows)}"
         rows.append(
             MonitorRow(
                 id=found.id,
@@ -194,7 +201,7 @@ def list_monitors(session: Session) -> list[MonitorRow]:
                 version_label=f"{name} v{number}" if deployment else None,
                 live_since=deployment.from_at if deployment else None,
                 state=last.state if last else "no_data",
-                sentence=state_sentence(last, min_rows=found.min_rows),
+                sentence=sentence,
                 n_drifted=last.n_drifted if last else 0,
                 n_features=last.n_features if last else 0,
                 last_window=last.label if last else None,
@@ -416,7 +423,7 @@ def latest_drift(
             col(Monitor.model_id) == model_id,
             col(Monitor.environment) == environment,
             col(Monitor.alias) == alias,
-            col(Window.state).in_([WindowState.QUIET, WindowState.DRIFTED]),
+            col(Window.state).in_(DECIDED),
         )
         .order_by(col(Window.from_at).desc(), col(Window.id).desc())
         .limit(1)
@@ -447,24 +454,28 @@ def latest_drift(
     }
 
 
-def _newest_windows(session: Session) -> dict[int, Window]:
-    """The newest window of each monitor, of the version computed last where versions share a span."""
-    rank = (
-        func.row_number()
-        .over(
-            partition_by=col(Window.monitor_id),
-            order_by=(col(Window.from_at).desc(), col(Window.computed_at).desc(), col(Window.id).desc()),
-        )
-        .label("rank")
-    )
+def _newest_windows(session: Session) -> tuple[dict[int, Window], dict[int, Window]]:
+    """The newest window of each monitor, and the newest with enough data, in one statement.
+
+    Where versions share a span, that of the version computed last.
+    """
+    decided = col(Window.state).in_(DECIDED)
+    newest_first = (col(Window.from_at).desc(), col(Window.computed_at).desc(), col(Window.id).desc())
+    rank = func.row_number().over(partition_by=(col(Window.monitor_id), decided), order_by=newest_first).label("rank")
     ranked = (
         select(col(Window.id).label("window_id"), rank)
         .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
         .where(_of_current_length())
         .subquery()
     )
-    query = select(Window).join(ranked, ranked.c.window_id == col(Window.id)).where(ranked.c.rank == 1)
-    return {row.monitor_id: row for row in session.exec(query)}
+    query = (
+        select(Window)
+        .join(ranked, ranked.c.window_id == col(Window.id))
+        .where(ranked.c.rank == 1)
+        .order_by(col(Window.from_at), col(Window.computed_at), col(Window.id))
+    )
+    rows = list(session.exec(query))
+    return {row.monitor_id: row for row in rows}, {row.monitor_id: row for row in rows if row.state in DECIDED}
 
 
 def _current_windows(monitor_id: int) -> SelectOfScalar[Window]:

@@ -374,7 +374,7 @@ def the_new_month_is_added(story: Story) -> None:
     press(sam, "New version", "What is this file?")
     add_file(sam, story.file("new.csv", range(DRIFTED, DRIFTED + 2)))
     expect(box(sam.page, "This file is")).to_have_value("The next version of subscribers")
-    choose(sam, "It", "adds to version 1: the file holds only new rows")
+    choose(sam, "What it is to the dataset", "adds to version 1: the file holds only new rows")
     expect(box(sam.page, "Target")).to_have_value("left")
     press(sam, "Make subscribers v2", "subscribers v2")
     said(sam, "Against version 1")

@@ -141,7 +141,7 @@ def _churn(narrator: Narrator, cast: Cast, start: datetime, today: datetime) -> 
     )
     second = narrator.register(runs["random_forest"], model="churn", who=cast.sam)
     narrator.write_card(second, CHURN_CARD, cast.sam)
-    asked = narrator.request(second, comment="A forest, within the margin of the champion.", who=cast.sam)
+    asked = narrator.request(second, comment="A forest, to be tried beside the linear model for a week.", who=cast.sam)
     _approve_or_waive(narrator, cast, asked)
     narrator.now += timedelta(days=2)
     with workspace.write() as session:
@@ -205,7 +205,7 @@ def _approve_or_waive(narrator: Narrator, cast: Cast, request_id: int) -> None:
                     session,
                     request_id=request_id,
                     gate=gate.code,
-                    reason="Tried for a week beside the retention team; the difference is small.",
+                    reason="Tried for a week with the retention team; Olga rolls it back if calls do not improve.",
                     until=narrator.now + timedelta(days=7),
                     actor=cast.rita,
                     now=narrator.now + timedelta(minutes=1),

@@ -299,9 +299,9 @@ def test_whoever_lost_the_permission_meanwhile_prepares_nothing(path: Walk, cell
     assert "may not create a request" in (request.error or "")
 
 
-def test_only_who_may_start_runs_retrains(path: Walk) -> None:
+def test_retraining_takes_its_permission(path: Walk) -> None:
     with path.workspace.write() as session:
-        with pytest.raises(PermissionDenied, match="start a run"):
+        with pytest.raises(PermissionDenied, match="retrain a run"):
             retraining.request_retraining(session, model_id=1, dataset_version_id=1, actor=path.rita, now=path.now)
         model = make_model(session)
         with pytest.raises(NotApplicable, match="no champion"):

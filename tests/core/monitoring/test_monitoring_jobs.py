@@ -217,6 +217,17 @@ def test_what_goes_on_is_one_alert_until_somebody_resolves_it(
     assert drift_alerts() == [("open", "2026-04"), ("resolved", "2026-03")]
 
 
+def test_a_window_too_small_to_tell_hides_no_drift_before_it(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch
+) -> None:
+    add_batch(csv_bytes(stream(900, seed=41, hours_shift=0.8), days("2026-01-01", 31, 900)))
+    add_batch(csv_bytes(stream(20, seed=42), days("2026-02-01", 2, 20)))
+    with workspace.read() as session:
+        row = queries.list_monitors(session)[0]
+    assert (row.state, row.last_window, row.n_drifted) == (WindowState.DRIFTED, "2026-01", 1)
+    assert row.sentence.startswith("1 of 4 features drifted in 2026-01. Not enough data in 2026-02: 20 rows")
+
+
 def test_a_file_without_times_is_one_window(workspace: Workspace, live: LiveModel, add_batch: AddBatch) -> None:
     first = add_batch(csv_bytes(stream(400, seed=17)), time_column=None)
     second = add_batch(csv_bytes(stream(400, seed=18, hours_shift=1)), time_column=None)
