@@ -165,7 +165,8 @@ def one_window(row: MonitorRow, overview: Overview) -> None:
     """One window: a feature then and now, and every feature in a table."""
     told = {cell.window for cell in overview.cells if cell.state != WindowState.NOT_ENOUGH_DATA}
     # The page opens on the newest window that tells something.
-    ordered = sorted(reversed(overview.labels), key=lambda label: label not in told)
+    newest = overview.labels[::-1]
+    ordered = [label for label in newest if label in told] + [label for label in newest if label not in told]
     newest_first = {str(overview.window_of[label]): label for label in ordered}
     picked = selection.pick("Window", newest_first, name="window")
     window = reads.fresh(monitoring.window, int(picked))
