@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.evaluation.metrics import METRICS, primary_metric
 from core.evaluation.tables import Task
-from core.governance import service
+from core.governance import policies
 from core.governance.gates import GATES
 from core.governance.queries import PolicyRow
 from core.governance.tables import GateSeverity
@@ -91,7 +91,7 @@ def edit(policy: PolicyRow) -> None:
         reason = st.text_area("Why does it change?", key="policy_reason")
         if st.form_submit_button("Save as the next version", type="primary"):
             with session.act(f"Policy {policy.number + 1} is in force") as writing:
-                service.save_policy(
+                policies.save_policy(
                     writing,
                     gates=gates,
                     margins=margins,

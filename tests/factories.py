@@ -14,7 +14,8 @@ from core.datasets.tables import CheckResult, Dataset, DatasetVersion, Evaluatio
 from core.evaluation.tables import Evaluation, MetricValue
 from core.governance import binding, standing
 from core.governance.gates import GATES
-from core.governance.service import ensure_seeded_policy, store_card
+from core.governance.policies import ensure_seeded_policy
+from core.governance.service import store_card
 from core.governance.tables import GateResult, ModelCard, PromotionRequest, RequestState
 from core.permissions import system_actor
 from core.registry.tables import ModelVersion, RegisteredModel

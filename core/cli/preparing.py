@@ -8,7 +8,7 @@ import typer
 
 from core.access.service import issue_setup_code
 from core.database import utc_now
-from core.governance.service import ensure_seeded_policy
+from core.governance.policies import ensure_seeded_policy
 from core.settings import Settings
 from core.workspace import opened
 

@@ -1,8 +1,7 @@
-"""Writes: requests, decisions, rollbacks, waivers, policies, cards."""
+"""Writes: requests, decisions, rollbacks, waivers, cards; the promotion policy is written in `policies`."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,30 +20,27 @@ from core.errors import (
     PermissionDenied,
     StaleRevision,
 )
-from core.governance import standing
+from core.governance import policies, standing
 from core.governance.cards import CARD_SECTIONS, SECTION_LENGTH
-from core.governance.gates import GATES, check_severities
 from core.governance.lifecycle import UNDECIDED, move
+from core.governance.reasons import stated
 from core.governance.tables import (
     Decision,
     DecisionKind,
     ModelCard,
-    PromotionPolicy,
     PromotionRequest,
     RequestState,
     Waiver,
 )
 from core.jobs import service as jobs
 from core.monitoring.service import ensure_monitor
-from core.permissions import Actor, Permission, require, system_actor
+from core.permissions import Actor, Permission, require
 from core.registry import queries as registry
 from core.registry import service as registry_service
 from core.registry.tables import Alias, Cause, Deployment, Environment
 from core.training.tables import Run
 
 DUE_AFTER = timedelta(days=3)
-COMMENT_LENGTH = 10_000
-MOST_APPROVALS = 5
 
 
 def request_promotion(
@@ -73,7 +69,7 @@ def request_promotion(
         The version holds the alias already, or a request for the same move is undecided.
     """
     require(actor, Permission.REQUEST_CREATE)
-    words = _words(comment, "A request's comment")
+    words = stated(comment, "A request's comment")
     version = registry.version(session, version_id)
     label = registry.version_label(session, version_id)
     environment, alias = Environment(environment), Alias(alias)
@@ -93,7 +89,7 @@ def request_promotion(
             f"Request {twin.id} asks for {label} as {alias.value} in {environment.value} already and is "
             f"{twin.state.replace('_', ' ')}. Renew or withdraw that one."
         )
-    policy = ensure_seeded_policy(session, now)
+    policy = policies.ensure_seeded_policy(session, now)
     assert policy.id is not None
     request = PromotionRequest(
         version_id=version_id,
@@ -130,7 +126,7 @@ def renew(session: Session, *, request_id: int, actor: Actor, now: datetime) -> 
     if request.state == RequestState.PREPARING and request.error is None:
         raise InvalidTransition("promotion request", RequestState.PREPARING, "prepared again until that has ended")
     request.state = move(request.state, RequestState.PREPARING)
-    policy = ensure_seeded_policy(session, now)
+    policy = policies.ensure_seeded_policy(session, now)
     assert policy.id is not None
     version = registry.version(session, request.version_id)
     live = registry.live(session, model_id=version.model_id, environment=request.environment, alias=request.alias)
@@ -210,7 +206,7 @@ def decide(
     if (against := standing.conflict(session, request, actor)) is not None:
         raise ConflictOfInterest(against)
     kind = DecisionKind(kind)
-    words = comment.strip() if kind == DecisionKind.APPROVE else _words(comment, "The comment")
+    words = comment.strip() if kind == DecisionKind.APPROVE else stated(comment, "The comment")
     _require_open(session, request, kind)
     if (earlier := standing.decided_already(session, request, actor)) is not None:
         raise AlreadyExists(f"{actor.name} decided already: {earlier.kind.replace('_', ' ')}. One decision each.")
@@ -267,7 +263,7 @@ def roll_back(
         Nothing was live before.
     """
     require(actor, Permission.DEPLOYMENT_ROLL_BACK)
-    words = _words(reason, "A rollback's reason")
+    words = stated(reason, "A rollback's reason")
     environment, alias = Environment(environment), Alias(alias)
     model = registry.model(session, model_id)
     live = registry.live(session, model_id=model_id, environment=environment, alias=alias)
@@ -330,7 +326,7 @@ def grant_waiver(
         raise ConflictOfInterest(against)
     if request.state != RequestState.OPEN:
         raise InvalidTransition("promotion request", request.state, "waived")
-    words = _words(reason, "A waiver's reason")
+    words = stated(reason, "A waiver's reason")
     if until <= now:
         raise InvalidInput(f"A waiver ends in the future; {until.isoformat()} has passed.")
     row = next((row for row in standing.gate_rows(session, request, now) if row.code == gate), None)
@@ -348,76 +344,6 @@ def grant_waiver(
     session.flush()
     _record(session, request, "gate_waived", actor, now, {"gate": gate, "reason": words, "until": until.isoformat()})
     return waiver
-
-
-def ensure_seeded_policy(session: Session, now: datetime) -> PromotionPolicy:
-    """Get the policy in force, writing version 1 with its default margins where there is none yet."""
-    found = standing.current_policy(session)
-    if found is not None:
-        return found
-    from core.evaluation.comparing import default_margin
-    from core.evaluation.metrics import METRICS
-
-    return _add_policy(
-        session,
-        number=1,
-        gates={code: gate.severity.value for code, gate in GATES.items()},
-        margins={key: float(default_margin(key)) for key in METRICS},
-        approvals=1,
-        reason="The policy Gatehouse starts with.",
-        actor=system_actor(),
-        now=now,
-    )
-
-
-def save_policy(
-    session: Session,
-    *,
-    gates: Mapping[str, str],
-    margins: Mapping[str, float],
-    approvals: int,
-    reason: str,
-    actor: Actor,
-    now: datetime,
-) -> PromotionPolicy:
-    """Write the next version of the promotion policy; open requests go stale, and its author decides none under it.
-
-    Parameters
-    ----------
-    gates : mapping of str to str
-        Gate code to "blocking" or "warning"; a gate left out is not asked.
-    margins : mapping of str to float
-        Metric key to the loss that still counts as not worse, >= 0; a metric left out keeps its default.
-    approvals : int
-        How many different people have to approve, 1 to 5.
-
-    Raises
-    ------
-    PermissionDenied, InvalidInput
-    """
-    require(actor, Permission.POLICY_EDIT)
-    from core.evaluation.metrics import METRICS
-
-    check_severities(gates)
-    unknown = sorted(set(margins) - set(METRICS))
-    if unknown:
-        raise InvalidInput(f"There is no metric {', '.join(unknown)}; there are {', '.join(METRICS)}.")
-    wrong = {key: value for key, value in margins.items() if not (math.isfinite(value) and value >= 0)}
-    if wrong:
-        raise InvalidInput(f"A margin is a number of at least 0; given: {wrong}.")
-    if not 1 <= approvals <= MOST_APPROVALS:
-        raise InvalidInput(f"It takes 1 to {MOST_APPROVALS} approvals; {approvals} were given.")
-    seeded = ensure_seeded_policy(session, now)
-    return _add_policy(
-        session,
-        number=seeded.number + 1,
-        gates={code: str(severity) for code, severity in gates.items()},
-        margins={**seeded.margins, **{key: float(value) for key, value in margins.items()}},
-        approvals=approvals,
-        reason=_words(reason, "A policy's reason"),
-        actor=actor,
-        now=now,
-    )
 
 
 def edit_card(
@@ -572,42 +498,6 @@ def _approve(session: Session, request: PromotionRequest, details: dict[str, Any
     )
 
 
-def _add_policy(
-    session: Session,
-    *,
-    number: int,
-    gates: dict[str, str],
-    margins: dict[str, float],
-    approvals: int,
-    reason: str,
-    actor: Actor,
-    now: datetime,
-) -> PromotionPolicy:
-    policy = PromotionPolicy(
-        number=number,
-        gates=gates,
-        margins=margins,
-        approvals=approvals,
-        author_id=actor.user_id,
-        reason=reason,
-        created_at=now,
-    )
-    session.add(policy)
-    session.flush()
-    assert policy.id is not None
-    record(
-        session,
-        actor=actor,
-        action="promotion_policy.saved",
-        subject_kind="promotion_policy",
-        subject_id=policy.id,
-        subject_label=f"promotion policy v{number}",
-        now=now,
-        details={"gates": gates, "margins": margins, "approvals": approvals, "reason": reason},
-    )
-    return policy
-
-
 def _record(
     session: Session,
     request: PromotionRequest,
@@ -627,12 +517,3 @@ def _record(
         now=now,
         details={"version_id": request.version_id, "revision": request.revision, **(details or {})},
     )
-
-
-def _words(text: str, what: str) -> str:
-    words = text.strip()
-    if not words:
-        raise InvalidInput(f"{what} is empty. Write why, in at most {COMMENT_LENGTH:,} characters.")
-    if len(words) > COMMENT_LENGTH:
-        raise InvalidInput(f"{what} has at most {COMMENT_LENGTH:,} characters; {len(words):,} were given.")
-    return words

@@ -11,7 +11,7 @@ from core.cli.demo.people import Cast, hire
 from core.cli.demo.story import FEATURES
 from core.cli.demo.stream import month
 from core.database import utc_now
-from core.governance.service import ensure_seeded_policy
+from core.governance.policies import ensure_seeded_policy
 from core.workspace import Workspace
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

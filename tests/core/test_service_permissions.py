@@ -28,8 +28,8 @@ from core.datasets.ingest import inspect
 from core.datasets.options import ParseOptions
 from core.datasets.tables import Relation
 from core.errors import LifecycleError, PermissionDenied, SchemaMismatch
+from core.governance import policies, standing
 from core.governance import service as governance
-from core.governance import standing
 from core.governance.gates import GATES
 from core.governance.integrity import verify_everything
 from core.governance.tables import DecisionKind
@@ -217,8 +217,8 @@ TABLE: dict[str, Change] = {
         ),
         (P.WAIVER_GRANT,),
     ),
-    "core.governance.service.save_policy": Change(
-        lambda s, g, a: governance.save_policy(
+    "core.governance.policies.save_policy": Change(
+        lambda s, g, a: policies.save_policy(
             s, gates=dict.fromkeys(GATES, "blocking"), margins={}, approvals=2, reason="Two eyes.", actor=a, now=NOW
         ),
         (P.POLICY_EDIT,),

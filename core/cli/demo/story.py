@@ -13,6 +13,7 @@ from core.cli.demo.people import Cast, hire
 from core.cli.demo.stream import month
 from core.database import utc_now
 from core.datasets import queries as datasets
+from core.governance import policies
 from core.governance import queries as approvals
 from core.governance import service as governance
 from core.governance.tables import DecisionKind
@@ -61,7 +62,7 @@ def seed(workspace: Workspace, report: Callable[[str], None]) -> None:
     narrator.at(start, "People join: an administrator, a data scientist, a reviewer, an operator, an auditor, a viewer")
     cast = hire(workspace, narrator.now)
     with workspace.write() as session:
-        governance.ensure_seeded_policy(session, narrator.now)
+        policies.ensure_seeded_policy(session, narrator.now)
     _tumour(narrator, cast, start + timedelta(days=20))
     _churn(narrator, cast, start, today)
 

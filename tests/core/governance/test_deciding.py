@@ -20,7 +20,7 @@ from core.errors import (
     StaleRevision,
 )
 from core.evaluation.tables import Evaluation, MetricValue
-from core.governance import queries, service
+from core.governance import policies, queries, service
 from core.governance.gates import GATES
 from core.governance.tables import Decision, DecisionKind, ModelCard, PromotionRequest, RequestState
 from core.monitoring.tables import Monitor
@@ -100,7 +100,7 @@ def test_who_took_part_does_not_decide(
 def test_who_wrote_the_policy_does_not_decide_under_it(
     story: Story, now: datetime, store: ArtifactStore, session: Session
 ) -> None:
-    service.save_policy(
+    policies.save_policy(
         session,
         gates=dict.fromkeys(GATES, "blocking"),
         margins={},
@@ -183,7 +183,7 @@ def change_card(session: Session, story: Story) -> None:
 
 
 def change_policy(session: Session, story: Story) -> None:
-    service.save_policy(
+    policies.save_policy(
         session,
         gates={"smoke_test": "warning"},
         margins={},
@@ -335,7 +335,7 @@ def test_two_approvals_take_two_people(
     reviewer: Actor, second_reviewer: Actor, now: datetime, store: ArtifactStore, session: Session
 ) -> None:
     author = Actor(user_id=None, name="author", roles=frozenset({Role.REVIEWER}), via="shell")
-    service.save_policy(session, gates={}, margins={}, approvals=2, reason="Four eyes.", actor=author, now=now)
+    policies.save_policy(session, gates={}, margins={}, approvals=2, reason="Four eyes.", actor=author, now=now)
     request = make_open_request(session, version=make_stored_version(session, store))
     assert request.evidence_digest is not None
 

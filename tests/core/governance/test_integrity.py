@@ -9,7 +9,7 @@ from core.datasets.tables import Dataset, Split
 from core.errors import PermissionDenied
 from core.evaluation.tables import Evaluation
 from core.governance.integrity import verify_everything
-from core.governance.service import ensure_seeded_policy
+from core.governance.policies import ensure_seeded_policy
 from core.permissions import Actor
 from core.workspace import Workspace
 from tests.factories import (

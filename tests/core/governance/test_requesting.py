@@ -7,7 +7,7 @@ from sqlmodel import Session, select
 
 from core.artifacts import ArtifactStore
 from core.errors import AlreadyExists, InvalidInput, NotApplicable, PermissionDenied, StaleRevision
-from core.governance import preparation, queries, service
+from core.governance import policies, preparation, queries, service
 from core.governance.tables import PromotionRequest, RequestState
 from core.jobs import service as jobs
 from core.jobs.tables import Job, JobState
@@ -184,8 +184,8 @@ def test_rolling_back_to_quarantined_data_is_warned_of_and_allowed(
 def test_a_new_policy_is_a_new_version_and_keeps_what_it_does_not_say(
     reviewer: Actor, now: datetime, session: Session
 ) -> None:
-    service.ensure_seeded_policy(session, now)
-    policy = service.save_policy(
+    policies.ensure_seeded_policy(session, now)
+    policy = policies.save_policy(
         session,
         gates={"smoke_test": "blocking"},
         margins={"roc_auc": 0.002},
@@ -217,12 +217,12 @@ def test_a_policy_that_cannot_hold_is_refused(
 ) -> None:
     whole = {"gates": {}, "margins": {}, "approvals": 1, "reason": "x", "actor": reviewer, "now": now, **over}
     with pytest.raises(InvalidInput):
-        service.save_policy(session, **whole)  # type: ignore[arg-type]
+        policies.save_policy(session, **whole)  # type: ignore[arg-type]
 
 
 def test_a_scientist_may_not_write_the_policy(scientist: Actor, now: datetime, session: Session) -> None:
     with pytest.raises(PermissionDenied, match="edit a policy"):
-        service.save_policy(session, gates={}, margins={}, approvals=1, reason="x", actor=scientist, now=now)
+        policies.save_policy(session, gates={}, margins={}, approvals=1, reason="x", actor=scientist, now=now)
 
 
 def test_a_card_is_edited_by_revision(

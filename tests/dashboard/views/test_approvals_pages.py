@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core.database import utc_now
-from core.governance.service import ensure_seeded_policy
+from core.governance.policies import ensure_seeded_policy
 from core.governance.tables import Waiver
 from core.permissions import Actor
 from core.workspace import Workspace

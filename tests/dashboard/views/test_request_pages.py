@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.database import utc_now
 from core.governance import binding
-from core.governance.service import ensure_seeded_policy
+from core.governance.policies import ensure_seeded_policy
 from core.governance.tables import Decision, PromotionRequest, Waiver
 from core.permissions import Actor, Role
 from core.registry.service import assign
