@@ -98,7 +98,8 @@ with st.container(gap="xxsmall"):
         if event.at >= since:
             with st.container(horizontal=True, gap="small"):
                 st.markdown(f":gray[{theme.ago(event.at, now)}]", width=96)
-                st.text(f"{event.actor_name} {sentence(event.action, event.subject_label)}", width="content")
+                with st.container(gap=None, width="stretch"):
+                    st.text(f"{event.actor_name} {sentence(event.action, event.subject_label)}")
 
 running = {process.role for process in reads.fresh(processes.alive, now)}
 missing = [role for role in ("web", "worker", "scoring") if role not in running]
