@@ -81,7 +81,7 @@ def differences(rows: Sequence[Difference], *, margin: float, metric: str, colou
         )  # fmt: skip
     drawn.update_layout(showlegend=False, margin={"r": 110})
     drawn.update_xaxes(
-        title=f"difference in {literal(metric)}; right of zero is better", zeroline=False, nticks=6, tickangle=0
+        title=f"difference in {literal(metric)}; right of zero is better", zeroline=False, nticks=3, tickangle=0
     )
     name_rows(drawn, [row.label for row in shown])
     return drawn
