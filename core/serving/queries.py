@@ -102,8 +102,3 @@ def labels(session: Session, model_id: int) -> dict[str, str]:
     """What turned out to be true, by prediction id."""
     query = select(Label.prediction_id, Label.value).where(col(Label.model_id) == model_id)
     return dict(session.exec(query).all())
-
-
-def count_labels(session: Session, model_id: int) -> int:
-    """How many labels a model has, of known and unknown predictions alike."""
-    return session.exec(select(func.count()).select_from(Label).where(col(Label.model_id) == model_id)).one()
