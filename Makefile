@@ -4,7 +4,10 @@ PYTHON := $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-INSTALL_ITSELF := $(PIP) install --no-deps --no-build-isolation --editable .
+# The pins name every package, so nothing is resolved: pip would try a newer release of "coverage[toml]" than the pinned
+# "coverage" and then refuse it for want of a hash. The check says whether a pin is missing.
+INSTALL_PINS := $(PIP) install --require-hashes --no-deps --requirement
+INSTALL_ITSELF := $(PIP) install --no-deps --no-build-isolation --editable . && $(PIP) check
 
 .PHONY: run setup test check format bench lock clean browser
 
@@ -50,12 +53,12 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what Gatehouse needs (a minute or two, once) …"
-	@$(PIP) install --require-hashes --requirement requirements.txt
+	@$(INSTALL_PINS) requirements.txt
 	@$(INSTALL_ITSELF)
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what the tests need (a minute or two, once) …"
-	@$(PIP) install --require-hashes --requirement requirements-dev.txt
+	@$(INSTALL_PINS) requirements-dev.txt
 	@$(INSTALL_ITSELF)
 	@touch $@ $(VENV)/.installed
