@@ -78,6 +78,7 @@ class Dataset(SQLModel, table=True):
     description: str = ""
     target: str | None = None
     sensitive: list[str] = document(list)
+    costs: dict[str, Any] | None = document(nullable=True)
     time_column: str | None = None
     created_by: int | None = Field(default=None, foreign_key="user_account.id")
     created_at: datetime = moment()

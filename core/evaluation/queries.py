@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select as core_select
 from sqlmodel import Session, col, select
 
 from core.artifacts import ArtifactStore
 from core.errors import NotFound
-from core.evaluation.tables import Comparison, Evaluation, MetricValue
+from core.evaluation.tables import Analysis, Comparison, Evaluation, MetricValue
 
 if TYPE_CHECKING:
     from core.evaluation.predictions import Predictions
@@ -140,6 +142,32 @@ def comparisons(
     return list(session.exec(statement))
 
 
+def options_digest(options: Mapping[str, Any]) -> str:
+    """What tells one asking for an analysis from another: the hash of its options, in whatever order they came."""
+    return hashlib.sha256(json.dumps(options, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def analysis(
+    session: Session, *, evaluation_id: int, kind: str, options: Mapping[str, Any] | None = None
+) -> Analysis | None:
+    """One deeper look at an evaluation with exactly these options, where it was computed; empty options by default."""
+    return session.exec(
+        select(Analysis).where(
+            col(Analysis.evaluation_id) == evaluation_id,
+            col(Analysis.kind) == kind,
+            col(Analysis.options_digest) == options_digest(options or {}),
+        )
+    ).first()
+
+
+def analyses(session: Session, *, evaluation_id: int, kind: str | None = None) -> list[Analysis]:
+    """What was computed of an evaluation, of one kind or all, newest first."""
+    statement = select(Analysis).where(col(Analysis.evaluation_id) == evaluation_id)
+    if kind is not None:
+        statement = statement.where(col(Analysis.kind) == kind)
+    return list(session.exec(statement.order_by(col(Analysis.id).desc())))
+
+
 def load_predictions(store: ArtifactStore, evaluation: Evaluation) -> Predictions:
     """The stored per-row predictions of an evaluation, checked against their hash.
 
@@ -147,6 +175,16 @@ def load_predictions(store: ArtifactStore, evaluation: Evaluation) -> Prediction
     ------
     NotFound, ArtifactCorrupted
     """
+    return predictions_file(store, evaluation.predictions_sha256)
+
+
+def predictions_file(store: ArtifactStore, sha256: str) -> Predictions:
+    """Stored per-row predictions by the hash of their file, checked against it.
+
+    Raises
+    ------
+    NotFound, ArtifactCorrupted
+    """
     from core.evaluation.predictions import from_parquet
 
-    return from_parquet(store.get_bytes(evaluation.predictions_sha256))
+    return from_parquet(store.get_bytes(sha256))

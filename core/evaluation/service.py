@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from sqlmodel import Session, col, delete, select
 
 from core.errors import InvalidInput
-from core.evaluation.tables import Comparison, Evaluation, MetricValue, Task
+from core.evaluation.queries import analysis, options_digest
+from core.evaluation.tables import Analysis, Comparison, Evaluation, MetricValue, Task
 
 if TYPE_CHECKING:
     from core.evaluation.comparing import PairedResult
@@ -76,7 +77,8 @@ def record_evaluation(
         session.add(found)
     else:
         _refuse_if_compared(session, found)
-        session.exec(delete(MetricValue).where(col(MetricValue.evaluation_id) == found.id))
+        for table in (MetricValue, Analysis):
+            session.exec(delete(table).where(col(table.evaluation_id) == found.id))
         found.predictions_sha256, found.n_rows, found.n_left_out = predictions_sha256, n_rows, n_left_out
         found.curves, found.created_at = dict(curves), now
     session.flush()
@@ -137,6 +139,39 @@ def record_comparison(
     session.add(row)
     session.flush()
     return row
+
+
+def record_analysis(
+    session: Session,
+    *,
+    evaluation_id: int,
+    kind: str,
+    options: Mapping[str, Any],
+    result: Mapping[str, Any],
+    now: datetime,
+) -> Analysis:
+    """Write down a deeper look at an evaluation; the same options again give the row that is there.
+
+    Parameters
+    ----------
+    kind : str
+        A key of `core.training.analyses.ANALYSES`.
+    options, result
+        JSON documents.
+    """
+    found = analysis(session, evaluation_id=evaluation_id, kind=kind, options=options)
+    if found is None:
+        found = Analysis(
+            evaluation_id=evaluation_id,
+            kind=kind,
+            options=dict(options),
+            options_digest=options_digest(options),
+            result=dict(result),
+            created_at=now,
+        )
+        session.add(found)
+        session.flush()
+    return found
 
 
 def _refuse_if_compared(session: Session, evaluation: Evaluation) -> None:

@@ -58,10 +58,15 @@ class MetricValue(SQLModel, table=True):
 
 
 class Comparison(SQLModel, table=True):
-    """A paired comparison of two evaluations on one evaluation set."""
+    """A paired comparison of two evaluations on one evaluation set.
+
+    ``n_candidates`` is how many were tried against the baseline at once; the interval and the verdict allow for it.
+    """
 
     __tablename__ = "comparison"
-    __table_args__ = (UniqueConstraint("baseline_evaluation_id", "candidate_evaluation_id", "metric", "margin"),)
+    __table_args__ = (
+        UniqueConstraint("baseline_evaluation_id", "candidate_evaluation_id", "metric", "margin", "n_candidates"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     baseline_evaluation_id: int = Field(foreign_key="evaluation.id", index=True)
@@ -76,6 +81,27 @@ class Comparison(SQLModel, table=True):
     n_rows: int
     n_left_out: int = 0
     smallest_effect: float
+    rows_needed: int | None = None
+    n_candidates: int = 1
     method: str
+    tests: list[dict[str, Any]] = document(list)
     changed: dict[str, Any] | None = document(nullable=True)
+    created_at: datetime = moment()
+
+
+class Analysis(SQLModel, table=True):
+    """One deeper look at an evaluation, computed once by a job and kept: slices, fairness, thresholds, ….
+
+    ``options`` are what was asked for; ``options_digest`` tells two askings apart.
+    """
+
+    __tablename__ = "analysis"
+    __table_args__ = (UniqueConstraint("evaluation_id", "kind", "options_digest"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    evaluation_id: int = Field(foreign_key="evaluation.id", index=True)
+    kind: str = Field(max_length=32)
+    options: dict[str, Any] = document()
+    options_digest: str = Field(max_length=64)
+    result: dict[str, Any] = document()
     created_at: datetime = moment()

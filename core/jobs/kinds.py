@@ -64,6 +64,13 @@ JOB_KINDS: dict[str, JobKind] = {
         timeout_seconds=HOUR,
         max_attempts=2,
     ),
+    "analyse_run": JobKind(
+        title="Analyse a run",
+        handler="core.training.analysis_job:analyse_run",
+        settle=None,
+        timeout_seconds=HOUR,
+        max_attempts=2,
+    ),
     "prepare_request": JobKind(
         title="Gather the evidence of a promotion request",
         handler="core.governance.preparation:prepare_request",

@@ -47,10 +47,18 @@ class RegisteredModel(SQLModel, table=True):
 
 
 class ModelVersion(SQLModel, table=True):
-    """One immutable version of a registered model."""
+    """One immutable version of a registered model.
+
+    ``signature["threshold"]``, where it is there, is the score from which on a row is called positive; ``threshold``
+    says by which rule it was chosen, on which rows, and how it did on others. The same run with another threshold is
+    another version, told apart by ``threshold_key``.
+    """
 
     __tablename__ = "model_version"
-    __table_args__ = (UniqueConstraint("model_id", "number"), UniqueConstraint("model_id", "run_id"))
+    __table_args__ = (
+        UniqueConstraint("model_id", "number"),
+        UniqueConstraint("model_id", "run_id", "threshold_key"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     model_id: int = Field(foreign_key="registered_model.id", index=True)
@@ -58,8 +66,40 @@ class ModelVersion(SQLModel, table=True):
     run_id: int = Field(foreign_key="run.id", index=True)
     model_sha256: str = Field(max_length=64)
     signature: dict[str, Any] = document()
+    threshold: dict[str, Any] | None = document(nullable=True)
+    threshold_key: str = Field(default="", max_length=32)
     registered_by: int | None = Field(default=None, foreign_key="user_account.id")
     registered_at: datetime = moment()
+
+
+class BehaviourSuite(SQLModel, table=True):
+    """What every version of a model must do; versioned, the newest counts."""
+
+    __tablename__ = "behaviour_suite"
+    __table_args__ = (UniqueConstraint("model_id", "number"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    model_id: int = Field(foreign_key="registered_model.id", index=True)
+    number: int
+    tests: list[dict[str, Any]] = document(list)
+    author_id: int | None = Field(default=None, foreign_key="user_account.id")
+    reason: str = ""
+    created_at: datetime = moment()
+
+
+class BehaviourResult(SQLModel, table=True):
+    """How one version did on one suite: an outcome per test, in the suite's order."""
+
+    __tablename__ = "behaviour_result"
+    __table_args__ = (UniqueConstraint("version_id", "suite_id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    version_id: int = Field(foreign_key="model_version.id", index=True)
+    suite_id: int = Field(foreign_key="behaviour_suite.id")
+    outcomes: list[dict[str, Any]] = document(list)
+    n_failed: int
+    n_rows: int
+    created_at: datetime = moment()
 
 
 class Deployment(SQLModel, table=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,14 @@ from core.audit import service as audit
 from core.datasets import queries as datasets
 from core.datasets.tables import DatasetVersion, EvaluationSet
 from core.errors import InvalidInput, InvalidTransition, NotApplicable, NotFound
+from core.evaluation import queries as evaluations
 from core.evaluation.tables import Task
 from core.jobs import service as jobs
 from core.jobs.tables import Job, JobState
 from core.permissions import Actor, Permission, require
 from core.training import queries
 from core.training.algorithms import algorithm, parse_parameters, require_task
+from core.training.analyses import analysis_kind
 from core.training.lifecycle import FINAL, move
 from core.training.specification import RunSpec, check_features, check_task, choose_features, infer_task
 from core.training.tables import Run, RunState
@@ -205,6 +207,48 @@ def request_comparison(
         },
         subject_kind="run",
         subject_id=baseline_run_id,
+        actor=actor,
+        now=now,
+    )
+
+
+def request_analysis(
+    session: Session,
+    *,
+    run_id: int,
+    evaluation_id: int,
+    kind: str,
+    options: Mapping[str, Any],
+    actor: Actor,
+    now: datetime,
+) -> Job:
+    """Put an analysis of one of a run's evaluations in the queue. Whoever may read runs may have them analysed.
+
+    Raises
+    ------
+    PermissionDenied, NotFound
+    NotApplicable
+        The analysis is not for the run's task, or the evaluation is of another run.
+    """
+    require(actor, Permission.RUN_READ)
+    run = require_finished(queries.run(session, run_id))
+    wanted = analysis_kind(kind, run.task)
+    if evaluations.evaluation(session, evaluation_id).run_id != run_id:
+        raise NotApplicable(f"Evaluation {evaluation_id} is not of run {run_id}; choose one of its own.")
+    record(
+        session,
+        run=run,
+        action="run.analysis_requested",
+        actor=actor,
+        now=now,
+        details={"evaluation_id": evaluation_id, "kind": wanted.key},
+    )
+    return jobs.enqueue(
+        session,
+        kind="analyse_run",
+        payload={"run_id": run_id, "evaluation_id": evaluation_id, "kind": wanted.key, "options": dict(options)},
+        subject_kind="run",
+        subject_id=run_id,
         actor=actor,
         now=now,
     )

@@ -20,7 +20,10 @@ class RunState(StrEnum):
 
 
 class Run(SQLModel, table=True):
-    """One training from declared inputs."""
+    """One training from declared inputs.
+
+    ``validation_sha256`` names the stored per-row predictions of the validation part, on which thresholds are chosen.
+    """
 
     __tablename__ = "run"
 
@@ -34,6 +37,9 @@ class Run(SQLModel, table=True):
     algorithm: str = Field(max_length=64, index=True)
     parameters: dict[str, Any] = document()
     seed: int = 0
+    weight_column: str | None = None
+    calibration: str | None = Field(default=None, max_length=16)
+    folds: int = 0
     state: str = Field(default=RunState.QUEUED, max_length=16, index=True)
     job_id: int | None = Field(default=None, foreign_key="job.id")
     retrained_from_id: int | None = Field(default=None, foreign_key="run.id")
@@ -48,6 +54,9 @@ class Run(SQLModel, table=True):
     signature: dict[str, Any] | None = document(nullable=True)
     dummy: dict[str, Any] | None = document(nullable=True)
     importance: dict[str, Any] | None = document(nullable=True)
+    cross_validation: dict[str, Any] | None = document(nullable=True)
+    latency: dict[str, Any] | None = document(nullable=True)
+    validation_sha256: str | None = Field(default=None, max_length=64)
     n_train: int | None = None
     n_excluded: int | None = None
     error: str | None = None

@@ -7,18 +7,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from sqlmodel import Session
 
 from core.datasets import queries as datasets
 from core.datasets import splits
 from core.datasets.splitting import Part, SplitOptions
 from core.datasets.tables import DatasetVersion, EvaluationSet, Split
-from core.errors import InsufficientData, SchemaMismatch
+from core.errors import InsufficientData, LifecycleError, SchemaMismatch
+from core.evaluation.predictions import Predictions, to_parquet
+from core.evaluation.service import record_analysis
 from core.evaluation.tables import Task
 from core.jobs.context import JobContext
 from core.jobs.tables import Job
 from core.permissions import Permission, require
 from core.training import model_files, queries
+from core.training.analyses import automatic
+from core.training.analysing import Material, analyse
 from core.training.fitting import Fit, fit, target_values
 from core.training.frames import frame_from_table
 from core.training.importance import permutation_importance
@@ -74,7 +79,15 @@ def train_run(workspace: Workspace, context: JobContext) -> None:
     scored = _score(workspace, context, version=version, split=split, sets=sets, fitted=fitted)
 
     context.check_cancelled()
+    validation = _validation(run, fitted, table, parts)
     importance = _importance(context, run, fitted, table.filter(pa.array(parts == Part.VALIDATION)))
+
+    context.check_cancelled()
+    context.report(0.9, "analysing")
+    analyses = _analyses(
+        workspace, context, run=run, version=version, split=split, sets=sets, fitted=fitted, scored=scored,
+        validation=validation,
+    )  # fmt: skip
 
     with context.record() as session:
         now = context.now()
@@ -90,6 +103,9 @@ def train_run(workspace: Workspace, context: JobContext) -> None:
                 "signature": dict(fitted.model.signature),
                 "dummy": fitted.dummy,
                 "importance": importance,
+                "validation_sha256": None
+                if validation is None
+                else workspace.artifacts.put_bytes(to_parquet(validation)).sha256,
                 "n_train": fitted.n_train,
                 "n_excluded": split.n_excluded + fitted.n_without_target,
             },
@@ -97,7 +113,12 @@ def train_run(workspace: Workspace, context: JobContext) -> None:
             now=now,
         )
         for evaluation_set_id, scored_set in scored.items():
-            record_scored(session, run_id=run_id, evaluation_set_id=evaluation_set_id, scored=scored_set, now=now)
+            evaluation = record_scored(
+                session, run_id=run_id, evaluation_set_id=evaluation_set_id, scored=scored_set, now=now
+            )
+            assert evaluation.id is not None
+            for kind, result in analyses.get(evaluation_set_id, {}).items():
+                record_analysis(session, evaluation_id=evaluation.id, kind=kind, options={}, result=result, now=now)
         context.log("Finished.")
         context.result = {"run_id": run_id, "model_sha256": model.sha256}
 
@@ -150,13 +171,72 @@ def _score(
     return scored
 
 
+def _validation(run: Run, fitted: Fit, table: pa.Table, parts: NDArray[np.uint8]) -> Predictions | None:
+    """Predict the validation part, which thresholds are chosen on; None where none of its rows has a target."""
+    ordinals = np.flatnonzero(parts == Part.VALIDATION)
+    rows = table.take(pa.array(ordinals))
+    y_true, labelled = target_values(rows, task=Task(run.task), target=run.target)
+    if not labelled.any():
+        return None
+    labels, scores = fitted.model.predict_table(rows.filter(pa.array(labelled)))
+    return Predictions(
+        task=Task(run.task),
+        ordinals=ordinals[labelled],
+        y_true=y_true[labelled],
+        y_pred=labels,
+        scores=scores,
+        classes=fitted.model.classes,
+    )
+
+
+def _analyses(
+    workspace: Workspace,
+    context: JobContext,
+    *,
+    run: Run,
+    version: DatasetVersion,
+    split: Split,
+    sets: tuple[EvaluationSet, ...],
+    fitted: Fit,
+    scored: dict[int, ScoredSet],
+    validation: Predictions | None,
+) -> dict[int, dict[str, dict[str, Any]]]:
+    """Work out, on the fixed evaluation set, what every training works out: set id -> kind -> document."""
+    fixed = next((rows for rows in sets if rows.kind == splits.FIXED and rows.id in scored), None)
+    if fixed is None or fixed.id is None:
+        return {}
+    with workspace.read() as session:
+        set_version = datasets.version(session, fixed.version_id)
+        dataset = datasets.dataset(session, version.dataset_id)
+    material = Material(
+        store=workspace.artifacts,
+        run=run,
+        dataset=dataset,
+        set_version=set_version,
+        trained_version=version,
+        split=split,
+        predictions=scored[fixed.id].predictions,
+        validation=validation,
+        load=lambda: fitted.model,
+    )
+    found: dict[str, dict[str, Any]] = {}
+    for kind in automatic(run.task):
+        context.report(0.9, f"analysing: {kind.title.lower()}")
+        try:
+            found[kind.key] = analyse(kind, material, {})
+        except LifecycleError as refusal:
+            # The run is good without it; what could not be worked out stays visible as missing.
+            context.log(f"{kind.title} could not be worked out: {refusal}")
+    return {fixed.id: found}
+
+
 def _importance(context: JobContext, run: Run, fitted: Fit, table: pa.Table) -> dict[str, Any] | None:
     task = Task(run.task)
     y_true, labelled = target_values(table, task=task, target=run.target)
     frame = frame_from_table(table.filter(pa.array(labelled)), fitted.model.signature["features"])
 
     def on_feature(position: int) -> None:
-        context.report(0.7 + 0.3 * position / len(frame.columns), "importance")
+        context.report(0.7 + 0.2 * position / len(frame.columns), "importance")
 
     found = permutation_importance(
         fitted.model, frame, y_true[labelled], rng=np.random.default_rng(run.seed), on_feature=on_feature

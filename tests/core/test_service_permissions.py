@@ -27,7 +27,7 @@ from core.datasets import service as datasets
 from core.datasets.ingest import inspect
 from core.datasets.options import ParseOptions
 from core.datasets.tables import Relation
-from core.errors import LifecycleError, PermissionDenied, SchemaMismatch
+from core.errors import LifecycleError, NotFound, PermissionDenied, SchemaMismatch
 from core.governance import policies, standing
 from core.governance import service as governance
 from core.governance.gates import GATES
@@ -307,6 +307,13 @@ TABLE: dict[str, Change] = {
         ),
         (P.RUN_READ,),
     ),
+    "core.training.service.request_analysis": Change(
+        lambda s, g, a: training.request_analysis(
+            s, run_id=g.run, evaluation_id=g.evaluation, kind="slices", options={}, actor=a, now=NOW
+        ),
+        (P.RUN_READ,),
+        stops_at=NotFound,
+    ),
 }
 
 # Public functions with an actor that ask for no permission, and who asked before them.
@@ -416,6 +423,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
             session, version=candidate, requested_by=requester.user_id, gates={"smoke_test": "failed"}
         )
         run = make_run(session, dataset_version_id=key(data))
+        evaluation = make_evaluation(session, run_id=key(run))
         queued = training.request_run(
             session,
             spec=RunSpec(dataset_version_id=key(data), target="income", features=("age",), algorithm="dummy"),
@@ -435,7 +443,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
             "run": key(run),
             "other_run": key(make_run(session, dataset_version_id=key(data))),
             "queued": key(queued),
-            "evaluation_set": make_evaluation(session).evaluation_set_id,
+            "evaluation_set": evaluation.evaluation_set_id,
+            "evaluation": key(evaluation),
             "monitor": key(monitor),
             "alert": key(alert),
         }

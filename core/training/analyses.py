@@ -1,0 +1,66 @@
+"""The catalogue of analyses: what can be worked out of one evaluation beyond its metrics. Pure.
+
+Each is computed once by a job (`analysis_job`) and kept as an `Analysis` row; pages read rows. A handler takes the
+`Material` of one evaluation and the options asked for and gives a JSON document.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.errors import NotApplicable, NotFound
+from core.evaluation.tables import Task
+
+CLASSIFICATION = (Task.BINARY, Task.MULTICLASS)
+EVERY_TASK = (Task.BINARY, Task.MULTICLASS, Task.REGRESSION)
+
+
+@dataclass(frozen=True)
+class AnalysisKind:
+    """One entry of the catalogue.
+
+    Parameters
+    ----------
+    key, title : str
+    handler : str
+        ``"module:function"`` taking ``(material, options)`` and giving a JSON document; a dotted name, so that
+        reading the catalogue is free. Its docstring says what the options and the document hold.
+    tasks : tuple of Task
+    automatic : bool
+        Whether each training works it out, without options, on the fixed evaluation set.
+    sentence : str
+        What it answers.
+    """
+
+    key: str
+    title: str
+    handler: str
+    tasks: tuple[Task, ...]
+    automatic: bool
+    sentence: str
+
+
+ANALYSES: dict[str, AnalysisKind] = {}
+
+
+def analysis_kind(key: str, task: Task | str) -> AnalysisKind:
+    """One entry of the catalogue, for a task.
+
+    Raises
+    ------
+    NotFound
+        Names the kinds there are.
+    NotApplicable
+        It is not for this task.
+    """
+    if key not in ANALYSES:
+        raise NotFound("analysis", repr(key), f"Choose one of: {', '.join(ANALYSES)}.")
+    found = ANALYSES[key]
+    if Task(task) not in found.tasks:
+        raise NotApplicable(f"{found.title} is not defined for a {Task(task).value} task.")
+    return found
+
+
+def automatic(task: Task | str) -> tuple[AnalysisKind, ...]:
+    """What each training of a task works out by itself."""
+    return tuple(kind for kind in ANALYSES.values() if kind.automatic and Task(task) in kind.tasks)
