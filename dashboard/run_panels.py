@@ -12,7 +12,7 @@ from core.permissions import Permission
 from core.training.algorithms import ALGORITHMS
 from core.training.queries import RunRecord, ScoredOn
 from core.training.service import cancel_run
-from dashboard import panels, reads, selection, session, theme
+from dashboard import analysis_panels, panels, reads, selection, session, theme
 from dashboard.charts import runs as charts
 from dashboard.charts.runs import Dot
 
@@ -43,14 +43,10 @@ def growing_log(job_id: int) -> None:
 
 def results(record: RunRecord) -> None:
     """Metrics with their intervals on one evaluation set, and its curves."""
-    if not record.evaluations:
-        panels.notice("This run has not been scored, so nothing can be said about how good it is.", "attention")
-        return
-    sets = {str(one.evaluation.evaluation_set_id): one.set_label for one in record.evaluations}
-    chosen = selection.pick("Evaluation set", sets, name="set", width=320) if len(sets) > 1 else next(iter(sets))
-    scored = next(one for one in record.evaluations if str(one.evaluation.evaluation_set_id) == chosen)
-    metrics_of(record, scored)
-    curves_of(record, scored)
+    scored = analysis_panels.choose(record)
+    if scored is not None:
+        metrics_of(record, scored)
+        curves_of(record, scored)
 
 
 def metrics_of(record: RunRecord, scored: ScoredOn) -> None:

@@ -1,0 +1,81 @@
+"""What every page of stored analyses shares: which evaluation is looked at, and its document or the click for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from core.evaluation import queries as evaluations
+from core.jobs import queries as jobs
+from core.training.analyses import ANALYSES
+from core.training.queries import RunRecord, ScoredOn
+from core.training.service import request_analysis
+from dashboard import panels, reads, selection, session
+
+
+def choose(record: RunRecord) -> ScoredOn | None:
+    """The evaluation to look at, by a select box where there are several; None, said, where there is none."""
+    if not record.evaluations:
+        panels.notice("This run has not been scored, so nothing can be said about how good it is.", "attention")
+        return None
+    sets = {str(one.evaluation.evaluation_set_id): one.set_label for one in record.evaluations}
+    chosen = selection.pick("Evaluation set", sets, name="set", width=320) if len(sets) > 1 else next(iter(sets))
+    return next(one for one in record.evaluations if str(one.evaluation.evaluation_set_id) == chosen)
+
+
+def document(
+    record: RunRecord, scored: ScoredOn, kind: str, options: Mapping[str, Any] | None = None, *, button: str = ""
+) -> dict[str, Any] | None:
+    """The stored analysis with these options; where there is none, the button that asks for it or its progress.
+
+    Parameters
+    ----------
+    kind : str
+        A key of `ANALYSES`.
+    button : str
+        What the button says, instead of "Work it out".
+
+    Returns
+    -------
+    dict or None
+        As the analysis's handler documents it; None while it is not there, which has then been said on the page.
+    """
+    wanted = dict(options or {})
+    run_id, evaluation_id = record.run.id or 0, scored.evaluation.id or 0
+    found = reads.audited(_result, evaluation_id, kind, evaluations.options_digest(wanted))
+    if found is not None:
+        return found
+    asked = f"analysis_job_{evaluation_id}_{kind}_{evaluations.options_digest(wanted)[:12]}"
+    job_id: int | None = st.session_state.get(asked)
+    if job_id is not None:
+        panels.job_progress(job_id)
+        if reads.fresh(jobs.job, job_id).state not in panels.FINAL:
+            return None
+    panels.quiet(f"{ANALYSES[kind].sentence} Not worked out yet for {scored.set_label}.")
+    if st.button(button or "Work it out", key=f"ask_{asked}", icon=":material/calculate:"):
+        with session.act() as act:
+            job = request_analysis(
+                act,
+                run_id=run_id,
+                evaluation_id=evaluation_id,
+                kind=kind,
+                options=wanted,
+                actor=session.actor(),
+                now=session.now(),
+            )
+        st.session_state[asked] = job.id
+        st.rerun()
+    return None
+
+
+def _result(db: Any, evaluation_id: int, kind: str, digest: str) -> dict[str, Any] | None:
+    return next(
+        (
+            one.result
+            for one in evaluations.analyses(db, evaluation_id=evaluation_id, kind=kind)
+            if one.options_digest == digest
+        ),
+        None,
+    )
