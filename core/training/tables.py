@@ -23,6 +23,7 @@ class Run(SQLModel, table=True):
     """One training from declared inputs.
 
     ``validation_sha256`` names the stored per-row predictions of the validation part, on which thresholds are chosen.
+    ``recalibrated_from_id`` is the run whose inputs this one repeats on the same data, but for its calibration.
     """
 
     __tablename__ = "run"
@@ -43,6 +44,7 @@ class Run(SQLModel, table=True):
     state: str = Field(default=RunState.QUEUED, max_length=16, index=True)
     job_id: int | None = Field(default=None, foreign_key="job.id")
     retrained_from_id: int | None = Field(default=None, foreign_key="run.id")
+    recalibrated_from_id: int | None = Field(default=None, foreign_key="run.id")
     requested_by: int | None = Field(default=None, foreign_key="user_account.id")
     requested_at: datetime = moment(index=True)
     started_at: datetime | None = moment(nullable=True)

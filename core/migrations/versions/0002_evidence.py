@@ -47,6 +47,9 @@ def upgrade() -> None:
         sa.Column("validation_sha256", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=True),
     ):
         op.add_column("run", column)
+    with op.batch_alter_table("run", naming_convention=NAMES) as batch:
+        batch.add_column(sa.Column("recalibrated_from_id", sa.Integer(), nullable=True))
+        batch.create_foreign_key("fk_run_recalibrated_from_id", "run", ["recalibrated_from_id"], ["id"])
 
 
 def _add_tables() -> None:
