@@ -1,14 +1,12 @@
 """The evidence document of a request: its parts as JSON-ready values, and the facts the gates read from them.
 
 Keys: ``comparisons``, ``dummy``, ``metrics``, ``changed``, ``changed_by_slice``, ``fairness``, ``data_changes``,
-``drift``, ``missing`` (why a comparison is not there, by what it was to be), ``smoke``, ``gates``, ``bound``,
-``policy``, ``prepared_at``. The digest of the whole is what a decision is given on.
+``drift``, ``missing`` (why a comparison is not there, by what it was to be), ``smoke``, ``behaviour``, ``gates``,
+``bound``, ``policy``, ``prepared_at``. The digest of the whole is what a decision is given on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,12 +14,12 @@ from numpy.typing import NDArray
 
 from core.evaluation.comparing import PairedResult
 from core.evaluation.predictions import Predictions
+from core.evaluation.slices import groups as groups
+from core.evaluation.slices import slice_columns as slice_columns
 from core.evaluation.tables import Task, Verdict
 from core.governance.gates import ComparisonFact
 
 MOST_SENTENCES = 5
-MOST_SLICE_COLUMNS = 4
-MOST_SLICE_VALUES = 12
 
 
 def comparison_entry(
@@ -81,47 +79,6 @@ def dummy_predictions(candidate: Predictions, dummy: dict[str, Any]) -> Predicti
     return Predictions(
         candidate.task, candidate.ordinals, candidate.y_true, guess, np.tile(row, (n, 1)), candidate.classes
     )
-
-
-def slice_columns(
-    columns: Sequence[dict[str, Any]], profile: dict[str, Any], *, sensitive: Sequence[str], target: str
-) -> list[str]:
-    """Choose the columns to slice by: every sensitive one, then up to four categories of fewest values.
-
-    A category of one value, or of more than twelve, tells little and is passed over.
-    """
-    distinct = {entry["name"]: entry["n_distinct"] for entry in profile.get("columns", [])}
-    names = [entry["name"] for entry in columns if entry["name"] != target]
-    kinds = {entry["name"]: entry["kind"] for entry in columns}
-    categories = [
-        name
-        for name in names
-        if name not in sensitive
-        and kinds[name] in ("category", "boolean")
-        and 2 <= distinct.get(name, 0) <= MOST_SLICE_VALUES
-    ]
-    categories.sort(key=lambda name: (distinct[name], name))
-    return [name for name in names if name in sensitive] + categories[:MOST_SLICE_COLUMNS]
-
-
-def groups(values: Sequence[Any]) -> NDArray[Any]:
-    """Name each row's group: its value, or for numbers of more than twelve values the quarter it lies in.
-
-    Returns
-    -------
-    ndarray of shape (n,), object
-        Strings; "missing" where there is no value.
-    """
-    present = [value for value in values if value is not None]
-    if len(set(present)) <= MOST_SLICE_VALUES or not all(isinstance(value, int | float) for value in present):
-        return np.array(["missing" if value is None else str(value) for value in values], dtype=object)
-    numbers = np.array([np.nan if value is None else float(value) for value in values])
-    edges = np.unique(np.nanquantile(numbers, [0, 0.25, 0.5, 0.75, 1]))
-    bands = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
-    place = np.clip(np.searchsorted(edges, numbers, side="left") - 1, 0, len(bands) - 1)
-    named = np.array(bands, dtype=object)[place]
-    named[np.isnan(numbers)] = "missing"
-    return named
 
 
 def identical(recorded: Predictions, labels: NDArray[Any], scores: NDArray[np.float64] | None) -> int:
