@@ -11,6 +11,7 @@ SPECIAL: dict[str, str] = {
     "user.roles_set": "set the roles of {label}",
     "user.password_set": "set the password of {label}",
     "user.added": "added the account {label}",
+    "dataset.costs_set": "set what a mistake costs on {label}",
     "run.requested": "started {label}",
     "run.finished": "finished {label}",
     "run.failed": "saw {label} fail",

@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     group.command()(diff)
     group.command()(check)
     group.command()(quarantine)
+    group.command()(costs)
     app.add_typer(group, name="dataset")
 
 
@@ -172,6 +173,61 @@ def quarantine(
         version = queries.resolve_version(session, reference)
         service.quarantine(session, version_id=version.id or 0, reason=reason, actor=actor, now=utc_now())
         show({"id": version.id}, as_json, f"{queries.version_label(session, version.id or 0)} is quarantined.")
+
+
+def costs(
+    name: Annotated[str, typer.Argument(metavar="N", help="The dataset.")],
+    miss: Annotated[float | None, typer.Option("--miss", help="What a positive row taken for negative costs.")] = None,
+    false_alarm: Annotated[
+        float | None, typer.Option("--false-alarm", help="What a negative row taken for positive costs.")
+    ] = None,
+    matrix: Annotated[
+        str | None, typer.Option("--matrix", help='JSON: {"labels": [...], "matrix": [[...]]}, true labels as rows.')
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="Take the costs back.")] = False,
+    home: Home = None,
+    as_name: ActAs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a mistake on the dataset's question costs, or set it."""
+    import json
+
+    from core.database import utc_now
+    from core.datasets import costs as matrices
+    from core.datasets import queries, service
+    from core.errors import InvalidInput
+    from core.permissions import Permission, require
+
+    pair = miss is not None or false_alarm is not None
+    if pair + (matrix is not None) + none > 1:
+        raise InvalidInput("Give --miss and --false-alarm, or --matrix, or --none.")
+    if pair and (miss is None or false_alarm is None):
+        raise InvalidInput(
+            "A miss and a false alarm are weighed against each other; give both --miss and --false-alarm."
+        )
+    with acting(home, as_name) as (workspace, actor), workspace.write() as session:
+        require(actor, Permission.DATASET_READ)
+        dataset = queries.dataset_by_name(session, name)
+        dataset_id = dataset.id or 0
+        if pair or matrix is not None or none:
+            wanted = None
+            if pair:
+                labels = queries.target_labels(session, dataset_id)
+                if labels is None:
+                    raise InvalidInput(
+                        f"The labels of {name}'s target are not two known ones. Give the costs with --matrix."
+                    )
+                wanted = matrices.of_mistakes(labels, miss=miss or 0.0, false_alarm=false_alarm or 0.0)
+            elif matrix is not None:
+                try:
+                    wanted = json.loads(matrix)
+                except ValueError as error:
+                    raise InvalidInput(f"The matrix is not JSON ({error}).") from error
+                if not isinstance(wanted, dict):
+                    raise InvalidInput('The matrix must be an object: {"labels": [...], "matrix": [[...]]}.')
+            dataset = service.set_costs(session, dataset_id=dataset_id, costs=wanted, actor=actor, now=utc_now())
+        said = f"{name}: {matrices.in_words(dataset.costs)}." if dataset.costs else f"{name} has no costs."
+        show({"id": dataset_id, "costs": dataset.costs}, as_json, said)
 
 
 def _described(session: Session, version: DatasetVersion, dataset: Dataset) -> dict[str, object]:

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from core.artifacts import ArtifactStore
 from core.database import LONGEST_NUMBER
+from core.datasets.costs import labels_of
 from core.datasets.recognition import KnownDataset
 from core.datasets.tables import (
     CheckResult,
@@ -173,6 +174,13 @@ def latest_version(session: Session, dataset_id: int) -> DatasetVersion:
     if not found:
         raise NotFound("dataset version of dataset", dataset_id)
     return found[0]
+
+
+def target_labels(session: Session, dataset_id: int) -> tuple[str, ...] | None:
+    """The labels of the dataset's target in its newest version, sorted; None where they are not known or too many."""
+    target = dataset(session, dataset_id).target
+    columns = latest_version(session, dataset_id).profile.get("columns", [])
+    return labels_of(next((column for column in columns if column["name"] == target), None))
 
 
 def resolve_version(session: Session, reference: str) -> DatasetVersion:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmodel import Session, select
 
 from core.artifacts import StoredArtifact
 from core.audit.service import record
+from core.datasets import costs as cost_matrices
 from core.datasets import queries
 from core.datasets.tables import Dataset, DatasetVersion, Intake, Relation, Upload
 from core.errors import AlreadyExists, InvalidInput, InvalidTransition, NotFound
@@ -201,6 +202,46 @@ def lift_quarantine(
         raise InvalidTransition("dataset version", "not in quarantine", "released")
     version.quarantined_at = version.quarantine_reason = None
     return _record_quarantine(session, version, "dataset_version.quarantine_lifted", reason.strip(), actor, now)
+
+
+def set_costs(
+    session: Session, *, dataset_id: int, costs: Mapping[str, Any] | None, actor: Actor, now: datetime
+) -> Dataset:
+    """Say what being wrong about the dataset's question costs; evaluations and thresholds weigh by it from then on.
+
+    Parameters
+    ----------
+    costs : mapping or None
+        ``{"labels", "matrix"}`` as `core.datasets.costs` describes them; None takes them back.
+
+    Raises
+    ------
+    PermissionDenied, NotFound
+    InvalidInput
+        The dataset has no target, or `costs.checked` refuses them.
+    """
+    require(actor, Permission.DATASET_ADD)
+    dataset = queries.dataset(session, dataset_id)
+    if costs is not None:
+        if dataset.target is None:
+            raise InvalidInput(
+                f"{dataset.name} has no target, so there is nothing to be wrong about. Declare one first."
+            )
+        costs = cost_matrices.checked(costs, queries.target_labels(session, dataset_id))
+    before, dataset.costs = dataset.costs, None if costs is None else dict(costs)
+    session.add(dataset)
+    session.flush()
+    record(
+        session,
+        actor=actor,
+        action="dataset.costs_set",
+        subject_kind="dataset",
+        subject_id=dataset_id,
+        subject_label=dataset.name,
+        now=now,
+        details={"costs": dataset.costs, "before": before},
+    )
+    return dataset
 
 
 def _record_quarantine(
