@@ -27,6 +27,7 @@ class Permission(StrEnum):
     MODEL_READ = "model:read"
     MODEL_REGISTER = "model:register"
     CARD_EDIT = "card:edit"
+    SUITE_EDIT = "suite:edit"
     REQUEST_READ = "request:read"
     REQUEST_CREATE = "request:create"
     REQUEST_DECIDE = "request:decide"
@@ -83,6 +84,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.RUN_CANCEL,
         Permission.MODEL_REGISTER,
         Permission.CARD_EDIT,
+        Permission.SUITE_EDIT,
         Permission.REQUEST_CREATE,
         Permission.PREDICTION_CREATE,
     },
@@ -92,6 +94,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.WAIVER_GRANT,
         Permission.DATASET_QUARANTINE,
         Permission.POLICY_EDIT,
+        Permission.SUITE_EDIT,
     },
     Role.OPERATOR: _VIEWER
     | {

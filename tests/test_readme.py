@@ -13,8 +13,10 @@ from core.evaluation.metrics import METRICS
 from core.governance.gates import GATES
 from core.monitoring.drift_tests import DRIFT_TESTS
 from core.permissions import Role
+from core.registry.behaviour import BEHAVIOUR_TESTS
 from core.settings import Settings
 from core.training.algorithms import ALGORITHMS
+from core.training.analyses import ANALYSES
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 
@@ -29,6 +31,10 @@ def entries() -> Iterator[tuple[str, str, str]]:
         yield "gate", gate.code, gate.title
     for test in DRIFT_TESTS.values():
         yield "drift test", test.key, test.title
+    for behaviour in BEHAVIOUR_TESTS.values():
+        yield "behaviour test", behaviour.key, behaviour.title
+    for analysis in ANALYSES.values():
+        yield "analysis", analysis.key, analysis.title
     for algorithm in ALGORITHMS.values():
         yield "algorithm", algorithm.key, algorithm.title
     for role in Role:

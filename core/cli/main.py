@@ -16,6 +16,7 @@ MODULES = (
     "core.cli.data",
     "core.cli.runs",
     "core.cli.models",
+    "core.cli.behaviour",
     "core.cli.watching",
     "core.cli.auditing",
     "core.cli.people",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select as core_select
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
 from core.artifacts import ArtifactStore
 from core.errors import NotFound
@@ -109,6 +109,23 @@ def top_runs(
     if evaluation_set_id is not None:
         statement = statement.where(col(Evaluation.evaluation_set_id) == evaluation_set_id)
     return [RankedRun(*row) for row in session.execute(statement)]
+
+
+def candidates_judged(session: Session, evaluation_set_id: int) -> int:
+    """How many different runs have been held against another on one evaluation set: how often it has been used up."""
+    judged = (
+        core_select(col(Evaluation.run_id))
+        .join(
+            Comparison,
+            or_(
+                col(Comparison.candidate_evaluation_id) == col(Evaluation.id),
+                col(Comparison.baseline_evaluation_id) == col(Evaluation.id),
+            ),
+        )
+        .where(col(Evaluation.evaluation_set_id) == evaluation_set_id)
+        .distinct()
+    )
+    return len(session.execute(judged).all())
 
 
 def comparison(session: Session, comparison_id: int) -> Comparison:

@@ -12,6 +12,7 @@ CHANGED: dict[str, str] = {
     "evaluations": "the predictions the verdicts were computed from changed",
     "checks": "the checks of the training data changed",
     "card": "the model card was edited",
+    "behaviour": "the behaviour suite or its outcome changed",
     "policy": "the promotion policy changed",
     "quarantine": "the quarantine state of the training data changed",
     "champion": "another version became live",

@@ -12,6 +12,7 @@ class Part(StrEnum):
     UPLOADED = "uploaded the data"
     LAUNCHED = "launched the run"
     WROTE_POLICY = "wrote the promotion policy"
+    WROTE_SUITE = "wrote the behaviour suite"
     REQUESTED = "made the request"
 
 
@@ -23,13 +24,14 @@ class Participants:
     ----------
     uploaders : frozenset of int
         Whoever uploaded or added a dataset version in the model version's lineage.
-    launcher, policy_author, requester : int or None
+    launcher, policy_author, requester, suite_author : int or None
     """
 
     uploaders: frozenset[int]
     launcher: int | None
     policy_author: int | None
     requester: int | None
+    suite_author: int | None = None
 
 
 def parts_taken(user_id: int | None, participants: Participants) -> tuple[Part, ...]:
@@ -40,6 +42,7 @@ def parts_taken(user_id: int | None, participants: Participants) -> tuple[Part, 
         Part.UPLOADED: user_id in participants.uploaders,
         Part.LAUNCHED: user_id == participants.launcher,
         Part.WROTE_POLICY: user_id == participants.policy_author,
+        Part.WROTE_SUITE: user_id == participants.suite_author,
         Part.REQUESTED: user_id == participants.requester,
     }
     return tuple(part for part, took in taken.items() if took)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from core.datasets.tables import Outcome, Severity
 from core.errors import InvalidInput
+from core.evaluation.reuse import Reuse
 from core.evaluation.tables import Verdict
 from core.evaluation.verdicts import figure
 from core.governance.tables import GateSeverity
@@ -50,6 +51,16 @@ class SmokeFact:
 
 
 @dataclass(frozen=True)
+class BehaviourFact:
+    """How the candidate did on its model's behaviour suite: titles of the tests by how they ended."""
+
+    suite: int
+    passed: tuple[str, ...]
+    failed: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Everything the gates look at.
 
@@ -73,6 +84,10 @@ class Evidence:
         Labels of quarantined dataset versions in the lineage.
     missing : mapping of str to str
         Why a comparison ("fixed", "latest", "dummy") could not be made.
+    behaviour : BehaviourFact or None
+        None where the suite was not run.
+    reuse : Reuse or None
+        What judging others has done to the fixed evaluation set; None where nothing was compared on it.
     """
 
     champion: str | None
@@ -86,6 +101,8 @@ class Evidence:
     n_sections: int
     quarantined: tuple[str, ...]
     missing: Mapping[str, str] = field(default_factory=dict)
+    behaviour: BehaviourFact | None = None
+    reuse: Reuse | None = None
 
 
 Answer = tuple[Outcome, str]
@@ -211,6 +228,38 @@ def no_quarantine(evidence: Evidence) -> Answer:
     return Outcome.PASSED, "No data the candidate was trained on is quarantined."
 
 
+def behaviour_suite(evidence: Evidence) -> Answer:
+    """Fail when a test of the model's behaviour suite failed or was skipped."""
+    found = evidence.behaviour
+    if found is None:
+        return Outcome.FAILED, "The behaviour suite was not run on this version."
+    n_tests = len(found.passed) + len(found.failed) + len(found.skipped)
+    counted = f"{len(found.passed)} of {n_tests} tests of behaviour suite {found.suite} passed"
+    if not n_tests:
+        return Outcome.FAILED, f"No test of behaviour suite {found.suite} applies to this version."
+    if found.failed or found.skipped:
+        failed = [f"failed: {', '.join(found.failed)}"] if found.failed else []
+        skipped = [f"not run: {', '.join(found.skipped)}"] if found.skipped else []
+        return Outcome.FAILED, f"{counted}; {'; '.join(failed + skipped)}."
+    return Outcome.PASSED, f"{counted}."
+
+
+def evaluation_set_worn(evidence: Evidence) -> Answer:
+    """Fail when so many candidates were judged on the fixed set that luck alone may exceed the margin."""
+    if evidence.champion is None:
+        return Outcome.NOT_APPLICABLE, "Nothing is live yet: nothing is chosen over anything."
+    found = evidence.reuse
+    if found is None:
+        return Outcome.FAILED, "It is not known how often the fixed evaluation set has been used."
+    words = (
+        f"{found.n_candidates:,} candidates have been judged on the fixed evaluation set; the best of so many equal "
+        f"ones looks better by about {figure(found.flattery)} by luck, the margin is {figure(found.margin)}."
+    )
+    if found.worn:
+        return Outcome.FAILED, f"{words} Bring newer labelled data, or have it waived in writing."
+    return Outcome.PASSED, words + (" That is more than half of it: bring fresh data soon." if found.warns else "")
+
+
 GATES: dict[str, Gate] = {
     gate.code: gate
     for gate in (
@@ -262,6 +311,20 @@ GATES: dict[str, Gate] = {
             GateSeverity.BLOCKING,
             no_quarantine,
             "None of the data the candidate was trained on is quarantined.",
+        ),
+        Gate(
+            "behaviour_suite",
+            "Behaviour suite passed",
+            GateSeverity.WARNING,
+            behaviour_suite,
+            "The candidate passes every test of its model's behaviour suite.",
+        ),
+        Gate(
+            "evaluation_set_worn",
+            "Evaluation set not worn out",
+            GateSeverity.BLOCKING,
+            evaluation_set_worn,
+            "Not so many candidates were judged on the fixed set that luck alone could exceed the margin.",
         ),
     )
 }

@@ -28,6 +28,7 @@ from core.evaluation.comparing import PairedResult, align, compare
 from core.evaluation.fairness import fairness_change
 from core.evaluation.metrics import primary_metric
 from core.evaluation.predictions import Predictions
+from core.evaluation.reuse import Reuse, reuse
 from core.evaluation.tables import Evaluation
 from core.governance import binding, gates, standing
 from core.governance.cards import CARD_SECTIONS
@@ -48,7 +49,9 @@ from core.jobs.tables import Job, JobState
 from core.monitoring.queries import latest_drift
 from core.permissions import Actor, Permission, require, system_actor
 from core.registry import queries as registry
-from core.registry.tables import ModelVersion
+from core.registry.behaviour_job import behaviour_of
+from core.registry.suites import record_behaviour
+from core.registry.tables import BehaviourSuite, ModelVersion
 from core.training.models import load_model
 from core.training.scoring import evaluate
 from core.training.tables import Run
@@ -120,6 +123,8 @@ def prepare_request(workspace: Workspace, context: JobContext) -> None:
     _against_dummy(workspace, sides, found)
     context.report(0.8, "Asking the stored model for its recorded predictions")
     smoke = _smoke(workspace, sides, found)
+    context.report(0.85, "Running the behaviour suite")
+    behaviour = _behaviour(workspace, sides, found, now)
     data_changes = _data_changes(workspace, sides)
     context.check_cancelled()
     with context.record() as session:
@@ -136,13 +141,15 @@ def prepare_request(workspace: Workspace, context: JobContext) -> None:
                 result=result,
                 now=now,
             )
+        if behaviour is not None:
+            behaviour.record(session, context.actor, now)
         if session.get(ModelCard, request.version_id) is None:
             draft = standing.card(session, request.version_id).sections
             store_card(session, version_id=request.version_id, sections=draft, actor=system_actor(), now=now)
         answers = gates.evaluate(
-            _gate_evidence(session, sides, found, smoke), standing.policy_of(session, request).gates
+            _gate_evidence(session, sides, found, smoke, behaviour), standing.policy_of(session, request).gates
         )
-        evidence = _document(session, request, sides, found, smoke, data_changes, answers, now)
+        evidence = _document(session, request, sides, found, smoke, behaviour, data_changes, answers, now)
         _open(session, request, evidence, answers, context.actor, now)
         context.result = {"request_id": request_id, "evidence_digest": request.evidence_digest}
 
@@ -313,6 +320,55 @@ def _smoke(workspace: Workspace, sides: Sides, found: Findings) -> gates.SmokeFa
     return gates.SmokeFact(recorded.n_rows, identical(recorded, answer.labels, answer.scores))
 
 
+@dataclass(frozen=True)
+class _Behaviour:
+    """How the candidate did on its model's suite, not yet written down."""
+
+    version_id: int
+    suite: BehaviourSuite
+    outcomes: list[dict[str, Any]]
+    n_rows: int
+
+    def record(self, session: Session, actor: Actor, now: datetime) -> None:
+        assert self.suite.id is not None
+        record_behaviour(
+            session,
+            version_id=self.version_id,
+            suite_id=self.suite.id,
+            outcomes=self.outcomes,
+            n_rows=self.n_rows,
+            actor=actor,
+            now=now,
+        )
+
+    def fact(self) -> gates.BehaviourFact:
+        titles = {
+            outcome: tuple(str(one["title"]) for one in self.outcomes if one["outcome"] == outcome)
+            for outcome in (Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED)
+        }
+        return gates.BehaviourFact(
+            self.suite.number, titles[Outcome.PASSED], titles[Outcome.FAILED], titles[Outcome.SKIPPED]
+        )
+
+
+def _behaviour(workspace: Workspace, sides: Sides, found: Findings, now: datetime) -> _Behaviour | None:
+    assert sides.candidate.id is not None
+    try:
+        suite, outcomes, n_rows = behaviour_of(workspace, version_id=sides.candidate.id, now=now)
+    except (ArtifactCorrupted, NotFound, SchemaMismatch) as error:
+        found.missing["behaviour"] = str(error)
+        return None
+    return _Behaviour(sides.candidate.id, suite, outcomes, n_rows)
+
+
+def _reuse(session: Session, sides: Sides, fixed: dict[str, Any] | None) -> Reuse | None:
+    rows = sides.sets.get(FIXED)
+    if fixed is None or rows is None or rows.id is None:
+        return None
+    n_candidates = evaluations.candidates_judged(session, rows.id)
+    return reuse(n_candidates, low=fixed["low"], high=fixed["high"], margin=fixed["margin"])
+
+
 def _data_changes(workspace: Workspace, sides: Sides) -> list[str]:
     if sides.champion_data is None:
         return []
@@ -330,7 +386,9 @@ def _data_changes(workspace: Workspace, sides: Sides) -> list[str]:
     return [str(sentence) for sentence in diff["sentences"]][:MOST_SENTENCES]
 
 
-def _gate_evidence(session: Session, sides: Sides, found: Findings, smoke: gates.SmokeFact) -> gates.Evidence:
+def _gate_evidence(
+    session: Session, sides: Sides, found: Findings, smoke: gates.SmokeFact, behaviour: _Behaviour | None
+) -> gates.Evidence:
     assert sides.candidate.id is not None
     assert sides.data.id is not None
     by_set = {entry["set"]: entry for entry in found.comparisons}
@@ -359,6 +417,8 @@ def _gate_evidence(session: Session, sides: Sides, found: Findings, smoke: gates
             if source.quarantined
         ),
         missing=dict(found.missing),
+        behaviour=None if behaviour is None else behaviour.fact(),
+        reuse=_reuse(session, sides, by_set.get(FIXED)),
     )
 
 
@@ -368,6 +428,7 @@ def _document(
     sides: Sides,
     found: Findings,
     smoke: gates.SmokeFact,
+    behaviour: _Behaviour | None,
     data_changes: list[str],
     answers: Sequence[gates.GateAnswer],
     now: datetime,
@@ -383,6 +444,8 @@ def _document(
     )
     # What it was prepared with, not what is there now: a swap or a new policy meanwhile shows as stale at once.
     bound |= {"champion": request.replaces_id, "policy": standing.policy_digest(policy)}
+    if behaviour is not None:
+        bound["behaviour"] = standing.behaviour_digest(behaviour.suite, behaviour.outcomes)
     return {
         "comparisons": found.comparisons,
         "dummy": found.dummy,
@@ -397,6 +460,9 @@ def _document(
         "drift": latest_drift(session, sides.candidate.model_id),
         "missing": found.missing,
         "smoke": asdict(smoke),
+        "behaviour": None
+        if behaviour is None
+        else {"suite": behaviour.suite.number, "n_rows": behaviour.n_rows, "outcomes": behaviour.outcomes},
         "gates": [
             {
                 "code": answer.code,

@@ -29,7 +29,7 @@ from core.governance.tables import (
 )
 from core.permissions import ROLE_PERMISSIONS, Actor, Permission, Role
 from core.registry import queries as registry
-from core.registry.tables import RegisteredModel
+from core.registry.tables import BehaviourSuite, ModelVersion, RegisteredModel
 from core.training.tables import Run
 
 
@@ -113,6 +113,7 @@ def bound_values(
         "checks": binding.digest([[c.code, c.column, c.severity, c.outcome, c.explanation] for c in checks]),
         "card": binding.digest(card(session, version_id).sections),
         "policy": policy_digest(policy) if policy else None,
+        "behaviour": _behaviour_digest(session, version),
         "quarantine": sorted(source.dataset_version_id for source in lineage.sources if source.quarantined),
         "champion": live.version_id if live else None,
     }
@@ -121,6 +122,11 @@ def bound_values(
 def policy_digest(policy: PromotionPolicy) -> str:
     """Hash of what a policy says."""
     return binding.digest([policy.number, policy.gates, policy.margins, policy.approvals])
+
+
+def behaviour_digest(suite: BehaviourSuite, outcomes: list[dict[str, Any]]) -> str:
+    """Hash of what a suite asks and how a version did on it."""
+    return binding.digest([suite.number, suite.tests, outcomes])
 
 
 def stale_reasons(session: Session, found: PromotionRequest) -> tuple[str, ...]:
@@ -175,11 +181,13 @@ def participants(
 ) -> Participants:
     """Name the accounts behind a move of an alias to a version."""
     lineage = registry.lineage(session, version_id)
+    suite = registry.suite(session, registry.version(session, version_id).model_id)
     return Participants(
         uploaders=lineage.uploaded_by,
         launcher=lineage.launched_by,
         policy_author=policy.author_id if policy else None,
         requester=requester,
+        suite_author=suite.author_id if suite else None,
     )
 
 
@@ -283,6 +291,15 @@ def _evaluation_digest(session: Session, evaluation_id: int) -> str:
     )
     content = [found.predictions_sha256, found.n_rows, [[v.key, v.value, v.low, v.high] for v in values]]
     return f"{evaluation_id}:{binding.digest(content)}"
+
+
+def _behaviour_digest(session: Session, version: ModelVersion) -> str | None:
+    assert version.id is not None
+    suite = registry.suite(session, version.model_id)
+    if suite is None or suite.id is None:
+        return None
+    result = registry.behaviour_result(session, version_id=version.id, suite_id=suite.id)
+    return behaviour_digest(suite, [] if result is None else result.outcomes)
 
 
 def _draft(session: Session, version_id: int) -> dict[str, str]:

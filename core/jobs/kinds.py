@@ -71,6 +71,13 @@ JOB_KINDS: dict[str, JobKind] = {
         timeout_seconds=HOUR,
         max_attempts=2,
     ),
+    "run_behaviour": JobKind(
+        title="Run a behaviour suite",
+        handler="core.registry.behaviour_job:run_behaviour",
+        settle=None,
+        timeout_seconds=HOUR,
+        max_attempts=2,
+    ),
     "prepare_request": JobKind(
         title="Gather the evidence of a promotion request",
         handler="core.governance.preparation:prepare_request",

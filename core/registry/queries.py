@@ -13,7 +13,16 @@ from core.access.tables import User
 from core.database import LONGEST_NUMBER
 from core.datasets.tables import DatasetVersion, Relation, Upload
 from core.errors import NotFound
-from core.registry.tables import Alias, Cause, Deployment, Environment, ModelVersion, RegisteredModel
+from core.registry.tables import (
+    Alias,
+    BehaviourResult,
+    BehaviourSuite,
+    Cause,
+    Deployment,
+    Environment,
+    ModelVersion,
+    RegisteredModel,
+)
 from core.registry.way_back import Step, way_back
 from core.training.tables import Run
 
@@ -175,6 +184,29 @@ def version_rows(session: Session, model_id: int) -> list[VersionRow]:
         )
         for found, dataset_version_id, algorithm, name in rows
     ]
+
+
+def suites(session: Session, model_id: int) -> list[BehaviourSuite]:
+    """List every version of a model's behaviour suite, newest first."""
+    return list(
+        session.exec(
+            select(BehaviourSuite)
+            .where(BehaviourSuite.model_id == model_id)
+            .order_by(col(BehaviourSuite.number).desc())
+        )
+    )
+
+
+def suite(session: Session, model_id: int) -> BehaviourSuite | None:
+    """Get the behaviour suite in force, the newest; None before the first was seeded."""
+    return next(iter(suites(session, model_id)), None)
+
+
+def behaviour_result(session: Session, *, version_id: int, suite_id: int) -> BehaviourResult | None:
+    """Get how a version did on a suite; None where it was not run."""
+    return session.exec(
+        select(BehaviourResult).where(BehaviourResult.version_id == version_id, BehaviourResult.suite_id == suite_id)
+    ).first()
 
 
 def resolve_version(session: Session, text: str) -> ModelVersion:

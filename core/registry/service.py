@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func
 from sqlmodel import Session, select
 
 from core.audit.service import record
-from core.errors import AlreadyExists, InvalidInput, InvalidTransition, NotFound
+from core.errors import AlreadyExists, InvalidInput, InvalidTransition, NotApplicable, NotFound
+from core.evaluation.tables import Task
 from core.permissions import Actor, Permission, require
 from core.registry import queries
 from core.registry.tables import Alias, Cause, Deployment, Environment, ModelVersion, RegisteredModel
 from core.training.tables import Run, RunState
 
+if TYPE_CHECKING:
+    from core.evaluation.thresholds import ThresholdChoice
+
 NAME_LENGTH = 200
 
 
 def register_version(
-    session: Session, *, run_id: int, model_name: str, description: str = "", actor: Actor, now: datetime
+    session: Session,
+    *,
+    run_id: int,
+    model_name: str,
+    description: str = "",
+    threshold: ThresholdChoice | None = None,
+    actor: Actor,
+    now: datetime,
 ) -> ModelVersion:
     """Make a finished run the next version of a registered model; a new name starts a new model.
 
     Parameters
     ----------
     run_id : int
-        A finished run that no version of this model came from.
+        A finished run that no version of this model came from with the same threshold.
     model_name : str
         1 to 200 characters, taken literally after trimming.
     description : str
         Kept for a new model only.
+    threshold : ThresholdChoice, optional
+        The score from which on the version calls a row positive, wherever it predicts; without one the class of the
+        highest score is predicted. See `thresholds.choice`.
 
     Raises
     ------
@@ -37,7 +52,9 @@ def register_version(
     InvalidTransition
         The run has not finished.
     AlreadyExists
-        This run is a version of this model already.
+        This run with this threshold is a version of this model already.
+    NotApplicable
+        A threshold for a run that is not binary.
     InvalidInput
         A blank or over-long name, or the model predicts something else.
     """
@@ -50,6 +67,8 @@ def register_version(
         raise NotFound("run", run_id)
     if run.state != RunState.FINISHED or run.model_sha256 is None or run.signature is None:
         raise InvalidTransition("run", run.state, "registered")
+    if threshold is not None:
+        _require_binary(run)
     model = session.exec(select(RegisteredModel).where(RegisteredModel.name == name)).first()
     if model is None:
         model = RegisteredModel(
@@ -79,18 +98,26 @@ def register_version(
             f"Model {name!r} predicts {model.target!r} ({model.task}); run {run_id} predicts {run.target!r} "
             f"({run.task}). Register it under another name."
         )
+    threshold_key = "" if threshold is None else threshold.key
     twin = session.exec(
-        select(ModelVersion).where(ModelVersion.model_id == model.id, ModelVersion.run_id == run_id)
+        select(ModelVersion).where(
+            ModelVersion.model_id == model.id,
+            ModelVersion.run_id == run_id,
+            ModelVersion.threshold_key == threshold_key,
+        )
     ).first()
     if twin is not None:
-        raise AlreadyExists(f"Run {run_id} is {name} v{twin.number} already.")
+        at = f" with the threshold {threshold_key}" if threshold_key else ""
+        raise AlreadyExists(f"Run {run_id}{at} is {name} v{twin.number} already.")
     newest = session.exec(select(func.max(ModelVersion.number)).where(ModelVersion.model_id == model.id)).one()
     version = ModelVersion(
         model_id=model.id,
         number=(newest or 0) + 1,
         run_id=run_id,
         model_sha256=run.model_sha256,
-        signature=run.signature,
+        signature=dict(run.signature) | ({} if threshold is None else {"threshold": float(threshold.value)}),
+        threshold=None if threshold is None else threshold.to_document(),
+        threshold_key=threshold_key,
         registered_by=actor.user_id,
         registered_at=now,
     )
@@ -105,9 +132,15 @@ def register_version(
         subject_id=version.id,
         subject_label=f"{name} v{version.number}",
         now=now,
-        details={"run_id": run_id, "model_sha256": version.model_sha256},
+        details={"run_id": run_id, "model_sha256": version.model_sha256}
+        | ({} if threshold is None else {"threshold": float(threshold.value), "rule": threshold.rule}),
     )
     return version
+
+
+def _require_binary(run: Run) -> None:
+    if run.task != Task.BINARY:
+        raise NotApplicable(f"Run {run.id} is a {run.task} task, and only a binary one has a threshold. Leave it out.")
 
 
 def assign(

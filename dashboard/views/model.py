@@ -4,9 +4,15 @@ import streamlit as st
 
 from core.permissions import Permission
 from core.registry import queries as registry
-from dashboard import model_panels, panels, reads, selection, session, theme
+from dashboard import behaviour_panels, model_panels, panels, reads, selection, session, theme
 
-VIEWS = {"versions": "Versions", "card": "Card", "lineage": "Lineage", "deployments": "Deployments"}
+VIEWS = {
+    "versions": "Versions",
+    "behaviour": "Behaviour",
+    "card": "Card",
+    "lineage": "Lineage",
+    "deployments": "Deployments",
+}
 
 model_id = session.chosen_id("model")
 model = next((row for row in reads.audited(registry.list_models) if row.id == model_id), None)
@@ -36,12 +42,14 @@ if model.description:
     st.text(model.description)
 
 view = selection.view("Part of the model", VIEWS)
-if view in {"card", "lineage"} and len(rows) > 1:
+if view in {"behaviour", "card", "lineage"} and len(rows) > 1:
     picked = selection.pick("Version", {str(row.number): f"v{row.number}" for row in rows}, name="version", width=120)
     version = next(row for row in rows if row.number == int(picked))
     label = f"{model.name} v{version.number}"
 
 match view:
+    case "behaviour":
+        behaviour_panels.show(model, version)
     case "card":
         model_panels.card(label, version.id)
     case "lineage":

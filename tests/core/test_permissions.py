@@ -13,10 +13,11 @@ CHANGES = {
     Role.DATA_SCIENTIST: {
         "comment:add", "token:create", "dataset:add", "batch:add", "run:start", "run:retrain", "run:cancel",
         "model:register",
-        "card:edit", "request:create", "prediction:create",
+        "card:edit", "suite:edit", "request:create", "prediction:create",
     },
     Role.REVIEWER: {
         "comment:add", "token:create", "request:decide", "waiver:grant", "dataset:quarantine", "policy:edit",
+        "suite:edit",
     },
     Role.OPERATOR: {
         "comment:add", "token:create", "deployment:roll-back", "monitor:edit", "batch:add", "alert:acknowledge",

@@ -38,7 +38,7 @@ from core.jobs.kinds import JOB_KINDS
 from core.monitoring import service as monitoring
 from core.monitoring.tables import Alert, Window
 from core.permissions import ROLE_PERMISSIONS, Actor, Permission, Role
-from core.registry import retraining
+from core.registry import retraining, suites
 from core.registry import service as registry
 from core.registry.tables import Alias, Cause, Environment
 from core.serving import answering
@@ -175,6 +175,16 @@ TABLE: dict[str, Change] = {
         lambda s, g, a: datasets.lift_quarantine(s, version_id=g.quarantined, actor=a, now=NOW),
         (P.DATASET_QUARANTINE,),
     ),
+    "core.datasets.service.set_costs": Change(
+        lambda s, g, a: datasets.set_costs(
+            s,
+            dataset_id=g.dataset,
+            costs={"labels": ["<=50K", ">50K"], "matrix": [[0, 1], [5, 0]]},
+            actor=a,
+            now=NOW,
+        ),
+        (P.DATASET_ADD,),
+    ),
     "core.governance.integrity.verify_everything": Change(
         lambda s, g, a: verify_everything(g.workspace, actor=a), (P.AUDIT_VERIFY,)
     ),
@@ -275,6 +285,15 @@ TABLE: dict[str, Change] = {
         lambda s, g, a: registry.register_version(s, run_id=g.run, model_name="new", actor=a, now=NOW),
         (P.MODEL_REGISTER,),
     ),
+    "core.registry.suites.save_suite": Change(
+        lambda s, g, a: suites.save_suite(
+            s, model_id=g.model, tests=[{"test": "size"}], reason="Small.", actor=a, now=NOW
+        ),
+        (P.SUITE_EDIT,),
+    ),
+    "core.registry.suites.request_behaviour": Change(
+        lambda s, g, a: suites.request_behaviour(s, version_id=g.candidate, actor=a, now=NOW), (P.MODEL_READ,)
+    ),
     "core.registry.retraining.request_retraining": Change(
         lambda s, g, a: retraining.request_retraining(s, model_id=g.model, dataset_version_id=g.data, actor=a, now=NOW),
         (P.RUN_RETRAIN,),
@@ -322,6 +341,7 @@ ASKED_BEFORE = {
     "core.jobs.service.enqueue": "the service that enqueues",
     "core.training.service.record": "the service whose change it records",
     "core.training.service.finish": "the job's handler, when it started",
+    "core.registry.suites.record_behaviour": "the job's handler, when it started, or the preparation of a request",
     "core.registry.service.assign": "the decision or the rollback, which alone may import it",
     "core.governance.service.store_card": "edit_card, or the preparation of a request",
     "core.monitoring.service.record": "the service whose change it records",
@@ -434,6 +454,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
             "somebody": somebody,
             "token": key(token),
             "upload": key(make_upload(session)),
+            "dataset": data.dataset_id,
             "data": key(data),
             "quarantined": key(quarantined),
             "model": key(model),

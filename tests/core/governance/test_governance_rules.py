@@ -6,6 +6,7 @@ import pytest
 
 from core.datasets.tables import Outcome, Severity
 from core.errors import InvalidInput, InvalidTransition
+from core.evaluation.reuse import Reuse
 from core.evaluation.tables import Verdict
 from core.governance import binding, gates
 from core.governance.cards import CARD_SECTIONS, CardFacts, MetricFact, blanks, draft_card
@@ -48,12 +49,13 @@ def test_only_approved_rejected_and_withdrawn_are_final() -> None:
         (2, (Part.UPLOADED, Part.LAUNCHED)),
         (3, (Part.WROTE_POLICY,)),
         (4, (Part.REQUESTED,)),
+        (6, (Part.WROTE_SUITE,)),
         (5, ()),
         (None, ()),
     ],
 )
 def test_who_took_part_is_named_by_each_part(user_id: int | None, expected: tuple[Part, ...]) -> None:
-    assert parts_taken(user_id, Participants(frozenset({1, 2}), 2, 3, 4)) == expected
+    assert parts_taken(user_id, Participants(frozenset({1, 2}), 2, 3, 4, 6)) == expected
 
 
 def test_nobody_took_part_in_what_built_in_actors_did() -> None:
@@ -88,6 +90,8 @@ def evidence(**over: object) -> gates.Evidence:
         "blanks": (),
         "n_sections": 7,
         "quarantined": (),
+        "behaviour": gates.BehaviourFact(2, ("Noise", "Size"), (), ()),
+        "reuse": Reuse(3, 0.002, 0.01),
     }
     return gates.Evidence(**{**whole, **over})  # type: ignore[arg-type]
 
@@ -124,6 +128,20 @@ CASES: list[tuple[str, dict[str, object], Outcome, str]] = [
     ("card_complete", {"blanks": ("Limitations", "Owner")}, Outcome.FAILED, "2 of 7 sections"),
     ("no_quarantine", {}, Outcome.PASSED, "No data"),
     ("no_quarantine", {"quarantined": ("income v1",)}, Outcome.FAILED, "income v1"),
+    ("behaviour_suite", {}, Outcome.PASSED, "2 of 2 tests of behaviour suite 2 passed."),
+    ("behaviour_suite", {"behaviour": None}, Outcome.FAILED, "was not run"),
+    ("behaviour_suite", {"behaviour": gates.BehaviourFact(1, (), (), ())}, Outcome.FAILED, "No test"),
+    (
+        "behaviour_suite",
+        {"behaviour": gates.BehaviourFact(1, ("Size",), ("Noise",), ("Latency",))},
+        Outcome.FAILED,
+        "1 of 3 tests of behaviour suite 1 passed; failed: Noise; not run: Latency.",
+    ),
+    ("evaluation_set_worn", {"champion": None, "reuse": None}, Outcome.NOT_APPLICABLE, "Nothing is live"),
+    ("evaluation_set_worn", {}, Outcome.PASSED, "3 candidates have been judged"),
+    ("evaluation_set_worn", {"reuse": Reuse(12, 0.006, 0.01)}, Outcome.PASSED, "bring fresh data soon"),
+    ("evaluation_set_worn", {"reuse": Reuse(90, 0.011, 0.01)}, Outcome.FAILED, "waived in writing"),
+    ("evaluation_set_worn", {"reuse": None}, Outcome.FAILED, "not known"),
 ]
 
 
@@ -156,6 +174,7 @@ BOUND = {
     "evaluations": ["1:b"],
     "checks": "c",
     "card": "d",
+    "behaviour": "f",
     "policy": "e",
     "quarantine": [],
     "champion": 3,

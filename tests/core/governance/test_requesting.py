@@ -8,6 +8,7 @@ from sqlmodel import Session, select
 from core.artifacts import ArtifactStore
 from core.errors import AlreadyExists, InvalidInput, NotApplicable, PermissionDenied, StaleRevision
 from core.governance import policies, preparation, queries, service
+from core.governance.gates import GATES
 from core.governance.tables import PromotionRequest, RequestState
 from core.jobs import service as jobs
 from core.jobs.tables import Job, JobState
@@ -49,8 +50,8 @@ def test_a_request_waits_for_its_evidence_under_the_seeded_policy(
     assert (request.state, request.replaces_id, request.evidence) == (RequestState.PREPARING, None, None)
     policy = queries.policies(session)[0]
     assert (policy.number, policy.approvals, policy.author) == (1, 1, None)
-    assert policy.gates["card_complete"] == "warning"
-    assert all(severity == "blocking" for code, severity in policy.gates.items() if code != "card_complete")
+    warning = {"card_complete", "behaviour_suite"}
+    assert policy.gates == {code: "warning" if code in warning else "blocking" for code in GATES}
     assert 0 < policy.margins["roc_auc"] < 0.1
     job = session.get_one(Job, request.job_id)
     assert (job.kind, job.subject_id, job.state) == ("prepare_request", request.id, JobState.QUEUED)

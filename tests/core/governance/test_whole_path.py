@@ -179,6 +179,8 @@ def test_from_an_upload_to_a_rollback(path: Walk, cells: pd.DataFrame) -> None:
         "smoke_test": "passed",
         "card_complete": "failed",
         "no_quarantine": "passed",
+        "behaviour_suite": "passed",
+        "evaluation_set_worn": "not_applicable",
     }
     assert (page.n_blocking, page.n_warnings, page.may_decide) == (0, 1, True)
     assert page.comparisons == ()
@@ -232,7 +234,7 @@ def test_from_an_upload_to_a_rollback(path: Walk, cells: pd.DataFrame) -> None:
         (row,) = live_as_of(session, first_live)
         assert (row.version_label, row.approvers, row.requested_by) == ("cells v1", ("rita",), "sam")
         assert row.evidence_digest == first.evidence_digest
-        assert row.gates == "4 passed, 1 failed, 2 not applicable"
+        assert row.gates == "5 passed, 1 failed, 3 not applicable"
         (row,) = live_as_of(session, path.now)
         assert (row.cause, row.deployed_by, row.reason) == ("rollback", "olga", "Complaints.")
         assert (row.request_id, row.approvers) == (first.id, ("rita",))

@@ -7,7 +7,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from core.audit.tables import AuditEvent
-from core.errors import AlreadyExists, InvalidInput, InvalidTransition, NotFound, PermissionDenied
+from core.errors import AlreadyExists, InvalidInput, InvalidTransition, NotApplicable, NotFound, PermissionDenied
+from core.evaluation.thresholds import ThresholdChoice, threshold_sentence
 from core.permissions import Actor
 from core.registry import queries, service
 from core.registry.tables import Alias, Cause, Deployment, Environment
@@ -56,6 +57,61 @@ def test_the_same_run_twice_is_refused(scientist: Actor, now: datetime, session:
     with pytest.raises(AlreadyExists, match="income v1 already"):
         service.register_version(session, run_id=key(run), model_name="income", actor=scientist, now=now)
     service.register_version(session, run_id=key(run), model_name="another", actor=scientist, now=now)
+
+
+def chosen(value: float) -> ThresholdChoice:
+    figures = {"n_rows": 200, "n_positive": 50, "recall": {"value": 0.9, "low": 0.85, "high": 0.94}}
+    return ThresholdChoice(value, "a recall of at least 0.9", chosen_on=figures, tested=figures)
+
+
+def test_a_version_keeps_its_threshold_with_what_it_was_chosen_for(
+    scientist: Actor, now: datetime, session: Session
+) -> None:
+    run = make_run(session)
+    version = service.register_version(
+        session, run_id=key(run), model_name="income", threshold=chosen(0.31), actor=scientist, now=now
+    )
+    assert run.signature is not None
+    assert version.signature == {**run.signature, "threshold": 0.31}
+    assert version.threshold_key == "0.31"
+    assert threshold_sentence(version.threshold) == (
+        "Positive from a score of 0.31 on, chosen for a recall of at least 0.9 on 200 validation rows; on 200 test "
+        "rows: recall 0.900 [0.850, 0.940]."
+    )
+    event = session.exec(select(AuditEvent).where(AuditEvent.action == "model_version.registered")).one()
+    assert event.details["threshold"] == 0.31
+    assert event.details["rule"] == "a recall of at least 0.9"
+
+
+def test_the_same_run_with_another_threshold_is_the_next_version(
+    scientist: Actor, now: datetime, session: Session
+) -> None:
+    run = make_run(session)
+    for number, threshold in enumerate((None, chosen(0.31), chosen(0.5)), start=1):
+        version = service.register_version(
+            session, run_id=key(run), model_name="income", threshold=threshold, actor=scientist, now=now
+        )
+        assert version.number == number
+    assert "threshold" not in (run.signature or {})
+    with pytest.raises(AlreadyExists, match=r"with the threshold 0\.31 is income v2 already"):
+        service.register_version(
+            session, run_id=key(run), model_name="income", threshold=chosen(0.31), actor=scientist, now=now
+        )
+
+
+@pytest.mark.parametrize("value", [0.0, -0.1, 1.01, float("nan")])
+def test_a_threshold_is_a_score(value: float) -> None:
+    with pytest.raises(InvalidInput, match="above 0 and at most 1"):
+        chosen(value)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_only_a_binary_run_has_a_threshold(scientist: Actor, now: datetime, task: str, session: Session) -> None:
+    run = make_run(session, task=task)
+    with pytest.raises(NotApplicable, match="only a binary one"):
+        service.register_version(
+            session, run_id=key(run), model_name="income", threshold=chosen(0.3), actor=scientist, now=now
+        )
 
 
 @pytest.mark.parametrize("over", [{"target": "age"}, {"task": "multiclass"}])
