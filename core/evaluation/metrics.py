@@ -9,9 +9,9 @@ figure, not how far another training would.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -415,7 +415,9 @@ def measure(entry: Metric, outcome: Outcome) -> Measured:
         raise NotApplicable(f"{entry.title} is not defined here. {error}") from error
 
 
-def compute_metrics(predictions: Predictions, *, rng: np.random.Generator | None = None) -> list[MetricEstimate]:
+def compute_metrics(
+    predictions: Predictions, *, rng: np.random.Generator | None = None, costs: Mapping[str, Any] | None = None
+) -> list[MetricEstimate]:
     """Compute every metric of the task that is defined on these rows, with its interval.
 
     Parameters
@@ -424,6 +426,8 @@ def compute_metrics(predictions: Predictions, *, rng: np.random.Generator | None
         Zero rows give an empty list.
     rng : Generator, optional
         Not drawn from: every interval of the catalogue is in closed form, so the same rows give the same figures.
+    costs : mapping, optional
+        As `Outcome` takes them; without them the metrics that need a cost are left out.
 
     Returns
     -------
@@ -431,7 +435,7 @@ def compute_metrics(predictions: Predictions, *, rng: np.random.Generator | None
         Primary metric first; all values finite. `omitted_metrics` says why one is missing.
     """
     del rng
-    outcome = Outcome(predictions)
+    outcome = Outcome(predictions, costs=costs)
     estimates = []
     for entry in metrics_for(predictions.task):
         try:
@@ -447,9 +451,9 @@ def compute_metrics(predictions: Predictions, *, rng: np.random.Generator | None
     return estimates
 
 
-def omitted_metrics(predictions: Predictions) -> dict[str, str]:
+def omitted_metrics(predictions: Predictions, *, costs: Mapping[str, Any] | None = None) -> dict[str, str]:
     """The metrics of the task that are not defined on these rows, each with the reason."""
-    outcome = Outcome(predictions)
+    outcome = Outcome(predictions, costs=costs)
     reasons = {}
     for entry in metrics_for(predictions.task):
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +26,14 @@ class Outcome:
         With at least one row.
     shared_labels : tuple of str, optional
         The labels to count by, where two outcomes are to share them; a superset of those that occur.
+    costs : mapping, optional
+        What each decision costs, as `Dataset.costs` holds it: ``{"labels": [...], "matrix": [[...]]}``, true classes in
+        rows, predicted in columns.
     """
 
     predictions: Predictions
     shared_labels: tuple[str, ...] | None = None
+    costs: Mapping[str, Any] | None = None
 
     @property
     def n_rows(self) -> int:

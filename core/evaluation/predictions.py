@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import ArtifactCorrupted, InvalidInput
+from core.errors import ArtifactCorrupted, InvalidInput, NotApplicable
 from core.evaluation.tables import Task
 
 METADATA_KEY = b"gatehouse"
@@ -33,12 +35,15 @@ class Predictions:
     classes : tuple of str
         The classes the model knows, sorted; the positive class of a binary task is ``classes[1]``. Truth may hold
         others: those rows are counted as wrong. Empty for regression.
+    sample_weight : ndarray of shape (n,), float64, or None
+        How much each row counts in every metric: finite, >= 0, not all 0. A row of weight 0 counts as absent. None
+        where all rows count alike.
 
     Raises
     ------
     InvalidInput
         Lengths differ, a value is missing or not finite, an ordinal repeats, the classes are not sorted and distinct,
-        or a binary task has not exactly two.
+        a binary task has not exactly two, or a weight is negative.
     """
 
     task: Task
@@ -47,6 +52,7 @@ class Predictions:
     y_pred: NDArray[Any]
     scores: NDArray[np.float64] | None
     classes: tuple[str, ...]
+    sample_weight: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -58,6 +64,8 @@ class Predictions:
         put(self, "y_pred", np.asarray(self.y_pred, dtype=kind))
         if self.scores is not None:
             put(self, "scores", np.asarray(self.scores, dtype=np.float64))
+        if self.sample_weight is not None:
+            put(self, "sample_weight", np.asarray(self.sample_weight, dtype=np.float64))
         self._check()
 
     @property
@@ -73,9 +81,59 @@ class Predictions:
         return self.classes[1]
 
     def take(self, keep: NDArray[Any]) -> Predictions:
-        """Some of the rows, by position or by a mask of shape (n,)."""
-        scores = None if self.scores is None else self.scores[keep]
-        return Predictions(self.task, self.ordinals[keep], self.y_true[keep], self.y_pred[keep], scores, self.classes)
+        """Some of the rows, by position or by a mask of shape (n,); each at most once.
+
+        What was checked is not checked again: slices take rows many times over. All rows taken may be of weight 0; no
+        metric is defined on them.
+        """
+        taken = copy.copy(self)
+        for name in ("ordinals", "y_true", "y_pred", "scores", "sample_weight"):
+            values = getattr(self, name)
+            object.__setattr__(taken, name, None if values is None else values[keep])
+        taken._check_ordinals()
+        return taken
+
+    def decided_at(self, threshold: float) -> Predictions:
+        """The same rows and scores, decided by a threshold: positive where the positive class scores at least it.
+
+        Parameters
+        ----------
+        threshold : float
+            Finite; above 1 calls no row positive, 0 or less calls every row.
+
+        Raises
+        ------
+        NotApplicable
+            The task is not binary, or the model gave no scores.
+        InvalidInput
+            The threshold is not finite.
+        """
+        if self.task is not Task.BINARY:
+            raise NotApplicable(f"A threshold decides between two classes; this is a {self.task.value} task.")
+        if self.scores is None:
+            raise NotApplicable("This model gives classes without scores; a threshold needs scores.")
+        if not math.isfinite(threshold):
+            raise InvalidInput(f"The threshold is {threshold}; give a number, usually between 0 and 1.")
+        decided = copy.copy(self)
+        words = np.array(self.classes, dtype=object)
+        object.__setattr__(decided, "y_pred", words[(self.scores[:, 1] >= threshold).astype(np.intp)])
+        return decided
+
+    def _check_ordinals(self) -> None:
+        n = len(self.ordinals)
+        if n > 1 and not (np.diff(self.ordinals) > 0).all() and len(np.unique(self.ordinals)) < n:
+            raise InvalidInput("A row's ordinal occurs twice; give each row once.")
+
+    def _check_weight(self) -> None:
+        if self.sample_weight is None:
+            return
+        n = len(self.ordinals)
+        if self.sample_weight.shape != (n,):
+            raise InvalidInput(f"Weights have shape {self.sample_weight.shape}; give one per row, {(n,)}.")
+        if not (np.isfinite(self.sample_weight) & (self.sample_weight >= 0)).all():
+            raise InvalidInput("A weight is missing, infinite or negative; give a number of 0 or more for each row.")
+        if n and not self.sample_weight.any():
+            raise InvalidInput("Every row has weight 0: none would count. Give at least one row a weight above 0.")
 
     def _check(self) -> None:
         n = len(self.ordinals)
@@ -84,8 +142,8 @@ class Predictions:
                 f"Ordinals, truth and predictions have shapes {self.ordinals.shape}, {self.y_true.shape} and "
                 f"{self.y_pred.shape}; give one value per row in each."
             )
-        if n > 1 and not (np.diff(self.ordinals) > 0).all() and len(np.unique(self.ordinals)) < n:
-            raise InvalidInput("A row's ordinal occurs twice; give each row once.")
+        self._check_ordinals()
+        self._check_weight()
         if self.task is Task.REGRESSION:
             if self.scores is not None or self.classes:
                 raise InvalidInput("A regression has neither scores nor classes; leave both out.")
@@ -109,7 +167,10 @@ class Predictions:
 
 
 def to_parquet(predictions: Predictions) -> bytes:
-    """Write predictions as one Parquet file: labels by dictionary, scores losslessly; the same bytes each time."""
+    """Write predictions as one Parquet file: labels by dictionary, numbers losslessly; the same bytes each time.
+
+    Weights are a last column, ``weight``, that only weighted predictions have.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -124,6 +185,9 @@ def to_parquet(predictions: Predictions) -> bytes:
         for position in range(len(predictions.classes)):
             columns[f"score_{position}"] = predictions.scores[:, position]
             floats.append(f"score_{position}")
+    if predictions.sample_weight is not None:
+        columns["weight"] = predictions.sample_weight
+        floats.append("weight")
     described = {"task": predictions.task.value, "classes": list(predictions.classes)}
     table = pa.table(columns).replace_schema_metadata({METADATA_KEY: json.dumps(described).encode()})
     out = BytesIO()
@@ -157,7 +221,8 @@ def from_parquet(content: bytes) -> Predictions:
         if classes and names[0] in table.column_names:
             scores = np.column_stack([table[name].to_numpy() for name in names])
         truth, predicted = (_column(table[name]) for name in ("y_true", "y_pred"))
-        return Predictions(task, table["ordinal"].to_numpy(), truth, predicted, scores, classes)
+        weight = table["weight"].to_numpy() if "weight" in table.column_names else None
+        return Predictions(task, table["ordinal"].to_numpy(), truth, predicted, scores, classes, weight)
     except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
         raise ArtifactCorrupted(
             "This file does not hold predictions as they are stored; score the run again."

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import ArtifactCorrupted, InvalidInput
+from core.errors import ArtifactCorrupted, InvalidInput, NotApplicable
 from core.evaluation.predictions import Predictions, from_parquet, to_parquet
 from core.evaluation.tables import Task
 
@@ -25,8 +25,11 @@ def classified(draw: st.DrawFn) -> Predictions:
     if draw(st.booleans()):
         cells = n * len(classes)
         scores = np.array(draw(st.lists(st.floats(0, 1), min_size=cells, max_size=cells))).reshape(n, len(classes))
+    weight = None
+    if draw(st.booleans()):
+        weight = np.array([1e-300, *draw(st.lists(st.floats(0, 1e300), min_size=n, max_size=n))])[:n]
     task = Task.BINARY if len(classes) == 2 else Task.MULTICLASS
-    return Predictions(task, np.array(ordinals, dtype=np.int64), truth, predicted, scores, classes)  # type: ignore[arg-type]
+    return Predictions(task, np.array(ordinals, dtype=np.int64), truth, predicted, scores, classes, weight)  # type: ignore[arg-type]
 
 
 @given(classified())
@@ -40,6 +43,9 @@ def test_classes_come_back_as_they_went_in(made: Predictions) -> None:
     assert (back.scores is None) == (made.scores is None)
     if back.scores is not None and made.scores is not None:
         assert back.scores.tobytes() == made.scores.tobytes()
+    assert (back.sample_weight is None) == (made.sample_weight is None)
+    if back.sample_weight is not None and made.sample_weight is not None:
+        assert back.sample_weight.tobytes() == made.sample_weight.tobytes()
 
 
 @given(st.lists(st.tuples(st.floats(-1e300, 1e300), st.floats(-1e300, 1e300)), max_size=30))
@@ -78,6 +84,11 @@ def test_the_same_predictions_are_the_same_bytes_and_few(rng: np.random.Generato
         ({"scores": [[0.5, 0.5]]}, "one column per class"),
         ({"scores": [[0.5, 0.5], [float("nan"), 0.5]]}, "missing or outside"),
         ({"scores": [[0.5, 0.5], [-2.0, 3.0]]}, "missing or outside"),
+        ({"sample_weight": [1.0]}, "one per row"),
+        ({"sample_weight": [1.0, -1.0]}, "infinite or negative"),
+        ({"sample_weight": [1.0, float("nan")]}, "missing, infinite"),
+        ({"sample_weight": [float("inf"), 1.0]}, "missing, infinite"),
+        ({"sample_weight": [0.0, 0.0]}, "Every row has weight 0"),
     ],
 )
 def test_what_is_not_predictions_is_refused(change: dict[str, object], message: str) -> None:
@@ -98,6 +109,64 @@ def test_what_is_not_predictions_is_refused(change: dict[str, object], message: 
 def test_a_missing_or_infinite_value_is_refused(bad: float) -> None:
     with pytest.raises(InvalidInput, match="missing or infinite"):
         Predictions(Task.REGRESSION, np.arange(2), np.array([1.0, bad]), np.array([1.0, 2.0]), None, ())
+
+
+def scored(score: list[float], weight: list[float] | None = None) -> Predictions:
+    scores = np.array(score)
+    truth = np.array(["no", "yes"] * len(score), dtype=object)[: len(score)]
+    return Predictions(
+        Task.BINARY,
+        np.arange(len(score)),
+        truth,
+        np.full(len(score), "no", dtype=object),
+        np.c_[1 - scores, scores],
+        ("no", "yes"),
+        None if weight is None else np.array(weight),
+    )
+
+
+def test_rows_are_taken_with_their_weights() -> None:
+    made = scored([0.1, 0.2, 0.3], [1.0, 0.0, 2.5])
+
+    assert made.take(np.array([2, 0])).sample_weight.tolist() == [2.5, 1.0]  # type: ignore[union-attr]
+    assert made.take(np.array([False, True, False])).sample_weight.tolist() == [0.0]  # type: ignore[union-attr]
+    assert scored([0.1, 0.2]).take(np.array([0])).sample_weight is None
+    with pytest.raises(InvalidInput, match="occurs twice"):
+        made.take(np.array([0, 0]))
+
+
+def test_the_file_of_unweighted_rows_holds_no_weights() -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = pq.read_table(pa.BufferReader(to_parquet(scored([0.1, 0.2])))).column_names
+
+    assert columns == ["ordinal", "y_true", "y_pred", "score_0", "score_1"]
+
+
+def test_a_threshold_decides_at_its_own_value_and_above() -> None:
+    made = scored([0.2, 0.5, 0.7], [1.0, 2.0, 3.0])
+
+    decided = made.decided_at(0.5)
+
+    assert decided.y_pred.tolist() == ["no", "yes", "yes"]
+    assert (decided.y_true is made.y_true, decided.scores is made.scores) == (True, True)
+    assert decided.sample_weight is made.sample_weight
+    assert made.y_pred.tolist() == ["no", "no", "no"]
+    assert made.decided_at(0.0).y_pred.tolist() == ["yes"] * 3
+    assert made.decided_at(1.1).y_pred.tolist() == ["no"] * 3
+
+
+def test_a_threshold_needs_two_classes_with_scores_and_a_number() -> None:
+    made = scored([0.2, 0.5])
+    bare = Predictions(Task.BINARY, made.ordinals, made.y_true, made.y_pred, None, made.classes)
+
+    with pytest.raises(NotApplicable, match="without scores"):
+        bare.decided_at(0.5)
+    with pytest.raises(NotApplicable, match="regression task"):
+        Predictions(Task.REGRESSION, np.arange(1), np.ones(1), np.ones(1), None, ()).decided_at(0.5)
+    with pytest.raises(InvalidInput, match="threshold is nan"):
+        made.decided_at(float("nan"))
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 and nothing else", b"x" * 100])
