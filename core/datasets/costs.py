@@ -101,7 +101,7 @@ def labels_of(column: Mapping[str, Any] | None) -> tuple[str, ...] | None:
     distinct, top = column.get("n_distinct"), column.get("top")
     if top and len(top) == distinct and all(len(str(entry["value"])) < LONGEST_SHOWN for entry in top):
         return tuple(sorted(str(entry["value"]) for entry in top))
-    ends = column.get("min"), column.get("max")
+    ends: list[Any] = [column.get("min"), column.get("max")]
     # Two different numbers are the smallest and the largest; whole ones are written without decimals, as labels are.
     if distinct == 2 and column.get("kind") in (ColumnKind.INTEGER, ColumnKind.NUMBER) and None not in ends:
         return tuple(sorted(f"{end:.0f}" if end == int(end) else repr(end) for end in ends))

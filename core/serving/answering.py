@@ -42,7 +42,10 @@ class LiveModel:
 
 
 class ModelCache:
-    """The models used last, by the hash of their file: immutable, so never stale. Safe for many threads.
+    """The files of the models used last, by their hash: immutable, so never stale. Safe for many threads.
+
+    Two versions may share a file and differ in their threshold, so what is kept is the file's pipeline alone; each
+    answer is given under the signature of the version that is asked.
 
     Parameters
     ----------
@@ -53,28 +56,28 @@ class ModelCache:
 
     def __init__(self, store: ArtifactStore, size: int = CACHED_MODELS) -> None:
         self._store, self._size = store, size
-        self._models: OrderedDict[str, FittedModel] = OrderedDict()
+        self._pipelines: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, found: LiveModel) -> FittedModel:
-        """The model of a version, loaded and verified when it is not there.
+        """The model of a version, its file loaded and verified when it is not there.
 
         Raises
         ------
         NotFound, ArtifactCorrupted
         """
-        from core.training.models import load_model
+        from core.training.models import FittedModel, load_model
 
         # Loading happens under the lock: requests that come together right after a swap load the file once.
         with self._lock:
-            model = self._models.get(found.model_sha256)
-            if model is None:
-                model = load_model(self._store, model_sha256=found.model_sha256, signature=found.signature)
-                self._models[found.model_sha256] = model
-            self._models.move_to_end(found.model_sha256)
-            while len(self._models) > self._size:
-                self._models.popitem(last=False)
-            return model
+            pipeline = self._pipelines.get(found.model_sha256)
+            if pipeline is None:
+                pipeline = load_model(self._store, model_sha256=found.model_sha256, signature=found.signature).pipeline
+                self._pipelines[found.model_sha256] = pipeline
+            self._pipelines.move_to_end(found.model_sha256)
+            while len(self._pipelines) > self._size:
+                self._pipelines.popitem(last=False)
+        return FittedModel(pipeline, found.signature)
 
 
 def find_live(session: Session, *, model_name: str, environment: str, alias: str) -> LiveModel:
@@ -125,8 +128,9 @@ def predict(
     Returns
     -------
     dict
-        ``model``, ``version``, ``deployment_id`` and ``predictions``: one entry per row in order with
-        ``prediction_id``, ``prediction`` and ``scores`` by class (None for regression).
+        ``model``, ``version``, ``deployment_id``, ``threshold`` (the score from which on the second class is
+        predicted; None where the version has none stored and the highest score decides) and ``predictions``: one entry
+        per row in order with ``prediction_id``, ``prediction`` and ``scores`` by class (None for regression).
 
     Raises
     ------
@@ -135,7 +139,8 @@ def predict(
     require(actor, Permission.PREDICTION_CREATE)
     checked = check_rows(rows, found.signature)
     started = time.perf_counter()
-    labels, scores = models.get(found).predict_rows(checked)
+    model = models.get(found)
+    labels, scores = model.predict_rows(checked)
     predictions, score_rows = labels.tolist(), None if scores is None else scores.tolist()
     latency_ms = (time.perf_counter() - started) * 1000
     ids = [uuid.uuid4().hex for _ in checked]
@@ -165,6 +170,7 @@ def predict(
         "model": found.model_name,
         "version": found.number,
         "deployment_id": found.deployment_id,
+        "threshold": model.threshold,
         "predictions": [
             {
                 "prediction_id": one,

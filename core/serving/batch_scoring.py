@@ -25,8 +25,9 @@ def score_file(workspace: Workspace, *, version_id: int, table: pa.Table) -> pa.
     Returns
     -------
     pyarrow.Table
-        The given columns, then ``prediction`` and, for a classification, ``score:<class>`` per class; a column of such
-        a name that was there before keeps it and the new one gets an underscore at the end.
+        The given columns, then ``prediction`` (by the version's threshold, where it has one) and, for a classification,
+        ``score:<class>`` per class; a column of such a name that was there before keeps it and the new one gets an
+        underscore at the end.
 
     Raises
     ------

@@ -40,7 +40,16 @@ class AnalysisKind:
     sentence: str
 
 
-ANALYSES: dict[str, AnalysisKind] = {}
+ANALYSES: dict[str, AnalysisKind] = {
+    "thresholds": AnalysisKind(
+        key="thresholds",
+        title="Thresholds",
+        handler="core.training.threshold_analysis:grid",
+        tasks=(Task.BINARY,),
+        automatic=True,
+        sentence="What each threshold finds, misses and costs.",
+    ),
+}
 
 
 def analysis_kind(key: str, task: Task | str) -> AnalysisKind:

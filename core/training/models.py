@@ -51,7 +51,8 @@ class FittedModel:
         Fitted.
     signature : mapping
         ``{"task", "target", "classes": [...] or None, "features": [{"name", "kind", "categories": [...] or None,
-        "low", "high", "nullable"}]}``.
+        "low", "high", "nullable"}]}``, and for a version that was registered with one ``"threshold"``: the score of
+        the second class from which on a row is called so.
     """
 
     pipeline: Any
@@ -67,8 +68,16 @@ class FittedModel:
         """The labels it can answer, in the order of the scores; empty for regression."""
         return tuple(self.signature["classes"] or ())
 
+    @property
+    def threshold(self) -> float | None:
+        """The score from which on a row is called positive, of a binary model that has one stored; else None."""
+        stored = self.signature.get("threshold")
+        return float(stored) if stored is not None and self.task == Task.BINARY else None
+
     def predict(self, frame: pd.DataFrame) -> Prediction:
-        """Predict a frame's rows; ties between classes go to the first.
+        """Predict a frame's rows: by the stored threshold where there is one, else the class of the highest score.
+
+        At the threshold a row is positive; ties between classes go to the first.
 
         Computes in one thread: on a busy machine the threads of one row's call wait for each other up to a second.
         """
@@ -76,8 +85,8 @@ class FittedModel:
             if self.task == Task.REGRESSION:
                 return Prediction(np.asarray(self.pipeline.predict(frame), dtype=np.float64), None)
             scores = np.asarray(self.pipeline.predict_proba(frame), dtype=np.float64)
-        labels = np.array(self.classes, dtype=object)[scores.argmax(axis=1)]
-        return Prediction(labels, scores)
+        called = scores.argmax(axis=1) if self.threshold is None else (scores[:, 1] >= self.threshold).astype(np.intp)
+        return Prediction(np.array(self.classes, dtype=object)[called], scores)
 
     def predict_table(self, table: pa.Table) -> Prediction:
         """Predict a table's rows.

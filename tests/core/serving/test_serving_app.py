@@ -16,12 +16,16 @@ from sqlmodel import select
 from core.access.service import create_token, revoke_token
 from core.jobs import processes
 from core.permissions import Actor
+from core.registry import queries
+from core.registry.service import assign, register_version
+from core.registry.tables import Alias, Cause, Environment
 from core.serving import inputs
 from core.serving.app import MAX_BODY_BYTES, create_app
 from core.serving.queries import read_segments, segments
 from core.serving.tables import PredictionSegment
+from core.training.threshold_analysis import choose
 from core.workspace import Workspace
-from tests.factories import NOW
+from tests.factories import NOW, key
 from tests.live_models import LiveModel, go_live, json_rows, live_home, stream
 
 ROWS = json_rows(stream(5, seed=9))
@@ -149,6 +153,57 @@ def test_a_swap_takes_effect_with_the_next_request(
     after = client.predict(ROWS, token=token).json()
     assert after["version"] == 2
     assert len({json.dumps(one["scores"]) for one in after["predictions"]}) == 1  # the dummy says the same of each
+
+
+def between(client: Client, token: str, low: float, high: float) -> dict[str, Any]:
+    """A row whose score of "yes" lies between two numbers."""
+    rows = json_rows(stream(200, seed=11))
+    answers = client.predict(rows, token=token).json()["predictions"]
+    return next(row for row, answer in zip(rows, answers, strict=True) if low < answer["scores"]["yes"] < high)
+
+
+def test_the_threshold_stored_with_a_version_decides(
+    workspace: Workspace, live: LiveModel, client: Client, token: str, scientist: Actor, now: datetime
+) -> None:
+    """Two versions of one file: the same score is decided by the threshold of whichever is live."""
+    row = between(client, token, 0.25, 0.45)
+    first = client.predict([row], token=token).json()
+    score = first["predictions"][0]["scores"]["yes"]
+    assert first["threshold"] is None
+    assert first["predictions"][0]["prediction"] == "no"
+
+    def swap(version_id: int) -> None:
+        with workspace.write() as session:
+            assign(
+                session,
+                version_id=version_id,
+                environment=Environment.PRODUCTION,
+                alias=Alias.CHAMPION,
+                cause=Cause.PROMOTION,
+                actor=scientist,
+                now=now,
+            )
+
+    with workspace.read() as session:
+        run_id = queries.version(session, live.version_id).run_id
+    chosen = choose(workspace, run_id=run_id, threshold=0.25)
+    with workspace.write() as session:
+        version = register_version(session, run_id=run_id, model_name="pay", threshold=chosen, actor=scientist, now=now)
+    assert version.model_sha256 == first_file(workspace, live)
+    swap(key(version))
+    second = client.predict([row], token=token).json()
+    assert (second["version"], second["threshold"]) == (2, 0.25)
+    assert second["predictions"][0]["prediction"] == "yes"
+    assert second["predictions"][0]["scores"]["yes"] == score
+    swap(live.version_id)
+    third = client.predict([row], token=token).json()
+    assert (third["version"], third["threshold"]) == (1, None)
+    assert third["predictions"][0]["prediction"] == "no"
+
+
+def first_file(workspace: Workspace, live: LiveModel) -> str:
+    with workspace.read() as session:
+        return queries.version(session, live.version_id).model_sha256
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic abc", "Bearer not-a-token"])
