@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,17 @@ class PairedResult:
         In the effect's unit; what ``verdict`` was decided with.
     baseline_value, candidate_value : float
         The metric of each on the rows compared.
+    rows_needed : int or None
+        How many rows such a set would need for a true difference as large as the margin to be seen with 80 %
+        probability; None where the margin is 0 or nothing varies.
+    n_candidates : int
+        How many candidates were tried; ``low``, ``high``, ``verdict``, ``smallest_effect`` and ``rows_needed`` are at
+        the level 1 - 0.05 / n_candidates (Bonferroni), the p-values are as they are.
+    tests : list of dict
+        Every method that is defined for the metric, the one that decided first, each ``{"key", "title", "effect",
+        "low", "high", "pvalue"}``: strings and finite numbers, ``low`` and ``high`` or ``pvalue`` None where the method
+        gives none, all turned so that above 0 the candidate is better. Keys are those of
+        `paired_tests.PAIRED_TESTS`.
     """
 
     verdict: Verdict
@@ -63,6 +75,9 @@ class PairedResult:
     margin: float
     baseline_value: float
     candidate_value: float
+    rows_needed: int | None = None
+    n_candidates: int = 1
+    tests: list[dict[str, Any]] = field(default_factory=list)
 
 
 def default_margin(metric: str) -> float:
