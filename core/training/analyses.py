@@ -41,6 +41,30 @@ class AnalysisKind:
 
 
 ANALYSES: dict[str, AnalysisKind] = {
+    "slices": AnalysisKind(
+        key="slices",
+        title="Slices",
+        handler="core.training.slice_analysis:slices",
+        tasks=EVERY_TASK,
+        automatic=True,
+        sentence="Where the model does better or worse than on the other rows.",
+    ),
+    "weak_slices": AnalysisKind(
+        key="weak_slices",
+        title="Weak slices",
+        handler="core.training.slice_analysis:weak",
+        tasks=EVERY_TASK,
+        automatic=True,
+        sentence="Parts of the rows on which the model is worse: searched on one half, confirmed on the other.",
+    ),
+    "errors": AnalysisKind(
+        key="errors",
+        title="Errors",
+        handler="core.training.error_analysis:hardest_and_suspected",
+        tasks=EVERY_TASK,
+        automatic=True,
+        sentence="The rows the model is most wrong on, and labels that may be wrong.",
+    ),
     "thresholds": AnalysisKind(
         key="thresholds",
         title="Thresholds",

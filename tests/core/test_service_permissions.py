@@ -27,7 +27,7 @@ from core.datasets import service as datasets
 from core.datasets.ingest import inspect
 from core.datasets.options import ParseOptions
 from core.datasets.tables import Relation
-from core.errors import LifecycleError, NotFound, PermissionDenied, SchemaMismatch
+from core.errors import LifecycleError, PermissionDenied, SchemaMismatch
 from core.governance import policies, standing
 from core.governance import service as governance
 from core.governance.gates import GATES
@@ -331,7 +331,6 @@ TABLE: dict[str, Change] = {
             s, run_id=g.run, evaluation_id=g.evaluation, kind="slices", options={}, actor=a, now=NOW
         ),
         (P.RUN_READ,),
-        stops_at=NotFound,
     ),
 }
 
