@@ -1,4 +1,4 @@
-"""Commands on runs: train, list, show, cancel, compare."""
+"""Commands on runs: train, list, show, cancel, compare, analyse."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from core.errors import InvalidInput
 if TYPE_CHECKING:
     from sqlmodel import Session
 
+    from core.training.queries import RunRecord
+
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
@@ -22,6 +24,7 @@ def register(app: typer.Typer) -> None:
     group.command()(cancel)
     app.add_typer(group, name="run")
     app.command()(compare)
+    app.command()(analyse)
 
 
 def train(
@@ -143,6 +146,89 @@ def compare(
         show(result, as_json, "\n".join(_said(one) for one in result["comparisons"]))
 
 
+def analyse(
+    run_id: Annotated[int, typer.Argument(metavar="RUN", help="The run to look into.")],
+    kind: Annotated[str, typer.Option("--kind", help="Key of an analysis, such as slices, weak_slices or errors.")],
+    column: Annotated[list[str] | None, typer.Option("--column", help="A column to look at; repeat it.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="k=v", help="An option of the analysis; repeat it.")
+    ] = None,
+    set_kind: Annotated[str, typer.Option("--set", help="The evaluation set: fixed or latest.")] = "fixed",
+    home: Home = None,
+    as_name: ActAs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look into one evaluation of a run; what was worked out before is shown again."""
+    from core.cli.waiting import finish
+    from core.database import utc_now
+    from core.evaluation import queries as evaluations
+    from core.permissions import Permission, require
+    from core.training import queries, service
+    from core.training.analyses import analysis_kind
+
+    options: dict[str, Any] = {key: _value(text) for key, text in (_pair(text, "--option") for text in option or [])}
+    if column:
+        options["columns"] = list(column)
+    with acting(home, as_name) as (workspace, actor):
+        with workspace.read() as session:
+            require(actor, Permission.RUN_READ)
+            record = queries.run_record(session, run_id)
+            analysis_kind(kind, record.run.task)
+            evaluation_id = _scored_on(record, set_kind)
+            found = evaluations.analysis(session, evaluation_id=evaluation_id, kind=kind, options=options)
+        if found is None:
+            with workspace.write() as session:
+                job_id = service.request_analysis(
+                    session,
+                    run_id=run_id,
+                    evaluation_id=evaluation_id,
+                    kind=kind,
+                    options=options,
+                    actor=actor,
+                    now=utc_now(),
+                ).id
+            finish(workspace, job_id)
+            with workspace.read() as session:
+                found = evaluations.analysis(session, evaluation_id=evaluation_id, kind=kind, options=options)
+        assert found is not None
+        if as_json:
+            show(found.result, as_json)
+        else:
+            _show_document(found.result)
+
+
+def _scored_on(record: RunRecord, set_kind: str) -> int:
+    """The run's evaluation on one of its dataset's sets, the newest of that kind."""
+    from core.errors import NotFound
+
+    fitting = [one.evaluation.id for one in record.evaluations if one.evaluation_set.kind == set_kind]
+    if not fitting:
+        scored = ", ".join(sorted({one.evaluation_set.kind for one in record.evaluations})) or "none"
+        raise NotFound(
+            "evaluation", f"of run {record.run.id} on the {set_kind} set", f"Sets it was scored on: {scored}."
+        )
+    return max(one for one in fitting if one is not None)
+
+
+def _show_document(result: dict[str, Any]) -> None:
+    """An analysis in words: what is single as lines, what is a list of entries as tables."""
+    show({key: value for key, value in result.items() if not _is_entries(value)}, False)
+    for key, value in result.items():
+        if _is_entries(value):
+            show("", False, f"\n{key.replace('_', ' ').capitalize()}")
+            show([_line(one) for one in value], False)
+
+
+def _line(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry as one line of a table: what names it first, without lists."""
+    named = {"words": entry["words"]} if "words" in entry else {}
+    return named | {key: value for key, value in entry.items() if not isinstance(value, list | dict)}
+
+
+def _is_entries(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
 def _said(one: dict[str, Any]) -> str:
     if "refused" in one:
         return f"run {one['candidate_run_id']}: {one['refused']}"
@@ -153,11 +239,21 @@ def _said(one: dict[str, Any]) -> str:
     )
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(text: str, flag: str = "--param") -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals:
-        raise InvalidInput(f"--param {text!r} has no value; write it as --param key=value.")
+        raise InvalidInput(f"{flag} {text!r} has no value; write it as {flag} key=value.")
     return key.strip(), value.strip()
+
+
+def _value(text: str) -> Any:
+    """An option's value as JSON reads it: a number, true, a list; else the text itself."""
+    import json
+
+    try:
+        return json.loads(text, parse_constant=str)
+    except ValueError:
+        return text
 
 
 def _metrics(session: Session, run_id: int) -> dict[str, dict[str, object]]:
