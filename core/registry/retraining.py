@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlmodel import Session, col, select
 
 from core.datasets import queries as datasets
-from core.datasets.splitting import SplitOptions
 from core.datasets.tables import DatasetVersion
 from core.errors import NotApplicable, NotFound, SchemaMismatch
-from core.evaluation.tables import Task
 from core.permissions import Actor, Permission, require
 from core.registry import queries
 from core.registry.tables import Alias, Deployment, Environment, ModelVersion, RegisteredModel
-from core.training.service import request_run
+from core.training.service import request_run, spec_of
 from core.training.specification import RunSpec
 from core.training.tables import Run
 
@@ -73,22 +71,14 @@ def champion_spec(session: Session, *, model_id: int, dataset_version_id: int) -
     run = _champion_run(session, model_id)
     data = datasets.version(session, dataset_version_id)
     present = {str(column["name"]) for column in data.columns}
-    missing = [name for name in [*run.features, run.target] if name not in present]
+    needed = [*run.features, run.target, *([run.weight_column] if run.weight_column else [])]
+    missing = [name for name in needed if name not in present]
     if missing:
         raise SchemaMismatch(
             f"{datasets.version_label(session, dataset_version_id)} lacks {len(missing)} of the columns the champion "
             f"was trained on: {', '.join(missing)}. Add them to the data, or start a new run with other features."
         )
-    return RunSpec(
-        dataset_version_id=dataset_version_id,
-        target=run.target,
-        task=Task(run.task),
-        features=tuple(run.features),
-        split=SplitOptions(**run.split_options),
-        algorithm=run.algorithm,
-        parameters=dict(run.parameters),
-        seed=run.seed,
-    )
+    return replace(spec_of(run), dataset_version_id=dataset_version_id)
 
 
 def request_retraining(session: Session, *, model_id: int, dataset_version_id: int, actor: Actor, now: datetime) -> Run:

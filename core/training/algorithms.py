@@ -57,7 +57,8 @@ class Algorithm:
     tasks : tuple of Task
         What it can predict.
     build : callable
-        ``build(task, parameters, seed)`` gives an unfitted scikit-learn estimator.
+        ``build(task, parameters, seed)`` gives an unfitted scikit-learn estimator whose ``fit`` takes a
+        ``sample_weight``.
     encoding : {"linear", "tree"}
         How columns are prepared for it, see `preprocessing`.
     parameters : tuple of Parameter

@@ -15,9 +15,10 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from core.datasets.tables import ColumnKind
-from core.errors import InsufficientData
+from core.errors import InsufficientData, InvalidInput
 from core.evaluation.tables import Task
 from core.training.algorithms import algorithm, parse_parameters, require_task
+from core.training.calibrating import STEADY_ISOTONIC_ROWS, calibrate, require_calibration
 from core.training.frames import class_labels, frame_from_table, target_numbers
 from core.training.models import FittedModel
 from core.training.preprocessing import build_pipeline
@@ -37,7 +38,8 @@ class Fit:
     ----------
     model : FittedModel
     dummy : dict
-        ``{"classes": [...], "shares": [...]}`` of the training rows, or ``{"mean": float}``.
+        ``{"classes": [...], "shares": [...]}`` of the training rows, or ``{"mean": float}``; by weight where rows have
+        weights.
     n_train : int
         Rows the model was fitted on.
     n_without_target : int
@@ -62,6 +64,9 @@ def fit(
     algorithm_key: str,
     parameters: Mapping[str, Any],
     seed: int,
+    weight_column: str | None = None,
+    calibration: str | None = None,
+    calibration_table: pa.Table | None = None,
 ) -> Fit:
     """Fit an algorithm on all rows of a table. The same arguments give the same model.
 
@@ -72,26 +77,37 @@ def fit(
     features : sequence of (name, kind)
     seed : int
         The only source of randomness.
+    weight_column : str, optional
+        How much each row counts for the estimator and the calibrator. How columns are prepared (medians, scales, rare
+        categories) goes by the rows as they are.
+    calibration : {"sigmoid", "isotonic"}, optional
+        Put a calibrator behind the estimator, learnt on ``calibration_table``, rows the estimator is not fitted on.
 
     Raises
     ------
     InsufficientData
-        Fewer than 10 rows with a target, or only one class among them.
+        Fewer than 10 rows with a target, or only one class among them; too few rows to calibrate on.
     NotApplicable, InvalidInput, SchemaMismatch
-        The algorithm cannot do the task, a parameter is wrong, or a column does not hold its kind.
+        The algorithm cannot do the task, a parameter or a weight is wrong, a column does not hold its kind, or a
+        regression was to be calibrated.
     """
     chosen = algorithm(algorithm_key)
     require_task(chosen, task)
+    if calibration is not None:
+        require_calibration(calibration, task)
     settings = parse_parameters(chosen, parameters)
     y, labelled = target_values(table, task=task, target=target)
     declared = [{"name": name, "kind": kind} for name, kind in features]
     frame = frame_from_table(table.filter(pa.array(labelled)), declared)
     y = y[labelled]
+    weights = row_weights(table.filter(pa.array(labelled)), weight_column)
     if len(y) < FEWEST_ROWS:
         raise InsufficientData(
             f"Only {len(y)} training rows have a target; at least {FEWEST_ROWS} are needed. Add rows."
         )
-    classes, counts = np.unique(y, return_counts=True) if task != Task.REGRESSION else (np.empty(0), np.empty(0))
+    if weights is not None and not weights.any():
+        raise InsufficientData(f"All training rows have the weight 0 in {weight_column!r}. Weigh by another column.")
+    classes = np.unique(y) if task != Task.REGRESSION else np.empty(0)
     if task != Task.REGRESSION and len(classes) < 2:
         raise InsufficientData(
             f"All training rows have the same {target!r}: {classes[0]!r}. Add rows of other classes."
@@ -106,7 +122,14 @@ def fit(
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
-        pipeline.fit(frame, y)
+        n_calibrated = 0
+        pipeline.fit(frame, y, **({} if weights is None else {"model__sample_weight": weights}))
+        if calibration is not None:
+            assert calibration_table is not None
+            pipeline, n_calibrated = _calibrated(
+                pipeline, calibration_table, task=task, target=target, declared=declared, method=calibration,
+                weight_column=weight_column,
+            )  # fmt: skip
     signature = {
         "task": task.value,
         "target": target,
@@ -114,15 +137,22 @@ def fit(
         "features": [_feature(frame[name], name, kind) for name, kind in features],
     }
     if task == Task.REGRESSION:
-        dummy: dict[str, Any] = {"mean": float(np.mean(y))}
+        dummy: dict[str, Any] = {"mean": float(np.average(y, weights=weights))}
     else:
-        dummy = {"classes": [str(label) for label in classes], "shares": [float(c) / len(y) for c in counts]}
+        shares = [float(np.average(y == label, weights=weights)) for label in classes]
+        dummy = {"classes": [str(label) for label in classes], "shares": shares}
+    notes = [_note(entry) for entry in caught]
+    if calibration == "isotonic" and n_calibrated < STEADY_ISOTONIC_ROWS:
+        notes.append(
+            f"An isotonic calibrator learnt on {n_calibrated:,} rows follows their chance as well; below "
+            f"{STEADY_ISOTONIC_ROWS:,} rows a sigmoid is steadier."
+        )
     return Fit(
         FittedModel(pipeline, signature),
         dummy,
         n_train=len(y),
         n_without_target=int((~labelled).sum()),
-        notes=tuple(dict.fromkeys(_note(entry) for entry in caught)),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -139,6 +169,51 @@ def target_values(table: pa.Table, *, task: Task, target: str) -> tuple[NDArray[
         return numbers, np.isfinite(numbers)
     labels = class_labels(table.column(target))
     return labels, np.array([label is not None for label in labels], dtype=bool)
+
+
+def row_weights(table: pa.Table, weight_column: str | None) -> NDArray[np.float64] | None:
+    """How much each row of a table counts; None where all count alike.
+
+    Raises
+    ------
+    SchemaMismatch
+        The column does not hold numbers.
+    InvalidInput
+        A weight is missing, infinite or negative.
+    """
+    if weight_column is None:
+        return None
+    weights = target_numbers(table.column(weight_column), weight_column)
+    refused = ~(np.isfinite(weights) & (weights >= 0))
+    if refused.any():
+        raise InvalidInput(
+            f"{int(refused.sum()):,} rows have no weight of at least 0 in {weight_column!r}. "
+            "Weigh by another column, or upload a corrected version."
+        )
+    return weights
+
+
+def _calibrated(
+    pipeline: Any,
+    table: pa.Table,
+    *,
+    task: Task,
+    target: str,
+    declared: Sequence[Mapping[str, Any]],
+    method: str,
+    weight_column: str | None,
+) -> tuple[Any, int]:
+    """The pipeline with its calibrator, and how many rows that was learnt on."""
+    y_true, labelled = target_values(table, task=task, target=target)
+    rows = table.filter(pa.array(labelled))
+    found = calibrate(
+        pipeline,
+        frame_from_table(rows, declared),
+        y_true[labelled],
+        method=method,
+        sample_weight=row_weights(rows, weight_column),
+    )
+    return found, rows.num_rows
 
 
 def _feature(values: pd.Series[Any], name: str, kind: str) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from core.errors import ArtifactCorrupted
 ALLOWED_TYPES: tuple[str, ...] = (
     "core.training.preprocessing.CalendarParts",  # ours: one boolean, no code in its state
     "numpy.dtype",  # a word naming a type
+    "sklearn.calibration._CalibratedClassifier",  # the estimator and its calibrators, beside a list of class labels
+    "sklearn.calibration._SigmoidCalibration",  # two numbers: slope and offset
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",  # plain arrays
     "sklearn.tree._tree.Tree",  # plain arrays; scikit-learn checks their shapes and types when it is rebuilt
 )

@@ -6,6 +6,7 @@ counted, by row hash, wherever they came from.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,7 @@ from core.datasets.rowhash import row_hashes
 from core.datasets.splits import EvaluationRows
 from core.datasets.splitting import Part
 from core.datasets.tables import DatasetVersion, EvaluationSet, Split
-from core.errors import InsufficientData, NotFound, SchemaMismatch
+from core.errors import InsufficientData, InvalidInput, NotFound, SchemaMismatch
 from core.evaluation import service as evaluations
 from core.evaluation.curves import curves
 from core.evaluation.metrics import MetricEstimate, compute_metrics
@@ -31,7 +32,7 @@ from core.evaluation.queries import evaluation_of
 from core.evaluation.tables import Evaluation, Task
 from core.permissions import system_actor
 from core.training import queries
-from core.training.fitting import target_values
+from core.training.fitting import row_weights, target_values
 from core.training.models import FittedModel, load_model
 from core.training.service import record, require_finished
 from core.training.tables import Run
@@ -70,7 +71,7 @@ def score(workspace: Workspace, *, run: Run, evaluation_set_id: int) -> ScoredSe
     NotApplicable
         The run has no model.
     SchemaMismatch
-        The set's dataset version lacks a feature or the target.
+        The set's dataset version lacks a feature, the target or the weight column, or has rows without a weight.
     InsufficientData
         No row is left.
     """
@@ -84,6 +85,7 @@ def score(workspace: Workspace, *, run: Run, evaluation_set_id: int) -> ScoredSe
         rows_version = datasets.version(session, rows_of.version_id)
         trained_version = datasets.version(session, run.dataset_version_id)
         split = session.get(Split, run.split_id)
+        costs = datasets.dataset(session, trained_version.dataset_id).costs
     assert split is not None
     return score_model(
         workspace.artifacts,
@@ -92,6 +94,8 @@ def score(workspace: Workspace, *, run: Run, evaluation_set_id: int) -> ScoredSe
         set_version=rows_version,
         trained_version=trained_version,
         split=split,
+        weight_column=run.weight_column,
+        costs=costs,
     )
 
 
@@ -103,27 +107,45 @@ def score_model(
     set_version: DatasetVersion,
     trained_version: DatasetVersion,
     split: Split,
+    weight_column: str | None = None,
+    costs: Mapping[str, Any] | None = None,
 ) -> ScoredSet:
-    """Score a model on a set, given the version and split it was trained on; see `score`."""
+    """Score a model on a set, given the version and split it was trained on; see `score`.
+
+    Parameters
+    ----------
+    weight_column : str, optional
+        How much each row counts; kept with the predictions, so that every figure made of them is weighted.
+    costs : mapping, optional
+        The dataset's, see `core.datasets.costs`.
+    """
     task, target = Task(model.signature["task"]), model.signature["target"]
     names = [entry["name"] for entry in model.signature["features"]]
     held = {column["name"] for column in set_version.columns}
-    absent = [name for name in (*names, target) if name not in held]
+    columns = [*names, target, *([weight_column] if weight_column else [])]
+    absent = [name for name in columns if name not in held]
     if absent:
         raise SchemaMismatch(
             f"The {evaluation_set.kind} evaluation set was made of version {set_version.number}, which has no column "
-            f"{', '.join(repr(name) for name in absent)}; the model needs it."
+            f"{', '.join(repr(name) for name in absent)}; the run needs it."
         )
     rows = splits.evaluation_rows(store, evaluation_set)
     unseen = ~trained_on(store, rows=rows, set_version=set_version, trained_version=trained_version, split=split)
-    table = datasets.read_table(store, set_version, columns=[*names, target]).take(pa.array(rows.ordinals[unseen]))
+    table = datasets.read_table(store, set_version, columns=columns).take(pa.array(rows.ordinals[unseen]))
     y_true, labelled = target_values(table, task=task, target=target)
     if not labelled.any():
         raise InsufficientData(
             f"None of the {len(rows.ordinals):,} rows of the {evaluation_set.kind} evaluation set can be used: the run "
             f"was trained on {int((~unseen).sum()):,} of them and the others have no {target!r}."
         )
-    labels, scores = model.predict_table(table.filter(pa.array(labelled)))
+    table = table.filter(pa.array(labelled))
+    try:
+        weights = row_weights(table, weight_column)
+    except InvalidInput as refusal:
+        raise SchemaMismatch(f"The {evaluation_set.kind} evaluation set: {refusal}") from refusal
+    if weights is not None and not weights.any():
+        raise InsufficientData(f"All rows of the {evaluation_set.kind} evaluation set have the weight 0.")
+    labels, scores = model.predict_table(table)
     predictions = Predictions(
         task=task,
         ordinals=rows.ordinals[unseen][labelled],
@@ -131,13 +153,14 @@ def score_model(
         y_pred=labels,
         scores=scores,
         classes=model.classes,
+        sample_weight=weights,
     )
     stored = store.put_bytes(to_parquet(predictions))
     return ScoredSet(
         predictions,
         stored.sha256,
         # Intervals are resampled; one seed for all, so that scoring again gives the same figures.
-        metrics=compute_metrics(predictions, rng=np.random.default_rng(0)),
+        metrics=compute_metrics(predictions, rng=np.random.default_rng(0), costs=costs),
         curves=curves(predictions),
         n_left_out=int((~unseen).sum()),
     )

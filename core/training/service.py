@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from core.audit import service as audit
 from core.datasets import queries as datasets
+from core.datasets.splitting import SplitOptions
 from core.datasets.tables import DatasetVersion, EvaluationSet
 from core.errors import InvalidInput, InvalidTransition, NotApplicable, NotFound
 from core.evaluation import queries as evaluations
@@ -21,8 +22,17 @@ from core.permissions import Actor, Permission, require
 from core.training import queries
 from core.training.algorithms import algorithm, parse_parameters, require_task
 from core.training.analyses import analysis_kind
+from core.training.calibrating import require_calibration, require_rows
 from core.training.lifecycle import FINAL, move
-from core.training.specification import RunSpec, check_features, check_task, choose_features, infer_task
+from core.training.specification import (
+    RunSpec,
+    check_features,
+    check_folds,
+    check_task,
+    check_weight_column,
+    choose_features,
+    infer_task,
+)
 from core.training.tables import Run, RunState
 
 LARGEST_SEED = 2**32 - 1
@@ -35,6 +45,7 @@ def request_run(
     actor: Actor,
     now: datetime,
     retrained_from_id: int | None = None,
+    recalibrated_from_id: int | None = None,
 ) -> Run:
     """Check a wish for a run against the data it names and put it in the queue.
 
@@ -46,6 +57,8 @@ def request_run(
     ------
     PermissionDenied, NotFound, InvalidInput, SchemaMismatch, NotApplicable
         `NotApplicable` also where the version is quarantined or failed a blocking check.
+    InsufficientData
+        Too few rows would validate to calibrate on them.
     """
     require(actor, permission_for(retrained_from_id))
     version = datasets.version(session, spec.dataset_version_id)
@@ -65,9 +78,20 @@ def request_run(
     if features is None:
         dataset = datasets.dataset(session, version.dataset_id)
         features = choose_features(
-            version.columns, version.profile, target=spec.target, time_column=dataset.time_column
+            version.columns,
+            version.profile,
+            target=spec.target,
+            time_column=dataset.time_column,
+            weight_column=spec.weight_column,
         ).features
     features = check_features(features, version.columns, target=spec.target, label=label)
+    if spec.weight_column is not None:
+        check_weight_column(
+            spec.weight_column, version.columns, version.profile, target=spec.target, features=features, label=label
+        )
+    if spec.calibration is not None:
+        require_calibration(spec.calibration, task)
+        require_rows(round(spec.split.validation_share * version.n_rows))
 
     run = Run(
         dataset_version_id=spec.dataset_version_id,
@@ -78,7 +102,11 @@ def request_run(
         algorithm=chosen.key,
         parameters=parameters,
         seed=spec.seed,
+        weight_column=spec.weight_column,
+        calibration=spec.calibration,
+        folds=check_folds(spec.folds),
         retrained_from_id=retrained_from_id,
+        recalibrated_from_id=recalibrated_from_id,
         requested_by=actor.user_id,
         requested_at=now,
     )
@@ -106,6 +134,48 @@ def request_run(
         details={"dataset_version": label, "algorithm": run.algorithm, "task": run.task, "target": run.target},
     )
     return run
+
+
+def request_recalibration(session: Session, *, run_id: int, method: str, actor: Actor, now: datetime) -> Run:
+    """Queue a run with everything that a finished run was trained with, and a calibrator behind its estimator.
+
+    Raises
+    ------
+    PermissionDenied, NotFound, InvalidInput
+    NotApplicable
+        The run is not finished, predicts a number, or is calibrated that way already; or its data may not be used.
+    InsufficientData
+        Too few validation rows.
+    """
+    require(actor, Permission.RUN_START)
+    run = require_finished(queries.run(session, run_id))
+    require_calibration(method, Task(run.task))
+    if run.calibration == method:
+        raise NotApplicable(f"Run {run_id} is calibrated by {method} already. Choose another method.")
+    return request_run(
+        session,
+        spec=replace(spec_of(run), calibration=method),
+        actor=actor,
+        now=now,
+        recalibrated_from_id=run_id,
+    )
+
+
+def spec_of(run: Run) -> RunSpec:
+    """The wish that a run's row answers: asked for again, it gives the same model."""
+    return RunSpec(
+        dataset_version_id=run.dataset_version_id,
+        target=run.target,
+        task=Task(run.task),
+        features=tuple(run.features),
+        split=SplitOptions(**run.split_options),
+        algorithm=run.algorithm,
+        parameters=dict(run.parameters),
+        seed=run.seed,
+        folds=run.folds,
+        calibration=run.calibration,
+        weight_column=run.weight_column,
+    )
 
 
 def cancel_run(session: Session, *, run_id: int, actor: Actor, now: datetime) -> Run:
@@ -323,7 +393,7 @@ def require_same_setup(before: Run, after: Run) -> None:
     InvalidInput
         Names what differs.
     """
-    kept = ("target", "task", "features", "algorithm", "seed")
+    kept = ("target", "task", "features", "algorithm", "seed", "weight_column", "calibration", "folds")
     differing = [name for name in kept if getattr(before, name) != getattr(after, name)]
     # A parameter that came with newer code has its default in the later run only.
     differing += [

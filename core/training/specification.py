@@ -13,6 +13,7 @@ from core.evaluation.tables import Task
 
 MOST_CLASSES = 50
 REGRESSION_ABOVE = 10
+FEWEST_FOLDS, MOST_FOLDS = 2, 20
 NUMERIC = (ColumnKind.INTEGER, ColumnKind.NUMBER)
 LABELS = (ColumnKind.BOOLEAN, ColumnKind.CATEGORY, ColumnKind.TEXT)
 
@@ -37,6 +38,12 @@ class RunSpec:
         What differs from the algorithm's defaults.
     seed : int
         Seeds the fit, never the split.
+    folds : int
+        Of the cross-validation, 2 to 20; 0 for none.
+    calibration : str, optional
+        A key of `calibrating.CALIBRATIONS`; scores stay as fitted when None.
+    weight_column : str, optional
+        How much each row counts, in the fit and in every metric; all rows count alike when None.
     """
 
     dataset_version_id: int
@@ -47,6 +54,9 @@ class RunSpec:
     algorithm: str = "logistic_regression"
     parameters: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
+    folds: int = 0
+    calibration: str | None = None
+    weight_column: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,12 +134,13 @@ def choose_features(
     *,
     target: str,
     time_column: str | None = None,
+    weight_column: str | None = None,
 ) -> FeatureChoice:
     """The columns a model sees when nobody chose.
 
-    All but: the target; free text, which no algorithm here reads; the dataset's time column, because a model that
-    knows when a row was recorded learns the past's calendar; columns that name rows (labels that are all different,
-    or whole numbers that count without a gap); columns that hold one value or none.
+    All but: the target; the column that weighs rows; free text, which no algorithm here reads; the dataset's time
+    column, because a model that knows when a row was recorded learns the past's calendar; columns that name rows
+    (labels that are all different, or whole numbers that count without a gap); columns that hold one value or none.
 
     Parameters
     ----------
@@ -144,7 +155,8 @@ def choose_features(
         name, kind = column["name"], column["kind"]
         if name == target:
             continue
-        reason = _reason_to_leave_out(kind, facts.get(name, {}), n_rows=n_rows, is_time=name == time_column)
+        reason = "says how much each row counts" if name == weight_column else None
+        reason = reason or _reason_to_leave_out(kind, facts.get(name, {}), n_rows=n_rows, is_time=name == time_column)
         if reason:
             left_out[name] = reason
     chosen = tuple(c["name"] for c in columns if c["name"] != target and c["name"] not in left_out)
@@ -176,6 +188,77 @@ def check_features(
     if len(set(features)) < len(features):
         raise InvalidInput("A feature was named twice.")
     return tuple(features)
+
+
+def weight_columns(columns: Sequence[Mapping[str, Any]], profile: Mapping[str, Any], *, target: str) -> tuple[str, ...]:
+    """The columns that could say how much each row counts; see `check_weight_column`."""
+    facts = {entry["name"]: entry for entry in profile.get("columns", [])}
+    return tuple(
+        column["name"]
+        for column in columns
+        if column["name"] != target and _against_weighing(column["kind"], facts.get(column["name"], {})) is None
+    )
+
+
+def check_weight_column(
+    name: str,
+    columns: Sequence[Mapping[str, Any]],
+    profile: Mapping[str, Any],
+    *,
+    target: str,
+    features: Sequence[str],
+    label: str,
+) -> str:
+    """Refuse a column that cannot say how much each row counts; `label` names the dataset version.
+
+    Raises
+    ------
+    SchemaMismatch
+        It is not there.
+    InvalidInput
+        It is the target or a feature, holds no numbers, a missing or negative one, or zeros only.
+    """
+    kinds = {column["name"]: column["kind"] for column in columns}
+    if name not in kinds:
+        raise SchemaMismatch(f"{label} has no column {name!r} to weigh rows by. It has: {', '.join(kinds)}.")
+    if name == target:
+        raise InvalidInput(f"{name!r} is the target; it cannot weigh the rows too.")
+    if name in features:
+        raise InvalidInput(f"{name!r} weighs the rows; it cannot be a feature too. Leave it out of the features.")
+    facts = {entry["name"]: entry for entry in profile.get("columns", [])}
+    reason = _against_weighing(kinds[name], facts.get(name, {}))
+    if reason is not None:
+        raise InvalidInput(
+            f"{name!r} cannot weigh the rows: {reason}. A weight is a number of at least 0 in every row."
+        )
+    return name
+
+
+def check_folds(folds: int) -> int:
+    """Refuse a number of folds that is neither 0 nor from 2 to 20.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    if folds != 0 and not FEWEST_FOLDS <= folds <= MOST_FOLDS:
+        raise InvalidInput(
+            f"{folds} folds were asked for; expected {FEWEST_FOLDS} to {MOST_FOLDS}, or 0 for no cross-validation."
+        )
+    return folds
+
+
+def _against_weighing(kind: str, fact: Mapping[str, Any]) -> str | None:
+    if kind not in NUMERIC:
+        return f"it holds {kind} values"
+    n_missing, low, high = fact.get("n_missing"), fact.get("min"), fact.get("max")
+    if n_missing:
+        return f"{n_missing:,} of its values are missing"
+    if low is None or high is None:
+        return "it holds no value"
+    if low < 0:
+        return f"its smallest value is {low:g}"
+    return None if high > 0 else "it holds zeros only"
 
 
 def _reason_to_leave_out(kind: str, fact: Mapping[str, Any], *, n_rows: int, is_time: bool) -> str | None:

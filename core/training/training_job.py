@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from core.datasets import queries as datasets
 from core.datasets import splits
 from core.datasets.splitting import Part, SplitOptions
 from core.datasets.tables import DatasetVersion, EvaluationSet, Split
-from core.errors import InsufficientData, LifecycleError, SchemaMismatch
+from core.errors import InsufficientData, InvalidInput, LifecycleError, NotApplicable, SchemaMismatch
 from core.evaluation.predictions import Predictions, to_parquet
 from core.evaluation.service import record_analysis
 from core.evaluation.tables import Task
@@ -24,9 +25,11 @@ from core.permissions import Permission, require
 from core.training import model_files, queries
 from core.training.analyses import automatic
 from core.training.analysing import Material, analyse
-from core.training.fitting import Fit, fit, target_values
+from core.training.cross_validation import cross_validate, make_folds
+from core.training.fitting import Fit, fit, row_weights, target_values
 from core.training.frames import frame_from_table
 from core.training.importance import permutation_importance
+from core.training.latency import measure_latency
 from core.training.provenance import code_version, package_versions
 from core.training.scoring import ScoredSet, record_scored, score_model
 from core.training.service import finish, follow_job, permission_for, require_usable
@@ -50,7 +53,8 @@ def train_run(workspace: Workspace, context: JobContext) -> None:
         version = datasets.version(session, run.dataset_version_id)
         label = datasets.version_label(session, run.dataset_version_id)
         require_usable(session, version, label=label)
-    table = datasets.read_table(workspace.artifacts, version, columns=[*run.features, run.target])
+        costs = datasets.dataset(session, version.dataset_id).costs
+    table = datasets.read_table(workspace.artifacts, version, columns=_columns(run))
     context.log(f"Loaded {label}: {table.num_rows:,} rows, {len(run.features)} features, target {run.target!r}.")
 
     context.check_cancelled()
@@ -66,8 +70,12 @@ def train_run(workspace: Workspace, context: JobContext) -> None:
 
     context.check_cancelled()
     context.report(0.2, "fitting")
-    fitted = _fit(run, version, table.filter(pa.array(parts == Part.TRAIN)))
-    context.log(f"Fitted {run.algorithm} on {fitted.n_train:,} rows.")
+    validation_rows = table.filter(pa.array(parts == Part.VALIDATION))
+    fitted = _fit(run, version, table.filter(pa.array(parts == Part.TRAIN)), validation_rows)
+    weighted = f", weighted by {run.weight_column!r}" if run.weight_column else ""
+    context.log(f"Fitted {run.algorithm} on {fitted.n_train:,} rows{weighted}.")
+    if run.calibration:
+        context.log(f"Calibrated its scores by {run.calibration} on the validation rows.")
     if fitted.n_without_target:
         context.log(f"{fitted.n_without_target:,} training rows have no target and were left out.")
     for note in fitted.notes:
@@ -75,12 +83,15 @@ def train_run(workspace: Workspace, context: JobContext) -> None:
     model = workspace.artifacts.put_bytes(model_files.save(fitted.model.pipeline))
 
     context.check_cancelled()
+    cross_validation = _cross_validation(context, run, version, table, parts, costs)
+
+    context.check_cancelled()
     context.report(0.6, "scoring")
-    scored = _score(workspace, context, version=version, split=split, sets=sets, fitted=fitted)
+    scored = _score(workspace, context, run=run, version=version, split=split, sets=sets, fitted=fitted, costs=costs)
 
     context.check_cancelled()
     validation = _validation(run, fitted, table, parts)
-    importance = _importance(context, run, fitted, table.filter(pa.array(parts == Part.VALIDATION)))
+    importance = _importance(context, run, fitted, validation_rows)
 
     context.check_cancelled()
     context.report(0.9, "analysing")
@@ -88,6 +99,10 @@ def train_run(workspace: Workspace, context: JobContext) -> None:
         workspace, context, run=run, version=version, split=split, sets=sets, fitted=fitted, scored=scored,
         validation=validation,
     )  # fmt: skip
+
+    context.check_cancelled()
+    context.report(0.95, "measuring how long an answer takes")
+    latency = measure_latency(fitted.model, table.filter(pa.array(parts == Part.TRAIN)).slice(0, 1000))
 
     with context.record() as session:
         now = context.now()
@@ -103,6 +118,8 @@ def train_run(workspace: Workspace, context: JobContext) -> None:
                 "signature": dict(fitted.model.signature),
                 "dummy": fitted.dummy,
                 "importance": importance,
+                "cross_validation": cross_validation,
+                "latency": latency,
                 "validation_sha256": None
                 if validation is None
                 else workspace.artifacts.put_bytes(to_parquet(validation)).sha256,
@@ -123,7 +140,15 @@ def train_run(workspace: Workspace, context: JobContext) -> None:
         context.result = {"run_id": run_id, "model_sha256": model.sha256}
 
 
-def _fit(run: Run, version: DatasetVersion, table: pa.Table) -> Fit:
+def _columns(run: Run) -> list[str]:
+    """What of its version a run reads."""
+    wanted = [*run.features, run.target, run.weight_column]
+    if run.folds:
+        wanted.append(run.split_options.get("column"))  # by whose moments folds are chained
+    return [name for name in dict.fromkeys(wanted) if name]
+
+
+def _fit(run: Run, version: DatasetVersion, table: pa.Table, calibration_table: pa.Table | None) -> Fit:
     kinds = {column["name"]: column["kind"] for column in version.columns}
     return fit(
         table,
@@ -133,17 +158,63 @@ def _fit(run: Run, version: DatasetVersion, table: pa.Table) -> Fit:
         algorithm_key=run.algorithm,
         parameters=run.parameters,
         seed=run.seed,
+        weight_column=run.weight_column,
+        calibration=run.calibration,
+        calibration_table=calibration_table,
     )
+
+
+def _cross_validation(
+    context: JobContext,
+    run: Run,
+    version: DatasetVersion,
+    table: pa.Table,
+    parts: NDArray[np.uint8],
+    costs: Mapping[str, Any] | None,
+) -> dict[str, Any] | None:
+    """The figures of the run's folds; None where it has none, or they could not be worked out."""
+    if not run.folds:
+        return None
+
+    def on_fold(position: int) -> None:
+        context.check_cancelled()
+        context.report(0.3 + 0.3 * position / run.folds, f"cross-validating: fold {position + 1} of {run.folds}")
+
+    task, options = Task(run.task), SplitOptions(**run.split_options)
+    try:
+        folds = make_folds(parts, table, task=task, target=run.target, split=options, n_folds=run.folds)
+        found = cross_validate(
+            folds,
+            parts,
+            table,
+            fit_on=lambda training, aside: _fit(run, version, training, aside),
+            task=task,
+            target=run.target,
+            split=options,
+            content_hash=version.content_hash,
+            calibrated=run.calibration is not None,
+            weight_column=run.weight_column,
+            costs=costs,
+            on_fold=on_fold,
+        )
+    except (InvalidInput, NotApplicable) as refusal:
+        # The model is good without it; what is missing is evidence, and stays visible as missing.
+        context.log(f"Not cross-validated: {refusal}")
+        return None
+    context.log(f"Cross-validated in {run.folds} folds of the training and validation rows.")
+    return found
 
 
 def _score(
     workspace: Workspace,
     context: JobContext,
     *,
+    run: Run,
     version: DatasetVersion,
     split: Split,
     sets: tuple[EvaluationSet, ...],
     fitted: Fit,
+    costs: Mapping[str, Any] | None,
 ) -> dict[int, ScoredSet]:
     scored: dict[int, ScoredSet] = {}
     for evaluation_set in sets:
@@ -158,6 +229,8 @@ def _score(
                 set_version=set_version,
                 trained_version=version,
                 split=split,
+                weight_column=run.weight_column,
+                costs=costs,
             )
         except (SchemaMismatch, InsufficientData) as refusal:
             # The model is good for its own data; what is missing is evidence, and stays visible as missing.
@@ -172,13 +245,17 @@ def _score(
 
 
 def _validation(run: Run, fitted: Fit, table: pa.Table, parts: NDArray[np.uint8]) -> Predictions | None:
-    """Predict the validation part, which thresholds are chosen on; None where none of its rows has a target."""
+    """Predict the validation part, which thresholds are chosen on; None where no row of it has a target and counts."""
     ordinals = np.flatnonzero(parts == Part.VALIDATION)
     rows = table.take(pa.array(ordinals))
     y_true, labelled = target_values(rows, task=Task(run.task), target=run.target)
     if not labelled.any():
         return None
-    labels, scores = fitted.model.predict_table(rows.filter(pa.array(labelled)))
+    rows = rows.filter(pa.array(labelled))
+    weights = row_weights(rows, run.weight_column)
+    if weights is not None and not weights.any():
+        return None
+    labels, scores = fitted.model.predict_table(rows)
     return Predictions(
         task=Task(run.task),
         ordinals=ordinals[labelled],
@@ -186,6 +263,7 @@ def _validation(run: Run, fitted: Fit, table: pa.Table, parts: NDArray[np.uint8]
         y_pred=labels,
         scores=scores,
         classes=fitted.model.classes,
+        sample_weight=weights,
     )
 
 

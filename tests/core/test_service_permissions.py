@@ -326,6 +326,10 @@ TABLE: dict[str, Change] = {
         ),
         (P.RUN_READ,),
     ),
+    "core.training.service.request_recalibration": Change(
+        lambda s, g, a: training.request_recalibration(s, run_id=g.run, method="sigmoid", actor=a, now=NOW),
+        (P.RUN_START,),
+    ),
     "core.training.service.request_analysis": Change(
         lambda s, g, a: training.request_analysis(
             s, run_id=g.run, evaluation_id=g.evaluation, kind="slices", options={}, actor=a, now=NOW
