@@ -65,9 +65,12 @@ MEANS = frozenset({"log_loss", "brier", "mae", "mape"})
 
 
 def same_predictions(entry: Metric, baseline: Outcome, candidate: Outcome) -> bool:
-    """Whether two runs predict the same on every row: labels, and scores where both have them."""
+    """Whether two runs predict the same on every row: labels, and scores where both have them.
+
+    For a metric of scores the labels do not count: one model at two thresholds ranks every row alike.
+    """
     first, second = baseline.predictions, candidate.predictions
-    if not np.array_equal(first.y_pred, second.y_pred):
+    if entry.needs == "labels" and not np.array_equal(first.y_pred, second.y_pred):
         return False
     if first.scores is None or second.scores is None:
         return entry.needs == "labels"

@@ -1,6 +1,7 @@
 """The evidence document of a request: its parts as JSON-ready values, and the facts the gates read from them.
 
-Keys: ``comparisons``, ``dummy``, ``metrics``, ``changed``, ``changed_by_slice``, ``fairness``, ``data_changes``,
+Keys: ``comparisons``, ``dummy``, ``metrics``, ``thresholds`` (of candidate and champion, at which every
+decision here was taken; None for none), ``changed``, ``changed_by_slice``, ``fairness``, ``data_changes``,
 ``drift``, ``missing`` (why a comparison is not there, by what it was to be), ``smoke``, ``behaviour``, ``gates``,
 ``bound``, ``policy``, ``prepared_at``. The digest of the whole is what a decision is given on.
 """

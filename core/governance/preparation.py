@@ -26,7 +26,7 @@ from core.evaluation import service as evaluation_service
 from core.evaluation.changes import changed_by_slice
 from core.evaluation.comparing import PairedResult, align, compare
 from core.evaluation.fairness import fairness_change
-from core.evaluation.metrics import primary_metric
+from core.evaluation.metrics import compute_metrics, primary_metric
 from core.evaluation.predictions import Predictions
 from core.evaluation.reuse import Reuse, reuse
 from core.evaluation.tables import Evaluation
@@ -74,6 +74,7 @@ class Sides:
     data: DatasetVersion
     champion_data: DatasetVersion | None
     sensitive: Sequence[str]
+    costs: Mapping[str, Any] | None
     metric: str
     margin: float | None
 
@@ -89,6 +90,7 @@ class Findings:
     changed: dict[str, Any] | None = None
     changed_by_slice: list[dict[str, Any]] = field(default_factory=list)
     fairness: list[dict[str, Any]] = field(default_factory=list)
+    decided: dict[str, dict[str, Any]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
 
@@ -184,6 +186,7 @@ def _sides(session: Session, request: PromotionRequest) -> Sides:
     champion = registry.version(session, request.replaces_id) if request.replaces_id is not None else None
     champion_run = _run(session, champion) if champion is not None else None
     data = datasets.version(session, candidate_run.dataset_version_id)
+    dataset = datasets.dataset(session, data.dataset_id)
     sets: dict[str, EvaluationSet] = {}
     for rows in sorted(datasets.evaluation_sets(session, data.dataset_id), key=lambda rows: rows.id or 0):
         # The first fixed set is the locked one; of the latest ones the newest counts.
@@ -201,7 +204,8 @@ def _sides(session: Session, request: PromotionRequest) -> Sides:
         sets={kind: sets[kind] for kind in (FIXED, LATEST) if kind in sets},
         data=data,
         champion_data=datasets.version(session, champion_run.dataset_version_id) if champion_run else None,
-        sensitive=tuple(datasets.dataset(session, data.dataset_id).sensitive),
+        sensitive=tuple(dataset.sensitive),
+        costs=dataset.costs,
         metric=metric,
         margin=standing.policy_of(session, request).margins.get(metric),
     )
@@ -219,16 +223,19 @@ def _judge(workspace: Workspace, sides: Sides, kind: str, rows: EvaluationSet, f
     try:
         after = evaluate(workspace, run_id=sides.candidate.run_id, evaluation_set_id=rows.id, now=now)
         found.scored["candidate", kind] = after
-        candidate = evaluations.load_predictions(workspace.artifacts, after)
+        candidate = _decided(workspace, after, sides.candidate)
+        _keep_metrics(sides, sides.candidate, "candidate", kind, candidate, found)
         champion = None
         if sides.champion is not None:
             before = evaluate(workspace, run_id=sides.champion.run_id, evaluation_set_id=rows.id, now=now)
             found.scored["champion", kind] = before
-            champion = evaluations.load_predictions(workspace.artifacts, before)
+            champion = _decided(workspace, before, sides.champion)
+            _keep_metrics(sides, sides.champion, "champion", kind, champion, found)
             result = compare(
                 champion, candidate, metric=sides.metric, margin=sides.margin, rng=np.random.default_rng(0)
             )
-            found.compared.append((before, after, result))
+            if before.id != after.id:
+                found.compared.append((before, after, _as_stored(workspace, sides, before, after, result)))
             found.comparisons.append(
                 comparison_entry(
                     result,
@@ -245,6 +252,38 @@ def _judge(workspace: Workspace, sides: Sides, kind: str, rows: EvaluationSet, f
             _by_group(workspace, sides, rows, candidate, champion, found)
     except IMPOSSIBLE as error:
         found.missing[kind] = str(error)
+
+
+def _decided(workspace: Workspace, scored: Evaluation, version: ModelVersion) -> Predictions:
+    """The stored predictions, decided as the version decides: at its threshold, where it has one."""
+    stored = evaluations.load_predictions(workspace.artifacts, scored)
+    threshold = _threshold(version)
+    return stored if threshold is None else stored.decided_at(threshold)
+
+
+def _threshold(version: ModelVersion | None) -> float | None:
+    return None if version is None else version.signature.get("threshold")
+
+
+def _keep_metrics(
+    sides: Sides, version: ModelVersion, side: str, kind: str, decided: Predictions, found: Findings
+) -> None:
+    """Measure a version that has a threshold anew: the evaluation's own metrics are those without one."""
+    if kind == FIXED and _threshold(version) is not None:
+        found.decided[side] = {
+            one.key: {"value": one.value, "low": one.low, "high": one.high}
+            for one in compute_metrics(decided, costs=sides.costs)
+        }
+
+
+def _as_stored(
+    workspace: Workspace, sides: Sides, before: Evaluation, after: Evaluation, result: PairedResult
+) -> PairedResult:
+    """The comparison of the evaluations themselves, which is what a stored one speaks of: without thresholds."""
+    if _threshold(sides.candidate) is None and _threshold(sides.champion) is None:
+        return result
+    baseline, candidate = (evaluations.load_predictions(workspace.artifacts, one) for one in (before, after))
+    return compare(baseline, candidate, metric=sides.metric, margin=sides.margin, rng=np.random.default_rng(0))
 
 
 def _by_group(
@@ -280,7 +319,7 @@ def _against_dummy(workspace: Workspace, sides: Sides, found: Findings) -> None:
         found.missing.setdefault("dummy", found.missing.get(FIXED, "The run kept no trivial model."))
         return
     try:
-        candidate = evaluations.load_predictions(workspace.artifacts, scored)
+        candidate = _decided(workspace, scored, sides.candidate)
         result = compare(
             dummy_predictions(candidate, sides.candidate_run.dummy),
             candidate,
@@ -305,9 +344,7 @@ def _smoke(workspace: Workspace, sides: Sides, found: Findings) -> gates.SmokeFa
     if scored is None:
         return gates.SmokeFact(0, 0, found.missing.get(FIXED, "there is no fixed evaluation set."))
     try:
-        recorded = evaluations.load_predictions(workspace.artifacts, scored).take(
-            np.arange(min(SMOKE_ROWS, scored.n_rows))
-        )
+        recorded = _decided(workspace, scored, sides.candidate).take(np.arange(min(SMOKE_ROWS, scored.n_rows)))
         with workspace.read() as session:
             version = datasets.version(session, sides.sets[FIXED].version_id)
         model = load_model(
@@ -450,9 +487,10 @@ def _document(
         "comparisons": found.comparisons,
         "dummy": found.dummy,
         "metrics": {
-            "candidate": _metrics(session, found.scored.get(("candidate", FIXED))),
-            "champion": _metrics(session, found.scored.get(("champion", FIXED))),
+            side: found.decided.get(side) or _metrics(session, found.scored.get((side, FIXED)))
+            for side in ("candidate", "champion")
         },
+        "thresholds": {"candidate": _threshold(sides.candidate), "champion": _threshold(sides.champion)},
         "changed": found.changed,
         "changed_by_slice": found.changed_by_slice,
         "fairness": found.fairness,

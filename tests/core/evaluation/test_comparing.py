@@ -106,6 +106,17 @@ def test_equal_labels_with_other_scores_are_not_taken_for_the_same_model(rng: np
         assert found.verdict is Verdict.INCONCLUSIVE
 
 
+def test_one_model_at_two_thresholds_ranks_every_row_alike(rng: np.random.Generator) -> None:
+    score = rng.random(300)
+    truth = np.where(rng.random(300) < score, "yes", "no")
+    scores = np.column_stack([1 - score, score])
+    called = np.where(score > 0.5, "yes", "no")
+    usual = Predictions(Task.BINARY, np.arange(300), truth, called, scores, ("no", "yes"))
+    found = compare(usual, usual.decided_at(0.2), metric="roc_auc", rng=rng)
+    assert (found.verdict, found.effect, found.low, found.high) == (Verdict.NOT_WORSE, 0, 0, 0)
+    assert compare(usual, usual.decided_at(0.2), metric="accuracy", rng=rng).low < 0
+
+
 def test_the_margin_of_a_metric_in_the_targets_unit_is_a_share_of_the_baseline(rng: np.random.Generator) -> None:
     truth = rng.normal(size=500) * 1_000
     first, second = (
