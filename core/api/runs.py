@@ -32,6 +32,9 @@ class NewRun(BaseModel):
     seed: int = 0
     split: SplitMethod = "random"
     split_column: str | None = None
+    folds: int = Field(default=0, description="of the cross-validation, 2 to 20; 0 for none")
+    calibration: str | None = Field(default=None, description='"sigmoid" or "isotonic"')
+    weight_column: str | None = None
 
 
 @router.post("", status_code=202)
@@ -49,6 +52,9 @@ def start(body: NewRun, workspace: OpenWorkspace, caller: Caller) -> dict[str, A
             algorithm=body.algorithm,
             parameters=body.parameters,
             seed=body.seed,
+            folds=body.folds,
+            calibration=body.calibration,
+            weight_column=body.weight_column,
         )
         run = service.request_run(session, spec=spec, actor=caller, now=utc_now())
         return {"id": run.id, "job_id": run.job_id, "state": run.state}

@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     group.command("list")(list_runs)
     group.command("show")(show_run)
     group.command()(cancel)
+    group.command()(recalibrate)
     app.add_typer(group, name="run")
     app.command()(compare)
     app.command()(analyse)
@@ -40,6 +41,13 @@ def train(
     split: Annotated[str, typer.Option("--split", help="random, stratified or time.")] = "random",
     split_column: Annotated[str | None, typer.Option("--split-column", help="Column of the split.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seeds the fit.")] = 0,
+    folds: Annotated[int, typer.Option("--folds", help="Of the cross-validation, 2 to 20; 0 for none.")] = 0,
+    calibration: Annotated[
+        str | None, typer.Option("--calibration", metavar="METHOD", help="sigmoid or isotonic.")
+    ] = None,
+    weight_column: Annotated[
+        str | None, typer.Option("--weight-column", metavar="NAME", help="How much each row counts.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end.")] = False,
     home: Home = None,
     as_name: ActAs = None,
@@ -69,6 +77,9 @@ def train(
                 algorithm=algorithm,
                 parameters=dict(_pair(text) for text in param or []),
                 seed=seed,
+                folds=folds,
+                calibration=calibration,
+                weight_column=weight_column,
             )
             run = service.request_run(session, spec=spec, actor=actor, now=utc_now())
             run_id, job_id = run.id or 0, run.job_id
@@ -114,6 +125,30 @@ def cancel(run_id: int, home: Home = None, as_name: ActAs = None, as_json: AsJso
     with acting(home, as_name) as (workspace, actor), workspace.write() as session:
         service.cancel_run(session, run_id=run_id, actor=actor, now=utc_now())
         show({"id": run_id}, as_json, f"Run {run_id} is asked to stop.")
+
+
+def recalibrate(
+    run_id: int,
+    method: Annotated[str, typer.Option("--method", help="sigmoid or isotonic.")] = "sigmoid",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end.")] = False,
+    home: Home = None,
+    as_name: ActAs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Queue a run that repeats another and makes its scores the shares of rows that come true."""
+    from core.cli.waiting import finish
+    from core.database import utc_now
+    from core.training import queries, service
+
+    with acting(home, as_name) as (workspace, actor):
+        with workspace.write() as session:
+            run = service.request_recalibration(session, run_id=run_id, method=method, actor=actor, now=utc_now())
+            made, job_id = run.id or 0, run.job_id
+        if wait:
+            finish(workspace, job_id)
+        with workspace.read() as session:
+            state = queries.run(session, made).state
+            show({"id": made, "state": state, "metrics": _metrics(session, made)}, as_json)
 
 
 def compare(
