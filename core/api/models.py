@@ -22,10 +22,12 @@ router = APIRouter(tags=["models"])
 
 
 class NewVersion(BaseModel):
-    """Which run to register."""
+    """Which run to register, and from which score on it is to call a row positive: set, or found by a rule."""
 
     run_id: int = Field(ge=1, le=LARGEST_INTEGER)
     description: str = ""
+    threshold: float | None = None
+    rule: str | None = None
 
 
 class Rollback(BaseModel):
@@ -47,16 +49,23 @@ def list_models(workspace: OpenWorkspace, caller: Caller) -> list[dict[str, Any]
 @router.post("/models/{name:path}/versions", status_code=201)
 def register(name: str, body: NewVersion, workspace: OpenWorkspace, caller: Caller) -> dict[str, Any]:
     """Register a finished run as the next version of a model."""
+    require(caller, Permission.MODEL_REGISTER)
+    chosen = None
+    if body.threshold is not None or body.rule is not None:
+        from core.training.threshold_analysis import choose
+
+        chosen = choose(workspace, run_id=body.run_id, threshold=body.threshold, rule=body.rule)
     with workspace.write() as session:
         version = registry.register_version(
             session,
             run_id=body.run_id,
             model_name=name,
             description=body.description,
+            threshold=chosen,
             actor=caller,
             now=utc_now(),
         )
-        return {"id": version.id, "model": name, "number": version.number}
+        return {"id": version.id, "model": name, "number": version.number, "threshold": version.threshold}
 
 
 @router.post("/models/{name:path}/rollback")

@@ -56,21 +56,44 @@ def register_run(
     run_id: Annotated[int, typer.Argument(metavar="RUN")],
     name: Annotated[str, typer.Option("--name", help="The model; a known one gets its next version.")],
     description: Annotated[str, typer.Option("--description", help="What a new model is for.")] = "",
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", help="The score from which on a row is called positive.")
+    ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option("--rule", help="Find the threshold: recall>=0.9, precision>=0.8, share<=0.1, f1 or cost."),
+    ] = None,
     home: Home = None,
     as_name: ActAs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Register a finished run as a model's next version."""
+    """Register a finished run as a model's next version, with a threshold of its own where one is given."""
     from core.database import utc_now
+    from core.permissions import Permission, require
     from core.registry import service
 
-    with acting(home, as_name) as (workspace, actor), workspace.write() as session:
-        version = service.register_version(
-            session, run_id=run_id, model_name=name, description=description, actor=actor, now=utc_now()
-        )
-        show(
-            {"id": version.id, "label": f"{name}@{version.number}"}, as_json, f"Registered as {name}@{version.number}."
-        )
+    with acting(home, as_name) as (workspace, actor):
+        require(actor, Permission.MODEL_REGISTER)
+        chosen, said = None, ""
+        if threshold is not None or rule is not None:
+            from core.evaluation.thresholds import threshold_sentence
+            from core.training.threshold_analysis import choose
+
+            chosen = choose(workspace, run_id=run_id, threshold=threshold, rule=rule)
+            said = threshold_sentence(chosen.to_document())
+        with workspace.write() as session:
+            version = service.register_version(
+                session,
+                run_id=run_id,
+                model_name=name,
+                description=description,
+                threshold=chosen,
+                actor=actor,
+                now=utc_now(),
+            )
+            label = f"{name}@{version.number}"
+            result = {"id": version.id, "label": label, "threshold": version.threshold}
+        show(result, as_json, "\n".join([f"Registered as {label}.", *([said] if said else [])]))
 
 
 def list_models(home: Home = None, as_name: ActAs = None, as_json: AsJson = False) -> None:

@@ -331,7 +331,10 @@ def test_a_run_becomes_a_version_and_is_asked_for(
     client: Client, workspace: Workspace, story: Story, scientist: Actor
 ) -> None:
     made = client.send("POST", "/models/income/versions", {"run_id": story.run_id}, actor=scientist)
-    assert made.json() == {"id": made.json()["id"], "model": "income", "number": 4}
+    assert made.json() == {"id": made.json()["id"], "model": "income", "number": 4, "threshold": None}
+    untested = {"run_id": story.run_id, "threshold": 0.3}
+    refused = client.send("POST", "/models/income/versions", untested, actor=scientist)
+    assert (refused.status_code, "could not be tested" in refused.json()["error"]) == (400, True)
     again = client.send("POST", "/models/income/versions", {"run_id": story.run_id}, actor=scientist)
     assert (again.status_code, again.json()["error"]) == (409, f"Run {story.run_id} is income v4 already.")
     asked = client.send("POST", "/requests", {"version": "income@4", "comment": "Better."}, actor=scientist)
