@@ -43,11 +43,10 @@ def document(
         As the analysis's handler documents it; None while it is not there, which has then been said on the page.
     """
     wanted = dict(options or {})
-    run_id, evaluation_id = record.run.id or 0, scored.evaluation.id or 0
-    found = reads.audited(_result, evaluation_id, kind, evaluations.options_digest(wanted))
+    found = known(scored, kind, wanted)
     if found is not None:
         return found
-    asked = f"analysis_job_{evaluation_id}_{kind}_{evaluations.options_digest(wanted)[:12]}"
+    asked = _asked(scored, kind, wanted)
     job_id: int | None = st.session_state.get(asked)
     if job_id is not None:
         panels.job_progress(job_id)
@@ -55,19 +54,36 @@ def document(
             return None
     panels.quiet(f"{ANALYSES[kind].sentence} Not worked out yet for {scored.set_label}.")
     if st.button(button or "Work it out", key=f"ask_{asked}", icon=":material/calculate:"):
-        with session.act() as act:
-            job = request_analysis(
-                act,
-                run_id=run_id,
-                evaluation_id=evaluation_id,
-                kind=kind,
-                options=wanted,
-                actor=session.actor(),
-                now=session.now(),
-            )
-        st.session_state[asked] = job.id
+        ask(record, scored, kind, wanted)
         st.rerun()
     return None
+
+
+def known(scored: ScoredOn, kind: str, options: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    """The stored analysis with these options, where there is one; draws nothing."""
+    wanted = dict(options or {})
+    return reads.audited(_result, scored.evaluation.id or 0, kind, evaluations.options_digest(wanted))
+
+
+def ask(
+    record: RunRecord, scored: ScoredOn, kind: str, options: Mapping[str, Any], *, in_callback: bool = False
+) -> None:
+    """Ask for an analysis; `document` then shows its progress and, once it is there, the analysis."""
+    with session.act(in_callback=in_callback) as act:
+        job = request_analysis(
+            act,
+            run_id=record.run.id or 0,
+            evaluation_id=scored.evaluation.id or 0,
+            kind=kind,
+            options=options,
+            actor=session.actor(),
+            now=session.now(),
+        )
+        st.session_state[_asked(scored, kind, options)] = job.id
+
+
+def _asked(scored: ScoredOn, kind: str, options: Mapping[str, Any]) -> str:
+    return f"analysis_job_{scored.evaluation.id}_{kind}_{evaluations.options_digest(options)[:12]}"
 
 
 def _result(db: Any, evaluation_id: int, kind: str, digest: str) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from core.training import queries
 from core.training.algorithms import ALGORITHMS
 from core.training.queries import RunRecord
 from core.training.tables import RunState
-from dashboard import panels, reads, run_panels, selection, session, theme
+from dashboard import error_panels, panels, reads, run_panels, selection, session, slice_panels, theme
 
 
 def name_of(record: RunRecord) -> str:
@@ -90,10 +90,14 @@ match run.state:
 
 views = {"record": "Record", "log": "Log"}
 if finished:
-    views = {"results": "Results", "importance": "Importance"} | views
+    views = {"results": "Results", "slices": "Slices", "errors": "Errors", "importance": "Importance"} | views
 match selection.view("Part of the run", views):
     case "results":
         run_panels.results(record)
+    case "slices":
+        slice_panels.show(record)
+    case "errors":
+        error_panels.show(record)
     case "importance":
         run_panels.relied_on(record)
     case "record":
