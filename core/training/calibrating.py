@@ -115,7 +115,9 @@ def calibrate(
     Returns
     -------
     Pipeline
-        The same columns, and as its last step scikit-learn's ``CalibratedClassifierCV`` around the same estimator.
+        The same columns, and as its last step scikit-learn's ``CalibratedClassifierCV`` around the same estimator. Its
+        isotonic steps are kept within 1 / (n + 2) and 1 - 1 / (n + 2) of n rows: that none of a few rows came true
+        does not mean that none ever will, and a score of 0 or 1 that is wrong once makes the log loss boundless.
 
     Raises
     ------
@@ -148,6 +150,23 @@ def calibrate(
             y_true[counted],
             sample_weight=None if sample_weight is None else sample_weight[counted],
         )
+    if method == "isotonic":
+        _keep_off_the_ends(calibrated, n_rows=int(counted.sum()))
     # The fitted estimator is kept in ``calibrated_classifiers_``; as a parameter it would be written a second time.
     calibrated.set_params(estimator=clone(estimator))
     return Pipeline([("columns", columns), ("model", calibrated)])
+
+
+def _keep_off_the_ends(calibrated: Any, *, n_rows: int) -> None:
+    """Clip the steps of fitted isotonic calibrators, in place."""
+    from sklearn.isotonic import IsotonicRegression
+
+    least = 1 / (n_rows + 2)  # Laplace's rule for an event not seen in n_rows trials
+    for one in calibrated.calibrated_classifiers_:
+        # A step function that rises is its own isotonic regression, but for the bounds.
+        one.calibrators = [
+            IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip").fit(
+                calibrator.X_thresholds_, calibrator.y_thresholds_
+            )
+            for calibrator in one.calibrators
+        ]

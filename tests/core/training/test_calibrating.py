@@ -95,7 +95,15 @@ def test_scores_are_those_of_scikit_learn(people: pa.Table, method: str, weighte
     )
     scores = model.predict_table(people).scores
     assert scores is not None
-    assert np.allclose(scores, expected.predict_proba(frame_from_table(people, declared)), atol=1e-12)
+    theirs = expected.predict_proba(frame_from_table(people, declared))
+    if method == "isotonic":
+        # Within Laplace's bounds of the 100 rows it learnt on; between two steps the bound bends the slope a little.
+        assert scores.min() == pytest.approx(1 / 102)
+        inside = (theirs > 0.05) & (theirs < 0.95)
+        assert inside.sum() > 50
+        assert np.allclose(scores[inside], theirs[inside], atol=0.01)
+        theirs = np.clip(theirs, 1 / 102, 101 / 102)
+    assert np.allclose(scores, theirs, atol=0.01 if method == "isotonic" else 1e-12)
 
 
 def spread(n_rows: int, seed: int) -> pa.Table:

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from core.errors import InsufficientData, NotApplicable, SchemaMismatch
+from core.errors import InsufficientData, InvalidInput, NotApplicable, SchemaMismatch
 from core.evaluation.tables import Task
 from core.training import model_files
 from core.training.algorithms import ALGORITHMS
@@ -126,6 +126,58 @@ def test_the_signature_says_what_was_seen(people: pa.Table) -> None:
     ages = people["age"].drop_null().to_pylist()
     assert (by_name["age"]["low"], by_name["age"]["high"]) == (min(ages), max(ages))
     assert by_name["born"]["low"] == min(people["born"].to_pylist()).isoformat()
+
+
+@pytest.mark.parametrize(("key", "task"), PAIRS)
+def test_every_algorithm_follows_the_weights(people: pa.Table, key: str, task: Task) -> None:
+    """The old weigh next to nothing, so what is learnt of the young fits the young better."""
+    young = np.array([(age or 0) < 45 for age in people["age"].to_pylist()])
+    table = people.append_column("w", pa.array(np.where(young, 1.0, 1e-6)))
+    over = {"features": [("member", "boolean"), ("pay", "number")]}
+    plain = fitted(people, task, key, **over).model.predict_table(people)
+    weighed = fitted(table, task, key, weight_column="w", **over).model.predict_table(people)
+    truth = np.array(people[task.value].to_pylist())[young]
+    if task == Task.REGRESSION:
+        errors = [float(np.mean((one.labels[young] - truth) ** 2)) for one in (plain, weighed)]
+        assert errors[1] < errors[0]
+    else:
+        wrong = [float(np.mean(one.labels[young] != truth.astype(str))) for one in (plain, weighed)]
+        assert wrong[1] <= wrong[0]
+        assert not np.allclose(plain.scores, weighed.scores)
+
+
+def test_the_dummy_answers_by_weight(people: pa.Table) -> None:
+    ages = np.array([float(age or 1) for age in people["age"].to_pylist()])
+    table = people.append_column("w", pa.array(ages))
+    truth = np.array(people["binary"].to_pylist())
+    shares = fitted(table, Task.BINARY, "dummy", weight_column="w")
+    assert shares.dummy["shares"] == pytest.approx([ages[truth == one].sum() / ages.sum() for one in ("no", "yes")])
+    scores = shares.model.predict_table(people).scores
+    assert scores is not None
+    assert scores[0] == pytest.approx(shares.dummy["shares"])
+    mean = fitted(table, Task.REGRESSION, "dummy", weight_column="w")
+    assert mean.dummy["mean"] == pytest.approx(np.average(people["regression"].to_numpy(), weights=ages))
+    assert mean.model.predict_table(people).labels[0] == pytest.approx(mean.dummy["mean"])
+
+
+def test_weighing_all_rows_alike_changes_nothing(people: pa.Table) -> None:
+    table = people.append_column("w", pa.array([1.0] * people.num_rows))
+    for key in ("ridge", "hist_gradient_boosting"):
+        plain = fitted(people, Task.REGRESSION, key).model.predict_table(people)
+        weighed = fitted(table, Task.REGRESSION, key, weight_column="w").model.predict_table(people)
+        assert np.allclose(plain.labels, weighed.labels)
+
+
+def test_weights_that_are_none_are_refused(people: pa.Table) -> None:
+    for weights, error, message in (
+        ([None] * 2 + [1.0] * 298, InvalidInput, "2 rows have no weight of at least 0 in 'w'"),
+        ([-0.1] + [1.0] * 299, InvalidInput, "1 rows have no weight"),
+        ([float("inf")] + [1.0] * 299, InvalidInput, "1 rows have no weight"),
+        ([0.0] * 300, InsufficientData, "All training rows have the weight 0"),
+    ):
+        table = people.append_column("w", pa.array(weights))
+        with pytest.raises(error, match=message):
+            fitted(table, Task.BINARY, weight_column="w")
 
 
 def test_rows_without_a_target_are_left_out_and_counted(people: pa.Table) -> None:

@@ -4,7 +4,14 @@ import pytest
 
 from core.errors import InvalidInput, LifecycleError, NotApplicable, SchemaMismatch
 from core.evaluation.tables import Task
-from core.training.specification import check_features, check_task, choose_features, infer_task
+from core.training.specification import (
+    check_features,
+    check_task,
+    check_weight_column,
+    choose_features,
+    infer_task,
+    weight_columns,
+)
 
 
 @pytest.mark.parametrize(
@@ -93,3 +100,34 @@ def test_columns_that_would_mislead_a_model_are_left_out_with_the_reason() -> No
 def test_features_that_cannot_be_used_are_refused(features: tuple[str, ...], error: type[LifecycleError]) -> None:
     with pytest.raises(error):
         check_features(features, columns(a="number", note="text", y="boolean"), target="y", label="income v1")
+
+
+WEIGHED = {
+    "columns": [
+        {"name": "weight", "n_missing": 0, "min": 0.0, "max": 3.5},
+        {"name": "gaps", "n_missing": 2, "min": 0.0, "max": 3.5},
+        {"name": "below", "n_missing": 0, "min": -1, "max": 3},
+        {"name": "zeros", "n_missing": 0, "min": 0, "max": 0},
+        {"name": "job", "n_missing": 0, "min": None, "max": None},
+    ]
+}
+KINDS = {"weight": "number", "gaps": "number", "below": "integer", "zeros": "integer", "job": "category"}
+
+
+def test_only_columns_of_numbers_from_0_can_weigh_rows() -> None:
+    assert weight_columns(columns(**KINDS), WEIGHED, target="job") == ("weight",)
+    assert weight_columns(columns(**KINDS), WEIGHED, target="weight") == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gaps", "2 of its values are missing"),
+        ("below", "its smallest value is -1"),
+        ("zeros", "it holds zeros only"),
+        ("job", "it holds category values"),
+    ],
+)
+def test_a_column_that_cannot_weigh_rows_is_refused_with_the_reason(name: str, message: str) -> None:
+    with pytest.raises(InvalidInput, match=f"'{name}' cannot weigh the rows: {message}"):
+        check_weight_column(name, columns(**KINDS), WEIGHED, target="y", features=(), label="people v1")
