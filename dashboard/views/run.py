@@ -3,6 +3,8 @@
 import streamlit as st
 
 from core.errors import NotFound
+from core.evaluation.tables import Task
+from core.evaluation.thresholds import ThresholdChoice, threshold_sentence
 from core.permissions import Permission
 from core.registry import queries as registry
 from core.registry.service import register_version
@@ -10,7 +12,7 @@ from core.training import queries
 from core.training.algorithms import ALGORITHMS
 from core.training.queries import RunRecord
 from core.training.tables import RunState
-from dashboard import error_panels, panels, reads, run_panels, selection, session, slice_panels, theme
+from dashboard import error_panels, panels, reads, run_panels, selection, session, slice_panels, theme, threshold_panels
 
 
 def name_of(record: RunRecord) -> str:
@@ -20,7 +22,7 @@ def name_of(record: RunRecord) -> str:
 
 
 @st.dialog("Register this run as a model version")
-def register(record: RunRecord) -> None:
+def register(record: RunRecord, threshold: ThresholdChoice | None = None) -> None:
     """Choose the model's line, an existing one or a new one."""
     run = record.run
     assert run.id is not None
@@ -37,6 +39,8 @@ def register(record: RunRecord) -> None:
         key="run_register_name",
     )
     description = st.text_input("Description", key="run_register_description") if name and name not in fitting else ""
+    if threshold is not None:
+        st.text(threshold_sentence(threshold.to_document()))
     panels.quiet("A registered version can be proposed for promotion. It changes nothing that is live.")
     if st.button("Register", type="primary", disabled=not name, key="run_register_confirm"):
         assert name is not None
@@ -46,6 +50,7 @@ def register(record: RunRecord) -> None:
                 run_id=run.id,
                 model_name=name,
                 description=description,
+                threshold=threshold,
                 actor=session.actor(),
                 now=session.now(),
             )
@@ -65,7 +70,8 @@ with panels.header(f"Run {run_id}", name_of(record)):
     if finished and st.button("Compare", icon=":material/compare_arrows:", key="run_compare"):
         basket = [one for one in selection.ids("basket") if one != run_id]
         session.open_page("runs", basket=selection.joined([*basket, run_id]))
-    may_register = finished and not versions and session.may(Permission.MODEL_REGISTER)
+    untouched = all(version.threshold_key for version in versions)
+    may_register = finished and untouched and session.may(Permission.MODEL_REGISTER)
     if may_register and st.button("Register", icon=":material/deployed_code:", type="primary", key="run_register"):
         register(record)
 
@@ -73,7 +79,8 @@ for version in versions:
     label = reads.audited(registry.version_label, version.id or 0)
     st.page_link(
         session.page_file("model"),
-        label=f"Registered as {theme.plain(label)}",
+        label=f"Registered as {theme.plain(label)}"
+        + (f", positive from {version.threshold_key} on" if version.threshold_key else ""),
         icon=":material/deployed_code:",
         query_params={"model": str(version.model_id), "version": str(version.number)},
     )
@@ -91,6 +98,8 @@ match run.state:
 views = {"record": "Record", "log": "Log"}
 if finished:
     views = {"results": "Results", "slices": "Slices", "errors": "Errors", "importance": "Importance"} | views
+if finished and run.task == Task.BINARY:
+    views = {"results": "Results", "threshold": "Threshold"} | views
 match selection.view("Part of the run", views):
     case "results":
         run_panels.results(record)
@@ -98,6 +107,10 @@ match selection.view("Part of the run", views):
         slice_panels.show(record)
     case "errors":
         error_panels.show(record)
+    case "threshold":
+        chosen = threshold_panels.show(record)
+        if chosen is not None:
+            register(record, chosen)
     case "importance":
         run_panels.relied_on(record)
     case "record":
