@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -11,6 +12,7 @@ from core.datasets import queries as datasets
 from core.evaluation import queries as evaluation
 from core.evaluation.metrics import METRICS, primary_metric
 from core.evaluation.tables import Task
+from core.evaluation.thresholds import threshold_sentence
 from core.governance import queries as governance
 from core.governance import service
 from core.governance.cards import CARD_SECTIONS, blanks
@@ -23,6 +25,8 @@ from core.training import queries as training
 from core.training.algorithms import ALGORITHMS
 from dashboard import panels, reads, session, theme
 from dashboard.panels import Moment, Row
+
+MOST_THRESHOLDS_SAID = 5
 
 
 @st.dialog("Request promotion", width="medium")
@@ -64,6 +68,8 @@ def ask_for_promotion(model: ModelRow, version: VersionRow) -> None:
 def versions(model: ModelRow, rows: Sequence[VersionRow]) -> None:
     """Every version with its primary metric; its name opens where it comes from."""
     labels = {key: reads.audited(datasets.version_label, key) for key in {row.dataset_version_id for row in rows}}
+    stored = {one.id: one.threshold for one in reads.audited(registry.versions, model.id)}
+    some = any(stored.values())
     panels.table(
         [
             Row(
@@ -73,6 +79,7 @@ def versions(model: ModelRow, rows: Sequence[VersionRow]) -> None:
                     if row.live_as
                     else theme.mark("Registered", "neutral"),
                     METRICS[primary_metric(Task(model.task))].title: primary_of(row.run_id, Task(model.task)),
+                    **({"Positive from": threshold_of(stored.get(row.id))} if some else {}),
                     "Algorithm": ALGORITHMS[row.algorithm].title,
                     "Trained on": labels[row.dataset_version_id],
                     "Registered": f"{theme.day(row.registered_at)} by {row.registered_by or 'the shell'}",
@@ -84,9 +91,17 @@ def versions(model: ModelRow, rows: Sequence[VersionRow]) -> None:
         ],
         key="versions",
     )
+    for row in rows[:MOST_THRESHOLDS_SAID]:
+        if stored.get(row.id):
+            panels.quiet(f"v{row.number}: {threshold_sentence(stored[row.id])}")
     if len(rows) > 1 and st.button("Compare the two newest", icon=":material/compare_arrows:"):
         newest, before = rows[0], rows[1]
         session.open_page("compare", runs=f"{before.run_id},{newest.run_id}", baseline=before.run_id)
+
+
+def threshold_of(stored: Mapping[str, Any] | None) -> str:
+    """The score from which on a version calls a row positive."""
+    return f"{stored['value']:.6g}" if stored else "highest score"
 
 
 def primary_of(run_id: int, task: Task) -> str:
@@ -102,6 +117,8 @@ def primary_of(run_id: int, task: Task) -> str:
 def card(label: str, version_id: int) -> None:
     """A version's card as it stands, and writing it."""
     found = reads.audited(governance.card, version_id)
+    if threshold := reads.audited(registry.version, version_id).threshold:
+        panels.quiet(threshold_sentence(threshold))
     missing = len(blanks(found.sections))
     panels.section(
         f"{theme.count(missing, 'section')} of {label}'s card {'is' if missing == 1 else 'are'} blank"

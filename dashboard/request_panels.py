@@ -14,11 +14,13 @@ from core.collaboration import service as remarks
 from core.datasets import queries as datasets
 from core.datasets.tables import Outcome
 from core.evaluation.metrics import METRICS
+from core.evaluation.thresholds import threshold_sentence
 from core.governance.cards import blanks
 from core.governance.gates import GATES
 from core.governance.queries import DecisionPage
 from core.governance.tables import DecisionKind
 from core.permissions import Permission
+from core.registry import queries as registry
 from dashboard import model_panels, panels, reads, request_answers, session, theme
 from dashboard.charts import comparing as charts
 from dashboard.comparison_panels import WORDS
@@ -40,6 +42,7 @@ def verdict(page: DecisionPage) -> None:
         )
     if page.dummy:
         panels.quiet(f"Against the trivial model: {page.dummy['sentence']}")
+    thresholds(page)
     if page.metrics.get("candidate"):
         with st.expander("All metrics"):
             all_metrics(page)
@@ -82,6 +85,17 @@ def compared(page: DecisionPage, comparisons: Sequence[dict[str, Any]]) -> None:
             f"{theme.difference(one['high'])}] on {theme.count(one['n_rows'], 'row')}{left_out}; "
             f"the smallest difference these rows could have shown is {theme.number(one['smallest_effect'])}."
         )
+
+
+def thresholds(page: DecisionPage) -> None:
+    """From which score on each of the two calls a row positive, where one of them has a threshold of its own."""
+    ids = [(page.version_label, page.version_id), (page.replaces_label, page.replaces_id)]
+    stored = [(label, reads.audited(registry.version, key).threshold) for label, key in ids if key is not None]
+    if not any(threshold for _, threshold in stored):
+        return
+    for label, threshold in stored:
+        panels.quiet(f"{label}: {threshold_sentence(threshold) or 'the class of the highest score is predicted.'}")
+    panels.quiet("What is said here of decisions is said of those these thresholds make.")
 
 
 def all_metrics(page: DecisionPage) -> None:

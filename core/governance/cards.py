@@ -48,7 +48,7 @@ class MetricFact:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What the draft is made from."""
+    """What the draft is made from; ``threshold`` is the sentence on the version's own, empty where it has none."""
 
     dataset_label: str
     n_rows: int
@@ -60,6 +60,7 @@ class CardFacts:
     metrics: Sequence[MetricFact]
     sensitive: Sequence[str]
     owner: str | None
+    threshold: str = ""
 
 
 def draft_card(facts: CardFacts) -> dict[str, str]:
@@ -77,7 +78,7 @@ def draft_card(facts: CardFacts) -> dict[str, str]:
     drafted = {
         "training_data": f"{facts.dataset_label}: {trained}{facts.n_rows:,} rows, {facts.n_features} features; "
         f"predicts {facts.target} ({facts.task}) with {facts.algorithm}.",
-        "evaluation": "; ".join(lines) + "." if lines else "",
+        "evaluation": " ".join(part for part in ("; ".join(lines) + "." if lines else "", facts.threshold) if part),
         "fairness": f"Sensitive columns: {', '.join(facts.sensitive)}." if facts.sensitive else "",
         "owner": facts.owner or "",
     }

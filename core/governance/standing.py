@@ -305,6 +305,7 @@ def _behaviour_digest(session: Session, version: ModelVersion) -> str | None:
 def _draft(session: Session, version_id: int) -> dict[str, str]:
     from core.evaluation.metrics import METRICS, primary_metric
     from core.evaluation.tables import Task
+    from core.evaluation.thresholds import threshold_sentence
     from core.training.algorithms import ALGORITHMS
 
     version = registry.version(session, version_id)
@@ -339,5 +340,6 @@ def _draft(session: Session, version_id: int) -> dict[str, str]:
             ],
             sensitive=dataset.sensitive,
             owner=owner.name if owner else None,
+            threshold=threshold_sentence(version.threshold),
         )
     )

@@ -39,18 +39,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Axes:
-    """What a kind of curve shows across and upwards, and whether a diagonal means chance."""
+    """What a kind of curve shows across and upwards, whether a diagonal means chance, where a dot's label is free."""
 
     x: str
     y: str
     diagonal: bool
+    label: Literal["bottom right", "bottom left", "top center"]
 
 
 AXES: dict[Kind, Axes] = {
-    "roc": Axes("negatives called by mistake", "positives found", diagonal=True),
-    "precision_recall": Axes("positives found", "called that are right", diagonal=False),
-    "gain": Axes("share of rows called positive", "positives found", diagonal=True),
-    "cost": Axes("threshold", "expected cost a row", diagonal=False),
+    "roc": Axes("negatives called by mistake", "positives found", diagonal=True, label="bottom right"),
+    "precision_recall": Axes("positives found", "called that are right", diagonal=False, label="bottom left"),
+    "gain": Axes("share of rows called positive", "positives found", diagonal=True, label="bottom right"),
+    "cost": Axes("threshold", "expected cost a row", diagonal=False, label="top center"),
 }
 
 
@@ -83,7 +84,7 @@ def curve(drawn_lines: Sequence[Line], kind: Kind, *, threshold: float, colours:
     drawn = blank(height=320, colours=colours)
     if axes.diagonal:
         drawn.add_scatter(
-            x=[0, 1], y=[0, 1], mode="lines", line={"color": colours.grid, "dash": "dot", "width": 1},
+            x=[0, 1], y=[0, 1], mode="lines", line={"color": colours.reference, "dash": "dot", "width": 1},
             hoverinfo="skip", showlegend=False,
         )  # fmt: skip
     percent = kind != "cost"
@@ -111,7 +112,7 @@ def curve(drawn_lines: Sequence[Line], kind: Kind, *, threshold: float, colours:
             y=[line.chosen[1]],
             mode="markers+text" if test else "markers",
             text=[f"{threshold:.4g}"] if test else None,
-            textposition="top right" if line.chosen[0] < 0.8 else "top left",
+            textposition=axes.label,
             textfont={"color": colours.text},
             marker={
                 "size": 11 if test else 8,

@@ -7,7 +7,7 @@ from core.datasets.tables import DatasetVersion, Outcome, Severity
 from core.errors import NotFound
 from core.permissions import Permission
 from core.registry import retraining
-from dashboard import dataset_panels, panels, reads, selection, session, theme
+from dashboard import cost_panels, dataset_panels, panels, reads, selection, session, theme
 
 
 @st.dialog("Put this version in quarantine")
@@ -135,3 +135,4 @@ match selection.view(
         dataset_panels.lineage_of(version, versions, dataset_id)
     case _:
         dataset_panels.overview(version, checks, dataset.target)
+        cost_panels.show(dataset)
