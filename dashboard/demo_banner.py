@@ -31,5 +31,5 @@ def show(actor: Actor) -> None:
     )
     st.html(
         '<form class="gatehouse-demo" method="post" action="/demo/role">'
-        f"<span><b>Demo</b> · {html.escape(STEPS[step])}</span><span>Act as {buttons}</span></form>"
+        f"<span><b>Demo</b> {html.escape(STEPS[step])}</span><span>Act as {buttons}</span></form>"
     )

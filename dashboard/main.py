@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.errors import LifecycleError
-from core.permissions import Actor, Permission, Role
+from core.permissions import Actor, Permission, Role, require
 from dashboard import frame, panels, session
 
 HERE = Path(__file__).parent
@@ -64,15 +64,30 @@ ENTRIES = (
 LANDING = ((Role.REVIEWER, "inbox"), (Role.AUDITOR, "audit"), (Role.OPERATOR, "monitoring"))
 
 
-def landing(actor: Actor, built: list[Entry]) -> str:
+def landing(actor: Actor, entries: list[Entry]) -> str:
     """The page a person starts on, by the first of their roles that has one of its own."""
-    readable = {entry.key for entry in built}
+    readable = {entry.key for entry in entries}
     return next((key for role, key in LANDING if role in actor.roles and key in readable), "overview")
 
 
+def built() -> list[Entry]:
+    """The pages there are."""
+    return [entry for entry in ENTRIES if (HERE / session.page_file(entry.key)).exists()]
+
+
 def pages_for(actor: Actor) -> list[Entry]:
-    """The pages that are built and that the actor may read."""
-    return [entry for entry in ENTRIES if actor.may(entry.needs) and (HERE / session.page_file(entry.key)).exists()]
+    """The pages the actor may read."""
+    return [entry for entry in built() if actor.may(entry.needs)]
+
+
+def denied(entry: Entry, actor: Actor) -> st.Page:
+    """A page the actor may not read: in no menu, and whoever follows a link to it is told why it stays closed."""
+
+    def say_why() -> None:
+        panels.header(f"{entry.title} is not open to you")
+        require(actor, entry.needs)
+
+    return st.Page(say_why, title=entry.title, url_path=entry.key, visibility="hidden")
 
 
 def main() -> None:
@@ -101,8 +116,9 @@ def main() -> None:
             visibility="hidden" if entry.group is None else "visible",
         )
         pages.setdefault(entry.group or "", []).append(page)
+    pages[""] += [denied(entry, actor) for entry in built() if entry not in entries]
     chosen = st.navigation(pages, expanded=True)
-    title = next((entry.title for entry in entries if entry.key == chosen.url_path), "Start")
+    title = next((entry.title for entry in ENTRIES if entry.key == chosen.url_path), "Start")
     st.set_page_config(page_title=f"{title} · Gatehouse")
     frame.sidebar(actor)
     frame.top(actor)

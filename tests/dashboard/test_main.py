@@ -75,7 +75,9 @@ def test_a_role_taken_away_takes_effect_at_the_next_click(
     assert auditor.user_id is not None
     with workspace.write() as session:
         set_roles(session, user_id=auditor.user_id, roles=[Role.VIEWER], actor=administrator, now=utc_now())
-    assert titles(test.run()) != ["Audit"]
+    assert titles(test.run()) == ["Audit is not open to you"]
+    assert "may not read an audit. It takes one of these roles: auditor, administrator." in test.error[0].value
+    assert not test.dataframe
     with workspace.write() as session:
         set_active(session, user_id=auditor.user_id, active=False, actor=administrator, now=utc_now())
     assert titles(test.run()) == ["You are signed out"]
