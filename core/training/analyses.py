@@ -73,6 +73,22 @@ ANALYSES: dict[str, AnalysisKind] = {
         automatic=True,
         sentence="What each threshold finds, misses and costs.",
     ),
+    "partial_dependence": AnalysisKind(
+        key="partial_dependence",
+        title="Partial dependence",
+        handler="core.training.explanation_analysis:dependence",
+        tasks=EVERY_TASK,
+        automatic=True,
+        sentence="How the prediction moves when one feature moves, on average and row by row.",
+    ),
+    "contributions": AnalysisKind(
+        key="contributions",
+        title="Contributions",
+        handler="core.training.explanation_analysis:contributions",
+        tasks=EVERY_TASK,
+        automatic=False,
+        sentence="What each feature of one row adds to its prediction.",
+    ),
 }
 
 

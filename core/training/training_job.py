@@ -92,6 +92,7 @@ def train_run(workspace: Workspace, context: JobContext) -> None:
     context.check_cancelled()
     validation = _validation(run, fitted, table, parts)
     importance = _importance(context, run, fitted, validation_rows)
+    run.importance = importance  # not yet written down, but analyses begin with what matters most
 
     context.check_cancelled()
     context.report(0.9, "analysing")
