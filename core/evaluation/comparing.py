@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +17,14 @@ from core.evaluation.metrics import measure
 from core.evaluation.metrics import metric as metric_entry
 from core.evaluation.outcomes import Outcome
 from core.evaluation.paired_metrics import paired_effect
+from core.evaluation.paired_tests import paired_tests
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Task, Verdict
-from core.statistics.intervals import Interval
-from core.statistics.paired import smallest_detectable
+from core.statistics.intervals import CONFIDENCE, Interval
+from core.statistics.multiple_testing import holm
+from core.statistics.paired import rows_needed, smallest_detectable
+from core.statistics.permutation import N_PERMUTATIONS
+from core.statistics.resampling import N_RESAMPLES
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,8 @@ class PairedResult:
     verdict : Verdict
         By the table of `verdicts.decide`.
     effect, low, high : float
-        Difference of the metric and its 95 % interval, turned so that above 0 the candidate is better.
+        Difference of the metric and its interval (95 % for one candidate), turned so that above 0 the candidate is
+        better.
     pvalue : float or None
         Two-sided, of no difference; None where the method has none.
     n_rows, n_left_out : int
@@ -104,7 +110,8 @@ def align(
     Raises
     ------
     InvalidInput
-        The tasks differ, or the two disagree about what is true: they were scored on different data.
+        The tasks differ, or the two disagree about what is true or how much a row counts: they were scored on
+        different data.
     """
     if baseline.task is not candidate.task:
         raise InvalidInput(
@@ -120,6 +127,11 @@ def align(
             "The two runs disagree about what is true on the same rows, so they were scored on different data. "
             "Score both on one evaluation set."
         )
+    if not _same_weights(first, second):
+        raise InvalidInput(
+            "The two runs give the same rows different weights, so their figures mean different things. "
+            "Train both with the same weight column."
+        )
     return first, second, len(every) - len(common)
 
 
@@ -130,6 +142,10 @@ def compare(
     metric: str,
     margin: float | None = None,
     leave_out: NDArray[np.int64] | None = None,
+    costs: Mapping[str, Any] | None = None,
+    n_candidates: int = 1,
+    n_resamples: int = N_RESAMPLES,
+    n_permutations: int = N_PERMUTATIONS,
     rng: np.random.Generator,
 ) -> PairedResult:
     """Say whether a candidate is better than a baseline, judged on the same rows.
@@ -144,13 +160,25 @@ def compare(
         Finite, >= 0; a share of the baseline's value where `Metric.margin_is_share`. The default margin unless given.
     leave_out : ndarray of int64, optional
         Ordinals of rows that either model trained on.
+    costs : mapping, optional
+        What each mistake costs, as `Outcome` takes it; for metrics that need one.
+    n_candidates : int
+        How many candidates are tried against this baseline, this one among them. With n, interval and verdict are at
+        the level 1 - 0.05 / n, so that of all n the chance of any false "better" or "worse" stays at 5 % (Bonferroni:
+        Holm's steps correct p-values, and give no interval that a verdict could be read from).
+    n_resamples, n_permutations : int
+        Of the bootstrap and the permutation in ``tests``; 0 leaves them out.
     rng : Generator
-        Drawn from only where the method resamples.
+        Drawn from only where a method resamples. The verdict does not depend on it, but for the calibration error's.
+
+    Notes
+    -----
+    Rows of weight 0 are as absent: left out, and counted so.
 
     Raises
     ------
     InvalidInput
-        Unknown metric, bad margin, different tasks or different truth.
+        Unknown metric, bad margin, a number of candidates below 1, different tasks, truth or weights.
     InsufficientData
         Fewer than two rows are left to compare.
     NotApplicable
@@ -160,15 +188,13 @@ def compare(
     given = entry.margin if margin is None else margin
     if not (math.isfinite(given) and given >= 0):
         raise InvalidInput(f"The margin is {given}; give a number of 0 or more.")
-    before, after, n_left_out = align(baseline, candidate, leave_out=leave_out)
-    if before.n_rows < 2:
-        raise InsufficientData(
-            f"{before.n_rows} rows are left to compare after {n_left_out:,} were left out; at least 2 are needed. "
-            "Choose an evaluation set with rows that neither model trained on."
-        )
-    first, second = _share_labels(before, after)
+    if n_candidates < 1:
+        raise InvalidInput(f"The number of candidates is {n_candidates}; give how many are tried, at least 1.")
+    level = 1 - (1 - CONFIDENCE) / n_candidates
+    before, after, n_left_out = _compared(baseline, candidate, leave_out)
+    first, second = _share_labels(before, after, costs)
     measured = (measure(entry, first), measure(entry, second))
-    found = paired_effect(entry, first, second, measured, rng=rng)
+    found = paired_effect(entry, first, second, measured, confidence_level=level, rng=rng)
     ends = (found.low, found.high) if entry.greater_is_better else (-found.high, -found.low)
     effect = (found.effect if entry.greater_is_better else -found.effect) + 0.0
     if not all(map(math.isfinite, (effect, *ends))):
@@ -176,7 +202,19 @@ def compare(
     interval = Interval(min(ends[0], effect) + 0.0, max(ends[1], effect) + 0.0)
     absolute = given * abs(measured[0].value) if entry.margin_is_share else given
     verdict = verdicts.decide(interval.low, interval.high, absolute)
-    smallest = smallest_detectable(interval)
+    smallest = smallest_detectable(interval, confidence_level=level)
+    wanted = rows_needed(smallest, before.n_rows, absolute)
+    tests = paired_tests(
+        entry,
+        first,
+        second,
+        measured,
+        found,
+        confidence_level=level,
+        n_resamples=n_resamples,
+        n_permutations=n_permutations,
+        rng=rng,
+    )
     return PairedResult(
         verdict=verdict,
         effect=effect,
@@ -199,11 +237,82 @@ def compare(
             margin=absolute,
             n_rows=before.n_rows,
             smallest_effect=smallest,
+            rows_needed=wanted,
+            n_candidates=n_candidates,
         ),
         margin=absolute,
         baseline_value=measured[0].value,
         candidate_value=measured[1].value,
+        rows_needed=wanted,
+        n_candidates=n_candidates,
+        tests=[turned(one, greater_is_better=entry.greater_is_better) for one in tests],
     )
+
+
+def absolute_margin(
+    baseline: Predictions, candidate: Predictions, *, metric: str, margin: float | None = None
+) -> float:
+    """The margin `compare` would decide with, in the metric's unit; the comparison itself is not made.
+
+    Raises
+    ------
+    As `compare`.
+    """
+    entry = metric_entry(metric)
+    given = entry.margin if margin is None else margin
+    if not entry.margin_is_share:
+        return given
+    before, after, _ = _compared(baseline, candidate, None)
+    return given * abs(measure(entry, _share_labels(before, after, None)[0]).value)
+
+
+def turned(test: Mapping[str, Any], *, greater_is_better: bool) -> dict[str, Any]:
+    """One method's figures so that above 0 the candidate is better; plain numbers, not -0."""
+    sign = 1 if greater_is_better else -1
+    effect, low, high = (
+        None if test[name] is None else float(sign * test[name]) + 0.0 for name in ("effect", "low", "high")
+    )
+    if not greater_is_better:
+        low, high = high, low
+    return {**test, "effect": effect, "low": low, "high": high}
+
+
+def corrected_pvalues(pvalues: Mapping[int, float | None]) -> dict[int, float | None]:
+    """P-values of several candidates against one baseline, corrected by Holm; None stays None and counts as tried.
+
+    A candidate without a p-value was tried all the same, so the others are corrected as if its p-value were 1.
+
+    Parameters
+    ----------
+    pvalues : mapping of candidate to p-value
+    """
+    corrected = holm([1.0 if pvalue is None else pvalue for pvalue in pvalues.values()])
+    return {
+        candidate: None if pvalue is None else float(one)
+        for (candidate, pvalue), one in zip(pvalues.items(), corrected, strict=True)
+    }
+
+
+def _compared(
+    baseline: Predictions, candidate: Predictions, leave_out: NDArray[np.int64] | None
+) -> tuple[Predictions, Predictions, int]:
+    before, after, n_left_out = align(baseline, candidate, leave_out=leave_out)
+    if before.sample_weight is not None and not before.sample_weight.all():
+        counted = before.sample_weight > 0
+        before, after = before.take(counted), after.take(counted)
+        n_left_out += int((~counted).sum())
+    if before.n_rows < 2:
+        raise InsufficientData(
+            f"{before.n_rows} rows are left to compare after {n_left_out:,} were left out; at least 2 are needed. "
+            "Choose an evaluation set with rows that neither model trained on."
+        )
+    return before, after, n_left_out
+
+
+def _same_weights(first: Predictions, second: Predictions) -> bool:
+    if first.sample_weight is None or second.sample_weight is None:
+        return first.sample_weight is second.sample_weight
+    return np.array_equal(first.sample_weight, second.sample_weight)
 
 
 def _at(predictions: Predictions, ordinals: NDArray[np.int64]) -> Predictions:
@@ -213,7 +322,7 @@ def _at(predictions: Predictions, ordinals: NDArray[np.int64]) -> Predictions:
     return predictions.take(order[np.searchsorted(predictions.ordinals, ordinals, sorter=order)])
 
 
-def _share_labels(before: Predictions, after: Predictions) -> tuple[Outcome, Outcome]:
+def _share_labels(before: Predictions, after: Predictions, costs: Mapping[str, Any] | None) -> tuple[Outcome, Outcome]:
     """Number the labels of both alike, so that a cell of one confusion matrix is the same cell of the other."""
     if before.task is Task.BINARY and before.classes != after.classes:
         raise InvalidInput(
@@ -221,7 +330,7 @@ def _share_labels(before: Predictions, after: Predictions) -> tuple[Outcome, Out
             "their positive classes differ. Train one again on the same labels."
         )
     if before.task is Task.REGRESSION:
-        return Outcome(before), Outcome(after)
+        return Outcome(before, costs=costs), Outcome(after, costs=costs)
     seen = {*before.y_true, *before.y_pred, *after.y_pred, *after.classes} - set(before.classes)
     labels = before.classes + tuple(sorted(seen))
-    return Outcome(before, labels), Outcome(after, labels)
+    return Outcome(before, labels, costs), Outcome(after, labels, costs)

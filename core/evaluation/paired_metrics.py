@@ -1,21 +1,34 @@
-"""How a metric's difference between two runs on the same rows gets its interval and p-value.
+"""How a metric's difference between two runs on the same rows gets the interval that a verdict is decided by.
 
-Shares of rows (accuracy, recall, balanced accuracy) go by discordant pairs, the ROC AUC by DeLong's paired method, the
-calibration error by its bins, and every other metric by the paired influence of each row, which is the paired
-t test for means and the delta method for the rest. A new metric needs nothing here unless it has a better method.
+One primary method per metric, chosen for keeping its size where rows are few and one class is rare, and without drawing
+random numbers, so that a verdict does not change with a seed:
+
+- shares of rows (accuracy, recall) by discordant pairs: exact at any number of rows;
+- balanced accuracy by the same within each class, combined: the rare class is where a t test would be too sure;
+- ROC AUC by DeLong's method with Welch's degrees of freedom: unbiased for an area, and counted by the rarer class;
+- average precision by influences, counted by the positives, on which alone it rests;
+- calibration error by its bins: it has no influences, as noise only ever pushes it up;
+- everything else by influences: the paired t test for means, the delta method for the rest.
+
+Where rows have weights a count of pairs is not to be had: shares then go by weighted influences, with two pseudo-rows
+that differ and as many degrees of freedom as rows of equal weight would tell as much. `paired_tests` lists what the
+other methods say. A new metric needs nothing here unless it has a better method.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.evaluation.measures import Measured, calibration_gaps
 from core.evaluation.metrics import Metric
 from core.evaluation.outcomes import Outcome
 from core.statistics import intervals, paired, ranking, resampling
+from core.statistics.intervals import CONFIDENCE
 from core.statistics.paired import PairedEffect
 
 PSEUDO_ROWS = 2.0
+MEANS = frozenset({"log_loss", "brier", "mae", "mape"})
 
 
 def paired_effect(
@@ -24,44 +37,60 @@ def paired_effect(
     candidate: Outcome,
     measured: tuple[Measured, Measured],
     *,
+    confidence_level: float = CONFIDENCE,
     rng: np.random.Generator,
 ) -> PairedEffect:
-    """Difference of a metric, candidate minus baseline, on the same rows.
+    """Difference of a metric, candidate minus baseline, on the same rows, by the metric's primary method.
 
     Parameters
     ----------
     entry : Metric
     baseline, candidate : Outcome
-        Over the same rows in the same order.
+        Over the same rows in the same order, with the same weights, none of them 0.
     measured : pair of Measured
         The metric of the baseline and of the candidate.
+    confidence_level : float
+        Of the interval.
     rng : Generator
         Drawn from for the calibration error only.
     """
+    level = confidence_level
     if same_predictions(entry, baseline, candidate):
-        return PairedEffect(0.0, 0.0, 0.0, 1.0, "the two predict the same on every row")
-    if entry.key == "accuracy":
-        return _share_correct(baseline, candidate, np.ones(baseline.n_rows, dtype=bool))
-    if entry.key == "recall":
-        return _share_correct(baseline, candidate, baseline.positive)
-    if entry.key == "balanced_accuracy":
-        return _balanced(baseline, candidate, measured)
+        return PairedEffect(0.0, 0.0, 0.0, 1.0, "the two predict the same on every row", "same")
+    groups = _groups(entry, baseline)
+    if groups is not None:
+        if baseline.predictions.sample_weight is not None:
+            return _weighted_shares(groups, baseline.predictions.sample_weight, measured, level)
+        if len(groups) > 1:
+            return _balanced(groups, baseline, candidate, measured, level)
+        return _share_correct(baseline, candidate, groups[0], level)
     if entry.key == "roc_auc":
-        return _delong(baseline, measured)
+        return _delong(baseline, measured, level)
     if entry.key == "expected_calibration_error":
-        return _calibration(baseline, candidate, rng)
+        return _calibration(baseline, candidate, measured, level, rng)
     if entry.key == "average_precision":
-        return _average_precision(baseline, measured)
+        return _average_precision(baseline, measured, level)
+    return influence_effect(entry, baseline, measured, confidence_level=level)
+
+
+def influence_effect(
+    entry: Metric, baseline: Outcome, measured: tuple[Measured, Measured], *, confidence_level: float = CONFIDENCE
+) -> PairedEffect:
+    """Difference by the paired influence of each row: the paired t test for means, the delta method for the rest.
+
+    Means of heavy-tailed losses need many rows: the t test then says "different" too rarely, never too often.
+    """
+    is_mean = entry.key in MEANS
     return paired.paired_influence(
         measured[0].value,
         measured[1].value,
         measured[1].influence - measured[0].influence,
-        extra_variance=_unseen_variance(len(baseline.labels), measured),
-        method="paired differences, Student's t" if entry.key in MEANS else "paired influences, delta method",
+        extra_variance=_unseen_variance(baseline, measured),
+        df=max(1.0, effective_rows(baseline) - 1),
+        method="paired differences, Student's t" if is_mean else "paired influences, delta method",
+        key="paired_t" if is_mean else "influence",
+        confidence_level=confidence_level,
     )
-
-
-MEANS = frozenset({"log_loss", "brier", "mae", "mape"})
 
 
 def same_predictions(entry: Metric, baseline: Outcome, candidate: Outcome) -> bool:
@@ -77,65 +106,129 @@ def same_predictions(entry: Metric, baseline: Outcome, candidate: Outcome) -> bo
     return first.classes == second.classes and np.array_equal(first.scores, second.scores)
 
 
-def _share_correct(
-    baseline: Outcome, candidate: Outcome, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]
-) -> PairedEffect:
+def effective_rows(outcome: Outcome, rows: NDArray[np.bool_] | None = None) -> float:
+    """How many rows of equal weight would tell as much (Kish 1965): the rows themselves where there are no weights."""
+    weight = outcome.predictions.sample_weight
+    if weight is None:
+        return float(outcome.n_rows if rows is None else rows.sum())
+    counted = weight if rows is None else weight[rows]
+    return float(counted.sum() ** 2 / (counted @ counted)) if counted.any() else 0.0
+
+
+def _groups(entry: Metric, baseline: Outcome) -> list[NDArray[np.bool_]] | None:
+    """The rows that a share is of; one group per class where a metric averages classes; None for no share."""
+    if entry.key == "accuracy":
+        return [np.ones(baseline.n_rows, dtype=bool)]
+    if entry.key == "recall":
+        return [baseline.positive]
+    if entry.key == "balanced_accuracy":
+        return [baseline.y_true == code for code in np.unique(baseline.y_true)]
+    return None
+
+
+def _share_correct(baseline: Outcome, candidate: Outcome, rows: NDArray[np.bool_], level: float) -> PairedEffect:
     before, after = baseline.correct[rows], candidate.correct[rows]
-    return paired.paired_proportions(int((after & ~before).sum()), int((before & ~after).sum()), int(rows.sum()))
+    gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
+    return paired.paired_proportions(gained, lost, int(rows.sum()), level)
 
 
-def _balanced(baseline: Outcome, candidate: Outcome, measured: tuple[Measured, Measured]) -> PairedEffect:
-    classes = np.unique(baseline.y_true)
-    each = [_share_correct(baseline, candidate, baseline.y_true == code) for code in classes]
+def _balanced(
+    classes: list[NDArray[np.bool_]],
+    baseline: Outcome,
+    candidate: Outcome,
+    measured: tuple[Measured, Measured],
+    level: float,
+) -> PairedEffect:
+    each = [_share_correct(baseline, candidate, rows, level) for rows in classes]
     weights = [1 / len(classes)] * len(classes)
     found = intervals.combine(
         weights, [one.effect for one in each], [intervals.Interval(one.low, one.high) for one in each]
     )
-    effect = measured[1].value - measured[0].value
-    return PairedEffect(effect, found.low, found.high, None, "paired score intervals of the classes, combined")
+    method = "paired score intervals of the classes, combined"
+    return PairedEffect(
+        measured[1].value - measured[0].value, found.low, found.high, None, method, "class_score_intervals"
+    )
 
 
-def _delong(baseline: Outcome, measured: tuple[Measured, Measured]) -> PairedEffect:
+def _weighted_shares(
+    groups: list[NDArray[np.bool_]], weight: NDArray[np.float64], measured: tuple[Measured, Measured], level: float
+) -> PairedEffect:
+    """Weighted influences, with pseudo-rows of each group's typical weight; df by the group that tells least."""
+    unseen = sum(PSEUDO_ROWS * float((weight[rows] ** 2).mean() / weight[rows].sum() ** 2) for rows in groups)
+    effective = min(float(weight[rows].sum() ** 2 / (weight[rows] ** 2).sum()) for rows in groups)
+    return paired.paired_influence(
+        measured[0].value,
+        measured[1].value,
+        measured[1].influence - measured[0].influence,
+        extra_variance=unseen / len(groups) ** 2,
+        df=max(1.0, effective - 1),
+        method="weighted paired influences",
+        key="influence",
+        confidence_level=level,
+    )
+
+
+def _delong(baseline: Outcome, measured: tuple[Measured, Measured], level: float) -> PairedEffect:
     positive = baseline.positive
     difference = measured[1].influence - measured[0].influence
-    sizes = (int(positive.sum()), int((~positive).sum()))
-    if min(sizes) > 1 and difference.any():
-        df = ranking.two_sample_df(positive, difference)
-        return paired.paired_influence(measured[0].value, measured[1].value, difference, df=df, method="paired DeLong")
-    # Both rank perfectly, or a class has one row: DeLong's variance is 0 or unknown, the truth's is not.
-    return _apart(measured, [intervals.auc_score_interval(one.value, *sizes) for one in measured])
-
-
-def _average_precision(baseline: Outcome, measured: tuple[Measured, Measured]) -> PairedEffect:
-    n_positive = int(baseline.positive.sum())
-    difference = measured[1].influence - measured[0].influence
-    if n_positive > 1 and difference.any():
+    if min(int(positive.sum()), int((~positive).sum())) > 1 and difference.any():
         return paired.paired_influence(
             measured[0].value,
             measured[1].value,
             difference,
-            df=n_positive - 1,
-            method="paired influences, degrees of freedom from the positives",
+            df=ranking.two_sample_df(positive, difference),
+            method="paired DeLong",
+            key="delong",
+            confidence_level=level,
         )
-    return _apart(measured, [intervals.wilson(one.value * n_positive, n_positive) for one in measured])
+    # Both rank perfectly, or a class has one row: DeLong's variance is 0 or unknown, the truth's is not.
+    few, many = (max(1, round(effective_rows(baseline, rows))) for rows in (positive, ~positive))
+    return _apart(measured, [intervals.auc_score_interval(one.value, few, many, level) for one in measured])
+
+
+def _average_precision(baseline: Outcome, measured: tuple[Measured, Measured], level: float) -> PairedEffect:
+    effective = effective_rows(baseline, baseline.positive)
+    difference = measured[1].influence - measured[0].influence
+    if int(baseline.positive.sum()) > 1 and difference.any():
+        return paired.paired_influence(
+            measured[0].value,
+            measured[1].value,
+            difference,
+            df=max(1.0, effective - 1),
+            method="paired influences, degrees of freedom from the positives",
+            key="influence",
+            confidence_level=level,
+        )
+    return _apart(measured, [intervals.wilson(one.value * effective, effective, level) for one in measured])
 
 
 def _apart(measured: tuple[Measured, Measured], each: list[intervals.Interval]) -> PairedEffect:
     """Difference as if the two were of different rows: wider than a paired interval, never without width."""
     before, after = measured[0].value, measured[1].value
     found = intervals.combine([-1, 1], [before, after], each)
-    return PairedEffect(after - before, found.low, found.high, None, "intervals of the two values, combined")
+    return PairedEffect(after - before, found.low, found.high, None, "intervals of the two values, combined", "apart")
 
 
-def _calibration(baseline: Outcome, candidate: Outcome, rng: np.random.Generator) -> PairedEffect:
+def _calibration(
+    baseline: Outcome,
+    candidate: Outcome,
+    measured: tuple[Measured, Measured],
+    level: float,
+    rng: np.random.Generator,
+) -> PairedEffect:
     before, after = calibration_gaps(baseline), calibration_gaps(candidate)
-    total, error = resampling.gap_difference(before, after, rng=rng)
-    effect, half = total / baseline.n_rows, intervals.normal_quantile() * error / baseline.n_rows
-    return PairedEffect(effect, effect - half, effect + half, None, "calibration bins, paired bootstrap")
+    _, error = resampling.gap_difference(before, after, rng=rng)
+    half = intervals.normal_quantile(level) * error / baseline.n_rows
+    effect = measured[1].value - measured[0].value
+    return PairedEffect(
+        effect, effect - half, effect + half, None, "calibration bins, paired bootstrap", "calibration_bins"
+    )
 
 
-def _unseen_variance(n_labels: int, measured: tuple[Measured, Measured]) -> float:
+def _unseen_variance(baseline: Outcome, measured: tuple[Measured, Measured]) -> float:
     """Variance that discordant rows not seen could add: two pseudo-rows, spread over the discordant cells.
+
+    With weights that average 1, a pseudo-row counts as the mean square weight.
 
     Half a row for each cell of a paired two-by-two table keeps an interval honest where few or no rows differ (Agresti
     and Min 2005, Statistics in Medicine 24, 729-740).
@@ -143,8 +236,10 @@ def _unseen_variance(n_labels: int, measured: tuple[Measured, Measured]) -> floa
     first, second = measured[0].cell, measured[1].cell
     if first is None or second is None:
         return 0.0
+    n_labels = len(baseline.labels)
+    typical = baseline.n_rows / max(1.0, effective_rows(baseline))
     right = np.arange(n_labels)
     wrong = (right + 1) % n_labels
     gained = second(right, right) - first(right, wrong)
     lost = second(right, wrong) - first(right, right)
-    return float(PSEUDO_ROWS / (2 * n_labels) * (gained @ gained + lost @ lost))
+    return typical * float(PSEUDO_ROWS / (2 * n_labels) * (gained @ gained + lost @ lost))

@@ -61,8 +61,8 @@ class Comparison(SQLModel, table=True):
     """A paired comparison of two evaluations on one evaluation set.
 
     ``n_candidates`` is how many were tried against the baseline at once; the interval and the verdict allow for it.
-    ``rows_needed`` and ``tests`` are as `core.evaluation.comparing.PairedResult` says; ``tests`` may hold one more entry,
-    ``cross_validation``, where both runs were cross-validated on the same folds.
+    ``rows_needed`` and ``tests`` are as `core.evaluation.comparing.PairedResult` says; ``tests`` may hold one more
+    entry, ``cross_validation``, where both runs were cross-validated on the same folds.
     """
 
     __tablename__ = "comparison"

@@ -6,6 +6,7 @@ import math
 
 from core.errors import InvalidInput
 from core.evaluation.tables import Verdict
+from core.statistics.paired import MOST_ROWS
 
 
 def decide(low: float, high: float, margin: float) -> Verdict:
@@ -71,8 +72,10 @@ def sentence(
     margin: float,
     n_rows: int,
     smallest_effect: float,
+    rows_needed: int | None = None,
+    n_candidates: int = 1,
 ) -> str:
-    """Say in plain words what was found and how sure it is."""
+    """Say in plain words what was found and how sure it is; where nothing could be told, how many rows would tell."""
     opening = {
         Verdict.BETTER: "The candidate is better",
         Verdict.NOT_WORSE: f"The candidate is not worse by more than the margin of {figure(margin)}",
@@ -81,10 +84,21 @@ def sentence(
     }[verdict]
     if verdict is Verdict.NOT_WORSE and low == high == 0:
         return f"The candidate predicts as the baseline does: {title} {figure(candidate_value)} on {n_rows:,} rows."
+    allowing = f", allowing for {n_candidates} candidates tried" if n_candidates > 1 else ""
     found = (
         f"{title} {figure(candidate_value)} against {figure(baseline_value)}, "
         f"a difference of {figure(effect, signed=True)} "
-        f"(95 % interval {figure(low, signed=True)} to {figure(high, signed=True)}) on {n_rows:,} rows."
+        f"(95 % interval {figure(low, signed=True)} to {figure(high, signed=True)}{allowing}) on {n_rows:,} rows."
     )
     power = f" A difference of {figure(smallest_effect)} would have been seen four times out of five."
+    if verdict is Verdict.INCONCLUSIVE and rows_needed is not None:
+        power += f" {rows_in_words(rows_needed)} would be needed to tell a difference as large as the margin."
     return f"{opening}: {found}{power}"
+
+
+def rows_in_words(rows_needed: int) -> str:
+    """A number of rows to two digits, upwards: it is an estimate, and too few would not do."""
+    if rows_needed >= MOST_ROWS:
+        return f"More than {MOST_ROWS:,} rows"
+    step = 10 ** max(0, len(str(rows_needed)) - 2)
+    return f"About {math.ceil(rows_needed / step) * step:,} rows"

@@ -1,13 +1,18 @@
-"""Two methods judged on the same rows: proportions by discordant pairs, everything else by paired influence."""
+"""Two methods judged on the same rows: proportions by discordant pairs, everything else by paired influence.
+
+Also what a difference says of other trainings (`corrected_resampled_t`), and how many rows would have shown one.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import InsufficientData, InvalidInput
 from core.statistics.intervals import (
     CONFIDENCE,
     Interval,
@@ -19,6 +24,8 @@ from core.statistics.intervals import (
 )
 
 POWER = 0.80
+# As large as a column of whole numbers holds everywhere; more rows than anybody will collect.
+MOST_ROWS = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -28,11 +35,13 @@ class PairedEffect:
     Parameters
     ----------
     effect, low, high : float
-        The difference and its 95 % interval.
+        The difference and its interval, at the level asked for.
     pvalue : float or None
         Two-sided, of no difference; None where the method gives none.
     method : str
         What was computed, in words.
+    key : str
+        The method's name in a catalogue.
     """
 
     effect: float
@@ -40,6 +49,7 @@ class PairedEffect:
     high: float
     pvalue: float | None
     method: str
+    key: str = ""
 
 
 def mcnemar_pvalue(gained: int, lost: int) -> float:
@@ -95,13 +105,13 @@ def tango_interval(gained: int, lost: int, n: int, confidence_level: float = CON
     return Interval(low, high)
 
 
-def paired_proportions(gained: int, lost: int, n: int) -> PairedEffect:
+def paired_proportions(gained: int, lost: int, n: int, confidence_level: float = CONFIDENCE) -> PairedEffect:
     """Difference of two paired proportions with an interval that agrees with the exact test.
 
     The interval is the wider, at each end, of Tango's score interval and of the exact conditional one (Clopper and
     Pearson's for the share of discordant pairs gained, times the share discordant). The score interval alone excludes
     0 at 4 discordant pairs out of 4, which happens by chance once in eight; with both, it excludes 0 only where the
-    exact McNemar test has p <= 0.05.
+    exact McNemar test has p <= 0.05 (at another level likewise).
 
     Parameters
     ----------
@@ -111,13 +121,13 @@ def paired_proportions(gained: int, lost: int, n: int) -> PairedEffect:
         All pairs, > 0.
     """
     discordant = gained + lost
-    score = tango_interval(gained, lost, n)
-    share = clopper_pearson(gained, discordant)
+    score = tango_interval(gained, lost, n, confidence_level)
+    share = clopper_pearson(gained, discordant, confidence_level)
     low = min(score.low, (2 * share.low - 1) * discordant / n)
     high = max(score.high, (2 * share.high - 1) * discordant / n)
-    return PairedEffect(
-        (gained - lost) / n, low, high, mcnemar_pvalue(gained, lost), "paired score interval, exact McNemar test"
-    )
+    pvalue = mcnemar_pvalue(gained, lost)
+    method = "paired score interval, exact McNemar test"
+    return PairedEffect((gained - lost) / n, low, high, pvalue, method, "mcnemar")
 
 
 def paired_influence(
@@ -128,6 +138,8 @@ def paired_influence(
     extra_variance: float = 0.0,
     df: float | None = None,
     method: str,
+    key: str = "",
+    confidence_level: float = CONFIDENCE,
 ) -> PairedEffect:
     """Difference of two estimates on the same rows, by the rows' influence on it.
 
@@ -145,10 +157,85 @@ def paired_influence(
     effect = candidate_value - baseline_value
     error = math.sqrt(float(difference @ difference) + extra_variance)
     if error == 0:
-        return PairedEffect(effect, effect, effect, 1.0 if effect == 0 else None, method)
+        return PairedEffect(effect, effect, effect, 1.0 if effect == 0 else None, method, key)
     freedom = float(max(1, len(difference) - 1)) if df is None else df
-    half = t_quantile(freedom) * error
-    return PairedEffect(effect, effect - half, effect + half, t_pvalue(effect / error, freedom), method)
+    half = t_quantile(freedom, confidence_level) * error
+    return PairedEffect(effect, effect - half, effect + half, t_pvalue(effect / error, freedom), method, key)
+
+
+def corrected_resampled_t(
+    differences: Sequence[float] | NDArray[np.float64],
+    n_train: Sequence[float] | NDArray[np.float64],
+    n_test: Sequence[float] | NDArray[np.float64],
+    *,
+    confidence_level: float = CONFIDENCE,
+) -> PairedEffect:
+    """Mean difference over folds, with a variance that allows for the trainings' sharing most of their rows.
+
+    The usual variance of a mean of k folds, s² / k, takes the folds for independent; it is raised to
+    s² (1 / k + n_test / n_train), with k - 1 degrees of freedom.
+
+    Parameters
+    ----------
+    differences : sequence of shape (k,)
+        One fold's metric of the candidate minus that of the baseline.
+    n_train, n_test : sequence of shape (k,)
+        Rows trained on and scored in each fold; the ratio of their sums is taken.
+
+    Returns
+    -------
+    PairedEffect
+        Where all folds differ by exactly the same amount, an interval without width and a p-value only if that is 0.
+
+    Raises
+    ------
+    InsufficientData
+        Fewer than two folds.
+    InvalidInput
+        The lengths differ, a difference is not finite, or a fold has no row.
+
+    References
+    ----------
+    Nadeau and Bengio (2003), Machine Learning 52, 239-281, equation 9, doi:10.1023/A:1024068626366.
+    """
+    found, train, test = (np.asarray(one, dtype=np.float64) for one in (differences, n_train, n_test))
+    k = len(found)
+    if k < 2:
+        raise InsufficientData(f"{k} folds were given; at least 2 are needed to see how much they differ.")
+    if train.shape != found.shape or test.shape != found.shape:
+        raise InvalidInput(f"{k} differences came with {len(train)} and {len(test)} row counts; give one per fold.")
+    if not (np.isfinite(found).all() and (train > 0).all() and (test > 0).all()):
+        raise InvalidInput("A fold's difference is missing or it has no rows; leave such folds out.")
+    effect, ratio = float(found.mean()), float(test.sum() / train.sum())
+    error = math.sqrt(float(found.var(ddof=1)) * (1 / k + ratio))
+    method, key = "corrected resampled t test over the folds", "cross_validation"
+    if error <= abs(effect) * 1e-12:
+        return PairedEffect(effect, effect, effect, 1.0 if effect == 0 else None, method, key)
+    half = t_quantile(k - 1, confidence_level) * error
+    return PairedEffect(effect, effect - half, effect + half, t_pvalue(effect / error, k - 1), method, key)
+
+
+def rows_needed(smallest: float, n_rows: int, margin: float) -> int | None:
+    """How many such rows would show a true difference as large as the margin, with the probability of ``smallest``.
+
+    A standard error falls with the root of the rows, so n (smallest / margin)².
+
+    Parameters
+    ----------
+    smallest : float
+        What ``n_rows`` rows would have shown (`smallest_detectable`).
+    margin : float
+        In the same unit.
+
+    Returns
+    -------
+    int or None
+        Rounded up, at least 2 and at most `MOST_ROWS`; None where the margin is 0 or nothing varies.
+    """
+    if margin <= 0 or smallest <= 0:
+        return None
+    wanted = n_rows * (smallest / margin) ** 2
+    return MOST_ROWS if not wanted < MOST_ROWS else max(2, math.ceil(wanted - 1e-9))
 
 
 def smallest_detectable(interval: Interval, *, power: float = POWER, confidence_level: float = CONFIDENCE) -> float:
@@ -157,12 +244,12 @@ def smallest_detectable(interval: Interval, *, power: float = POWER, confidence_
     Parameters
     ----------
     interval : Interval
-        The interval observed; half its width over the normal quantile is taken as the standard error.
+        The interval observed, of this level; half its width over the normal quantile is taken as the standard error.
 
     Returns
     -------
     float
-        (z(0.975) + z(0.8)) standard errors, >= 0.
+        (z(0.975) + z(0.8)) standard errors at 95 %, >= 0.
     """
     z = normal_quantile(confidence_level)
     error = (interval.high - interval.low) / (2 * z)
