@@ -143,7 +143,9 @@ def suspected(record: RunRecord, found: Mapping[str, Any]) -> None:
     if not told["stands_out"]:
         panels.section(
             "No labels stand out as wrong",
-            f"{counted}. That is no more than to be expected, so none is listed ({theme.pvalue(told['pvalue'])}).",
+            f"{counted}. That is no more than chance explains ({theme.pvalue(told['pvalue'])}), so none is listed. A "
+            "model trained on labels as wrong as these may have learnt to expect them: if you doubt the labels, begin "
+            "with the hardest rows.",
         )
         _explained(numbers)
         return

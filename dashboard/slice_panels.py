@@ -160,6 +160,7 @@ def measured(found: Mapping[str, Any]) -> None:
 
 
 def _listed(ranked: Sequence[Mapping[str, Any]], title: str, *, key: str) -> None:
+    reasons = any(one["reason"] for one in ranked)
     panels.table(
         [
             panels.Row(
@@ -172,7 +173,7 @@ def _listed(ranked: Sequence[Mapping[str, Any]], title: str, *, key: str) -> Non
                     else _signed(one["difference"], one["difference_low"], one["difference_high"]),
                     "p-value": theme.MISSING if one["corrected"] is None else theme.pvalue(one["corrected"]),
                     "Rows": theme.number(one["n_rows"]),
-                    "Why not": one["reason"],
+                    **({"Why not": one["reason"]} if reasons else {}),
                 }
             )
             for one in ranked

@@ -439,7 +439,7 @@ def _unsaid(
 
 
 def _part(whole: Outcome, rows: NDArray[np.intp]) -> Outcome:
-    part = Outcome(whole.predictions.take(rows), shared_labels=whole.labels)
+    part = replace(whole, predictions=whole.predictions.take(rows), shared_labels=whole.labels)
     # The labels' positions are known already; looking up each word again would take most of the time.
     vars(part).update(y_true=whole.y_true[rows], y_pred=whole.y_pred[rows])
     return part

@@ -10,6 +10,9 @@ from dashboard.charts.canvas import literal
 from dashboard.charts.runs import confusion
 from dashboard.theme import Colours
 
+FEW = 4
+ACROSS = (-0.36, -0.18, 0.0, 0.18, 0.36)
+
 
 def choosable_confusion(
     labels: Sequence[str], counts: Sequence[Sequence[int]], *, chosen: tuple[str, str] | None, colours: Colours
@@ -29,13 +32,15 @@ def choosable_confusion(
     """
     drawn = confusion({"labels": labels, "matrix": counts}, colours=colours)
     held = [(i, j) for i in range(len(labels)) for j in range(len(labels)) if counts[i][j]]
+    # Cells are wider than high, so that a few marks side by side cover one.
+    marks = [(i, j, j + step) for i, j in held for step in (ACROSS if len(labels) <= FEW else (0.0,))]
     drawn.add_scatter(
-        x=[j for _, j in held],
-        y=[i for i, _ in held],
+        x=[x for _, _, x in marks],
+        y=[i for i, _, _ in marks],
         mode="markers",
-        marker={"symbol": "square", "size": 34, "opacity": 0},
-        customdata=[[labels[i], labels[j]] for i, j in held],
-        text=[literal(f"{labels[i]} taken for {labels[j]}: {counts[i][j]:,} rows") for i, j in held],
+        marker={"symbol": "square", "size": 44 if len(labels) <= FEW else 26, "opacity": 0},
+        customdata=[[labels[i], labels[j]] for i, j, _ in marks],
+        text=[literal(f"{labels[i]} predicted as {labels[j]}: {counts[i][j]:,} rows") for i, j, _ in marks],
         hovertemplate="%{text}<extra></extra>",
         hoverlabel={"bgcolor": colours.fill, "bordercolor": colours.grid, "font": {"color": colours.text}},
         name="cells",

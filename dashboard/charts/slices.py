@@ -8,8 +8,11 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
-from dashboard.charts.canvas import blank, literal, name_rows
+from dashboard.charts.canvas import blank, literal, name_rows, short
 from dashboard.theme import Colours
+
+LONGEST = 28
+SHORTEST_COLUMN = 6
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,17 @@ def slice_dots(dots: Sequence[SliceDot], *, overall: float, metric: str, colours
     drawn.update_layout(margin={"t": 24})
     drawn.update_xaxes(title=literal(metric), zeroline=False, nticks=5)
     name_rows(drawn, [dot.label for dot in shown])
+    drawn.update_yaxes(ticktext=[fitting(dot.label) for dot in shown])
     return drawn
+
+
+def fitting(label: str) -> str:
+    """A slice's name cut to fit beside the axis: first the column, as it is the value that tells slices apart."""
+    column, equals, value = label.partition(" = ")
+    if len(label) <= LONGEST or " = " in value or not equals:
+        return short(label, LONGEST)
+    room = max(SHORTEST_COLUMN, LONGEST - len(equals) - len(value))
+    return f"{short(column, room)} = {short(value, LONGEST - len(equals) - min(room, len(column)))}"
 
 
 def in_words(dot: SliceDot) -> str:
