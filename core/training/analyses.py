@@ -65,6 +65,14 @@ ANALYSES: dict[str, AnalysisKind] = {
         automatic=True,
         sentence="The rows the model is most wrong on, and labels that may be wrong.",
     ),
+    "fairness": AnalysisKind(
+        key="fairness",
+        title="Fairness",
+        handler="core.training.fairness_analysis:by_group",
+        tasks=EVERY_TASK,
+        automatic=True,
+        sentence="How differently groups of people fare.",
+    ),
     "thresholds": AnalysisKind(
         key="thresholds",
         title="Thresholds",
@@ -72,6 +80,14 @@ ANALYSES: dict[str, AnalysisKind] = {
         tasks=(Task.BINARY,),
         automatic=True,
         sentence="What each threshold finds, misses and costs.",
+    ),
+    "changes": AnalysisKind(
+        key="changes",
+        title="Changed decisions",
+        handler="core.training.change_analysis:changed",
+        tasks=CLASSIFICATION,
+        automatic=False,
+        sentence="The rows that it and another run decide differently, by slice and with examples.",
     ),
     "partial_dependence": AnalysisKind(
         key="partial_dependence",
