@@ -94,7 +94,8 @@ def versions(model: ModelRow, rows: Sequence[VersionRow]) -> None:
     for row in rows[:MOST_THRESHOLDS_SAID]:
         if stored.get(row.id):
             panels.quiet(f"v{row.number}: {threshold_sentence(stored[row.id])}")
-    if len(rows) > 1 and st.button("Compare the two newest", icon=":material/compare_arrows:"):
+    others = len(rows) > 1 and rows[0].run_id != rows[1].run_id
+    if others and st.button("Compare the two newest", icon=":material/compare_arrows:"):
         newest, before = rows[0], rows[1]
         session.open_page("compare", runs=f"{before.run_id},{newest.run_id}", baseline=before.run_id)
 

@@ -96,6 +96,12 @@ def thresholds(page: DecisionPage) -> None:
     for label, threshold in stored:
         panels.quiet(f"{label}: {threshold_sentence(threshold) or 'the class of the highest score is predicted.'}")
     panels.quiet("What is said here of decisions is said of those these thresholds make.")
+    costs = [(page.metrics.get(side) or {}).get("average_cost") for side in ("candidate", "champion")]
+    if costs[0]:
+        against = f", {page.replaces_label} {theme.interval(**costs[1])}" if costs[1] else ""
+        panels.quiet(
+            f"By the dataset's costs a row costs {page.version_label} {theme.interval(**costs[0])} on average{against}."
+        )
 
 
 def all_metrics(page: DecisionPage) -> None:

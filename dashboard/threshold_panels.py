@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -67,35 +68,46 @@ CURVE_SENTENCES: dict[Kind, tuple[str, str]] = {
 }
 
 
-def show(record: RunRecord) -> ThresholdChoice | None:
-    """The whole view; gives the threshold that is to be registered in the rerun in which that was asked for."""
+def show(record: RunRecord, register: Callable[[RunRecord, ThresholdChoice], None]) -> None:
+    """The whole view.
+
+    Parameters
+    ----------
+    register : callable
+        Opens the dialog that registers the run with a threshold.
+    """
     scored = analysis_panels.choose(record)
     if scored is None:
-        return None
+        return
     if record.run.validation_sha256 is None:
         panels.notice(NO_VALIDATION, "attention")
-        return None
+        return
     document = analysis_panels.document(record, scored, "thresholds")
-    if document is None:
-        return None
-    grid = Grid.from_document(document)
+    if document is not None:
+        explore(record, Grid.from_document(document), scored.set_label, register)
+
+
+# A fragment, so that a move of the slider draws this part alone.
+@st.fragment
+def explore(
+    record: RunRecord, grid: Grid, set_label: str, register: Callable[[RunRecord, ThresholdChoice], None]
+) -> None:
+    """A rule, the slider, and everything that follows from where it stands."""
     costs, whose = _costs(record, grid)
     rule = _rule_form(grid, costs, whose)
     place = _slider(grid)
-    _finding(grid, place, scored.set_label)
+    _finding(grid, place, set_label)
     found = _of_the_slider(grid, rule, place)
     if found is not None:
         for sentence in found.sentences:
             panels.quiet(sentence)
-    pressed = False
-    if session.may(Permission.MODEL_REGISTER):
-        pressed = st.button("Register with this threshold", icon=":material/deployed_code:", key="threshold_register")
+    if session.may(Permission.MODEL_REGISTER) and st.button(
+        "Register with this threshold", icon=":material/deployed_code:", key="threshold_register"
+    ):
+        register(record, choice(grid, place, rule=None if found is None else rule, costs=costs))
     _figures(grid, place, costs)
     _confusions(grid, place)
     _curve(grid, place, costs)
-    if not pressed:
-        return None
-    return choice(grid, place, rule=None if found is None else rule, costs=costs)
 
 
 def _costs(record: RunRecord, grid: Grid) -> tuple[Costs | None, bool]:

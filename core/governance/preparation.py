@@ -224,13 +224,13 @@ def _judge(workspace: Workspace, sides: Sides, kind: str, rows: EvaluationSet, f
         after = evaluate(workspace, run_id=sides.candidate.run_id, evaluation_set_id=rows.id, now=now)
         found.scored["candidate", kind] = after
         candidate = _decided(workspace, after, sides.candidate)
-        _keep_metrics(sides, sides.candidate, "candidate", kind, candidate, found)
+        _keep_metrics(sides, "candidate", kind, candidate, found)
         champion = None
         if sides.champion is not None:
             before = evaluate(workspace, run_id=sides.champion.run_id, evaluation_set_id=rows.id, now=now)
             found.scored["champion", kind] = before
             champion = _decided(workspace, before, sides.champion)
-            _keep_metrics(sides, sides.champion, "champion", kind, champion, found)
+            _keep_metrics(sides, "champion", kind, champion, found)
             result = compare(
                 champion, candidate, metric=sides.metric, margin=sides.margin, rng=np.random.default_rng(0)
             )
@@ -265,11 +265,13 @@ def _threshold(version: ModelVersion | None) -> float | None:
     return None if version is None else version.signature.get("threshold")
 
 
-def _keep_metrics(
-    sides: Sides, version: ModelVersion, side: str, kind: str, decided: Predictions, found: Findings
-) -> None:
-    """Measure a version that has a threshold anew: the evaluation's own metrics are those without one."""
-    if kind == FIXED and _threshold(version) is not None:
+def _has_threshold(sides: Sides) -> bool:
+    return _threshold(sides.candidate) is not None or _threshold(sides.champion) is not None
+
+
+def _keep_metrics(sides: Sides, side: str, kind: str, decided: Predictions, found: Findings) -> None:
+    """Measure both sides anew where one has a threshold: the evaluations' own metrics are those without one."""
+    if kind == FIXED and _has_threshold(sides):
         found.decided[side] = {
             one.key: {"value": one.value, "low": one.low, "high": one.high}
             for one in compute_metrics(decided, costs=sides.costs)
@@ -280,7 +282,7 @@ def _as_stored(
     workspace: Workspace, sides: Sides, before: Evaluation, after: Evaluation, result: PairedResult
 ) -> PairedResult:
     """The comparison of the evaluations themselves, which is what a stored one speaks of: without thresholds."""
-    if _threshold(sides.candidate) is None and _threshold(sides.champion) is None:
+    if not _has_threshold(sides):
         return result
     baseline, candidate = (evaluations.load_predictions(workspace.artifacts, one) for one in (before, after))
     return compare(baseline, candidate, metric=sides.metric, margin=sides.margin, rng=np.random.default_rng(0))

@@ -108,9 +108,7 @@ match selection.view("Part of the run", views):
     case "errors":
         error_panels.show(record)
     case "threshold":
-        chosen = threshold_panels.show(record)
-        if chosen is not None:
-            register(record, chosen)
+        threshold_panels.show(record, register)
     case "importance":
         run_panels.relied_on(record)
     case "record":

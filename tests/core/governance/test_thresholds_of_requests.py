@@ -83,6 +83,11 @@ def test_the_same_file_at_another_threshold_is_judged_by_its_own_decisions(
     assert (comparison["metric"], comparison["effect"], comparison["verdict"]) == ("roc_auc", 0, "not_worse")
     expected = {one.key: one.value for one in compute_metrics(decided)}
     found = evidence["metrics"]["candidate"]
+    costs = {side: evidence["metrics"][side]["average_cost"]["value"] for side in ("candidate", "champion")}
+    assert costs["champion"] == pytest.approx(
+        np.where(stored.y_true == "yes", 5, 1)[stored.y_pred != stored.y_true].sum() / stored.n_rows
+    )
+    assert costs["candidate"] != costs["champion"]
     assert found["recall"]["value"] == expected["recall"] > evidence["metrics"]["champion"]["recall"]["value"]
     assert found["roc_auc"]["value"] == pytest.approx(evidence["metrics"]["champion"]["roc_auc"]["value"], abs=1e-6)
     smoke = evidence["smoke"]
