@@ -7,12 +7,24 @@ from collections.abc import Mapping
 import streamlit as st
 
 from core.evaluation.metrics import METRICS, metrics_for, primary_metric
+from core.evaluation.tables import Task
 from core.jobs import queries as jobs
 from core.permissions import Permission
 from core.training.algorithms import ALGORITHMS
+from core.training.calibrating import CALIBRATIONS
 from core.training.queries import RunRecord, ScoredOn
 from core.training.service import cancel_run
-from dashboard import analysis_panels, panels, reads, selection, session, theme
+from core.training.tables import Run
+from dashboard import (
+    analysis_panels,
+    cross_validation_panels,
+    panels,
+    reads,
+    recalibration_panels,
+    selection,
+    session,
+    theme,
+)
 from dashboard.charts import runs as charts
 from dashboard.charts.runs import Dot
 
@@ -46,6 +58,7 @@ def results(record: RunRecord) -> None:
     scored = analysis_panels.choose(record)
     if scored is not None:
         metrics_of(record, scored)
+        cross_validation_panels.show(record)
         curves_of(record, scored)
 
 
@@ -146,6 +159,8 @@ def curves_of(record: RunRecord, scored: ScoredOn) -> None:
             panels.section("How far the predictions are off", "Centred on zero means no lean to one side.")
             drawn = charts.residuals(curve, colours=colours, target=target)
     panels.figure(drawn, key=f"run_curve_{code}", alt=f"{offered[code]} of run {record.run.id} on {scored.set_label}")
+    if code == "calibration":
+        recalibration_panels.offer(record)
 
 
 def worst_confusion(curve: Mapping[str, list[list[int]]]) -> str:
@@ -158,31 +173,6 @@ def worst_confusion(curve: Mapping[str, list[list[int]]]) -> str:
         if count
         else "No row is mistaken for another class"
     )
-
-
-def relied_on(record: RunRecord) -> None:
-    """Permutation importance with its spread."""
-    kept = record.run.importance
-    if not kept or not kept["features"]:
-        panels.notice("No importance was computed: too few rows to shuffle, or nothing to predict from.")
-        return
-    dots = [
-        Dot(one["name"], one["mean"], one["mean"] - one["std"], one["mean"] + one["std"]) for one in kept["features"]
-    ]
-    metric, top = METRICS[kept["metric"]], dots[0]
-    panels.section(
-        f"The model relies most on {top.label}" if top.value > 0 else "The model relies on no single feature",
-        f"How much {metric.title} suffers when one feature's values are shuffled, over {kept['repeats']} shuffles of "
-        f"{theme.number(kept['rows'])} validation rows; the bar is one standard deviation. Features that say the same "
-        "thing share their importance.",
-    )
-    panels.figure(
-        charts.importance(dots, colours=theme.colours(), metric=metric.title),
-        key="run_importance",
-        alt="Permutation importance: " + "; ".join(charts.in_words(dot) for dot in dots[:15]),
-    )
-    if len(dots) > 15:
-        panels.quiet(f"{len(dots) - 15} more matter less.")
 
 
 def whole_record(record: RunRecord) -> None:
@@ -220,6 +210,10 @@ def whole_record(record: RunRecord) -> None:
                 for parameter in ALGORITHMS[run.algorithm].parameters
             },
             "Split": parts,
+            "Weighted by": run.weight_column or "nothing: all rows count alike",
+            **({"Calibration": calibration_of(run)} if run.task != Task.REGRESSION else {}),
+            "Cross-validation": f"{run.folds} folds" if run.folds else "none",
+            "Time to answer": answering_time(run),
             "Trained on": theme.count(run.n_train, "row") if run.n_train is not None else theme.MISSING,
             "Asked for by": f"{record.requested_by or 'the shell'}, {theme.stamp(run.requested_at)}",
             "Started": theme.stamp(run.started_at),
@@ -239,6 +233,24 @@ def whole_record(record: RunRecord) -> None:
             },
             **{str(package): str(version) for package, version in run.package_versions.items()},
         }
+    )
+
+
+def calibration_of(run: Run) -> str:
+    """How the run's scores were calibrated."""
+    if run.calibration is None:
+        return "none: scores as fitted"
+    return f"{CALIBRATIONS[run.calibration].title}, learnt on the validation rows"
+
+
+def answering_time(run: Run) -> str:
+    """How long the model takes, and where that was measured."""
+    kept = run.latency
+    if not kept:
+        return theme.MISSING
+    return (
+        f"{kept['one_row_ms']:.1f} ms for one row, at most {kept['one_row_p95_ms']:.1f} ms in 19 of 20 calls; "
+        f"{kept['thousand_rows_ms']:.0f} ms for 1,000 rows (measured while training, on that machine)"
     )
 
 

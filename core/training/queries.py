@@ -208,6 +208,12 @@ def runs_of_versions(session: Session, version_ids: Sequence[int]) -> list[Run]:
     )
 
 
+def recalibrations(session: Session, run_id: int) -> list[Run]:
+    """The runs that repeat a run with a calibrator and have not failed, oldest first."""
+    made = select(Run).where(Run.recalibrated_from_id == run_id, col(Run.state).not_in(["failed", "cancelled"]))
+    return list(session.exec(made.order_by(col(Run.id))).all())
+
+
 def _scored_on(session: Session, run_id: int) -> list[ScoredOn]:
     pairs = session.exec(
         select(Evaluation, EvaluationSet)

@@ -11,8 +11,17 @@ from core.datasets.tables import ColumnKind, DatasetVersion
 from core.errors import LifecycleError
 from core.evaluation.tables import Task
 from core.training.algorithms import ALGORITHMS, Algorithm, Parameter
+from core.training.calibrating import CALIBRATIONS
 from core.training.service import request_run, require_usable
-from core.training.specification import RunSpec, check_task, choose_features, infer_task
+from core.training.specification import (
+    FEWEST_FOLDS,
+    MOST_FOLDS,
+    RunSpec,
+    check_task,
+    choose_features,
+    infer_task,
+    weight_columns,
+)
 from dashboard import panels, reads, selection, session, theme
 
 TASKS = {
@@ -71,6 +80,57 @@ def choose_version() -> DatasetVersion | None:
     return reads.audited(datasets.version, int(picked)) if picked else None
 
 
+def choose_folds(method: SplitMethod) -> int:
+    """How often to train again on other rows, only to see how much the figures move."""
+    folds = st.selectbox(
+        "Cross-validation",
+        [0, *range(FEWEST_FOLDS, MOST_FOLDS + 1)],
+        format_func=lambda n: f"{n} folds" if n else "None",
+        key="new_run_folds",
+    )
+    panels.quiet(
+        "Trains on other rows as well, once per fold, to see how much the figures move; takes about that much longer."
+        + (" As the split is by time, each fold is trained on what came before it." if method == "time" else "")
+    )
+    return folds
+
+
+def choose_calibration(task: Task) -> str | None:
+    """Whether to make scores the shares of rows that come true."""
+    method: str | None = st.selectbox(
+        "Calibration",
+        [None, *CALIBRATIONS],
+        format_func=lambda key: CALIBRATIONS[key].title if key else "None: scores as fitted",
+        disabled=task == Task.REGRESSION,
+        key=f"new_run_calibration_{task}",
+    )
+    panels.quiet(
+        "A number has no scores to calibrate."
+        if task == Task.REGRESSION
+        else CALIBRATIONS[method].sentence
+        if method
+        else "Learns on the validation rows how to bend scores until they are the shares of rows that come true."
+    )
+    return method
+
+
+def choose_weights(names: tuple[str, ...], *, key: str) -> str | None:
+    """Which column says how much each row counts."""
+    column: str | None = st.selectbox(
+        "Weights",
+        [None, *names],
+        format_func=lambda name: name or "None: all rows count alike",
+        disabled=not names,
+        key=key,
+    )
+    panels.quiet(
+        "How much each row counts, in the fit and in every figure. The column is then no feature."
+        if names
+        else "No column holds a number of at least 0 in every row."
+    )
+    return column
+
+
 def facts_of(version: DatasetVersion) -> Mapping[str, Mapping[str, Any]]:
     """A version's profile by column."""
     return {entry["name"]: entry for entry in version.profile.get("columns", [])}
@@ -125,14 +185,17 @@ except LifecycleError as error:
     panels.refusal(error)
     st.stop()
 
-choice = choose_features(version.columns, version.profile, target=target, time_column=dataset.time_column)
-usable = [name for name in names if name != target and kinds[name] != ColumnKind.TEXT]
-features = st.multiselect(
-    "Features",
-    usable,
-    default=[name for name in choice.features if name in usable],
-    key=f"new_run_features_{version.id}_{target}",
+# The field for weights stands further down; what is picked there is no feature from the next rerun on.
+weight_key = f"new_run_weights_{version.id}_{target}"
+weighing: str | None = st.session_state.get(weight_key)
+choice = choose_features(
+    version.columns, version.profile, target=target, time_column=dataset.time_column, weight_column=weighing
 )
+usable = [name for name in names if name not in (target, weighing) and kinds[name] != ColumnKind.TEXT]
+features_key = f"new_run_features_{version.id}_{target}"
+chosen_before = st.session_state.get(features_key, choice.features)
+st.session_state[features_key] = [name for name in chosen_before if name in usable]
+features = st.multiselect("Features", usable, key=features_key)
 if choice.left_out:
     panels.quiet(
         "Left out by default: " + "; ".join(f"{name} ({reason})" for name, reason in choice.left_out.items()) + "."
@@ -201,6 +264,14 @@ seed = st.number_input(
     key="new_run_seed",
 )
 
+with st.expander("More: cross-validation, calibration, weights"), st.grid(columns=3, min_column_width=220):
+    with st.container():
+        folds = choose_folds(method)
+    with st.container():
+        calibration = choose_calibration(task)
+    with st.container():
+        weight_column = choose_weights(weight_columns(version.columns, version.profile, target=target), key=weight_key)
+
 if not features:
     panels.notice("Choose at least one feature.", "attention")
 if st.button("Start the run", icon=":material/play_arrow:", type="primary", disabled=not features, key="new_run_start"):
@@ -216,6 +287,9 @@ if st.button("Start the run", icon=":material/play_arrow:", type="primary", disa
                 algorithm=algorithm.key,
                 parameters=given,
                 seed=int(seed),
+                folds=folds,
+                calibration=calibration,
+                weight_column=weight_column,
             ),
             actor=session.actor(),
             now=session.now(),
