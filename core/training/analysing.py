@@ -51,6 +51,8 @@ class Material:
         On the validation part; ordinals are those of ``trained_version``. None for a run that kept none.
     load : callable
         Gives the model; called when `model` is first asked for.
+    other_of : callable, optional
+        Gives another run's evaluation on the same set, by the run's id; without it there is none to be had.
     """
 
     store: ArtifactStore
@@ -62,6 +64,7 @@ class Material:
     predictions: Predictions
     validation: Predictions | None
     load: Callable[[], FittedModel]
+    other_of: Callable[[int], Material] | None = None
 
     @property
     def task(self) -> Task:
@@ -72,6 +75,19 @@ class Material:
     def model(self) -> FittedModel:
         """The run's model."""
         return self.load()
+
+    def other(self, run_id: int) -> Material:
+        """Another run's evaluation on the same evaluation set.
+
+        Raises
+        ------
+        NotFound
+        NotApplicable
+            It was not scored on this set, or this material stands alone.
+        """
+        if self.other_of is None:
+            raise NotApplicable("This analysis stands alone; ask for it on the run's page.")
+        return self.other_of(run_id)
 
     @cached_property
     def kinds(self) -> dict[str, str]:
@@ -143,6 +159,7 @@ def material_of(workspace: Workspace, *, run_id: int, evaluation_id: int) -> Mat
         if run.validation_sha256 is None
         else evaluations.predictions_file(store, run.validation_sha256),
         load=lambda: _model_of(store, run),
+        other_of=lambda other: _beside(workspace, other, evaluation_set_id=evaluation.evaluation_set_id),
     )
 
 
@@ -167,6 +184,15 @@ def analyse(kind: AnalysisKind, material: Material, options: Mapping[str, Any]) 
     module, _, function = kind.handler.partition(":")
     result: dict[str, Any] = getattr(import_module(module), function)(material, options)
     return result
+
+
+def _beside(workspace: Workspace, run_id: int, *, evaluation_set_id: int) -> Material:
+    with workspace.read() as session:
+        queries.run(session, run_id)
+        found = evaluations.evaluation_of(session, run_id=run_id, evaluation_set_id=evaluation_set_id)
+    if found is None or found.id is None:
+        raise NotApplicable(f"Run {run_id} was not scored on this evaluation set. Compare the two runs on it first.")
+    return material_of(workspace, run_id=run_id, evaluation_id=found.id)
 
 
 def _model_of(store: ArtifactStore, run: Run) -> FittedModel:
