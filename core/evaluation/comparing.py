@@ -250,7 +250,12 @@ def compare(
 
 
 def absolute_margin(
-    baseline: Predictions, candidate: Predictions, *, metric: str, margin: float | None = None
+    baseline: Predictions,
+    candidate: Predictions,
+    *,
+    metric: str,
+    margin: float | None = None,
+    costs: Mapping[str, Any] | None = None,
 ) -> float:
     """The margin `compare` would decide with, in the metric's unit; the comparison itself is not made.
 
@@ -263,7 +268,7 @@ def absolute_margin(
     if not entry.margin_is_share:
         return given
     before, after, _ = _compared(baseline, candidate, None)
-    return given * abs(measure(entry, _share_labels(before, after, None)[0]).value)
+    return given * abs(measure(entry, _share_labels(before, after, costs)[0]).value)
 
 
 def turned(test: Mapping[str, Any], *, greater_is_better: bool) -> dict[str, Any]:

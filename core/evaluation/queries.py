@@ -141,6 +141,35 @@ def comparison(session: Session, comparison_id: int) -> Comparison:
     return found
 
 
+def comparison_of(
+    session: Session,
+    *,
+    baseline_evaluation_id: int,
+    candidate_evaluation_id: int,
+    metric: str,
+    margin: float,
+    n_candidates: int = 1,
+) -> Comparison | None:
+    """The comparison of two evaluations by one metric, where it was made.
+
+    Parameters
+    ----------
+    margin : float
+        In the metric's unit, as the row keeps it.
+    n_candidates : int
+        How many candidates it allows for.
+    """
+    return session.exec(
+        select(Comparison).where(
+            col(Comparison.baseline_evaluation_id) == baseline_evaluation_id,
+            col(Comparison.candidate_evaluation_id) == candidate_evaluation_id,
+            col(Comparison.metric) == metric,
+            col(Comparison.margin) == margin,
+            col(Comparison.n_candidates) == n_candidates,
+        )
+    ).first()
+
+
 def comparisons(
     session: Session,
     *,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlmodel import Session, col, delete, select
 
 from core.errors import InvalidInput
-from core.evaluation.queries import analysis, options_digest
+from core.evaluation.queries import analysis, comparison_of, options_digest
 from core.evaluation.tables import Analysis, Comparison, Evaluation, MetricValue, Task
 
 if TYPE_CHECKING:
@@ -107,16 +107,18 @@ def record_comparison(
     margin : float
         As it was asked for. The row keeps ``result.margin``, which is in the effect's unit also where the margin asked
         for is a share of the baseline's value.
+    result : PairedResult
+        For as many candidates as its ``n_candidates``; the same comparison allowing for another number is another.
     """
     del margin
-    found = session.exec(
-        select(Comparison).where(
-            col(Comparison.baseline_evaluation_id) == baseline_evaluation_id,
-            col(Comparison.candidate_evaluation_id) == candidate_evaluation_id,
-            col(Comparison.metric) == metric,
-            col(Comparison.margin) == result.margin,
-        )
-    ).first()
+    found = comparison_of(
+        session,
+        baseline_evaluation_id=baseline_evaluation_id,
+        candidate_evaluation_id=candidate_evaluation_id,
+        metric=metric,
+        margin=result.margin,
+        n_candidates=result.n_candidates,
+    )
     if found is not None:
         return found
     row = Comparison(
@@ -132,7 +134,10 @@ def record_comparison(
         n_rows=result.n_rows,
         n_left_out=result.n_left_out,
         smallest_effect=result.smallest_effect,
+        rows_needed=result.rows_needed,
+        n_candidates=result.n_candidates,
         method=result.method,
+        tests=list(result.tests),
         changed=None if result.changed is None else dict(result.changed),
         created_at=now,
     )
