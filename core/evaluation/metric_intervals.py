@@ -1,80 +1,184 @@
-"""The 95 % interval of each metric: (outcome, measured) -> interval, or None where too few rows allow none."""
+"""The 95 % interval of each metric: (outcome, measured) -> interval, or None where too few rows allow none.
+
+Where rows have weights, closed forms take the effective size of the rows they are about (Kish's), and the others take
+the weighted influences: a weight never counts as further rows.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 
-from core.evaluation.measures import Measured, calibration_gaps
+from core.evaluation.measures import (
+    TOP_SHARE,
+    Measured,
+    calibration_gaps,
+    class_areas,
+    median_ends,
+    top_classes_hit,
+    top_hits,
+)
 from core.evaluation.outcomes import Outcome
-from core.evaluation.tables import Task
 from core.statistics import intervals, ranking, resampling
 from core.statistics.intervals import Interval
 
 FEW = 5
+MOST_COST_LEVELS = 8
 
 
-def accuracy_interval(outcome: Outcome, _measured: Measured) -> Interval:
+def accuracy_interval(outcome: Outcome, measured: Measured) -> Interval:
     """Wilson."""
-    return intervals.wilson(float(outcome.correct.sum()), outcome.n_rows)
+    return _share(measured.value, outcome.n_effective)
 
 
-def recall_interval(outcome: Outcome, _measured: Measured) -> Interval:
+def recall_interval(outcome: Outcome, measured: Measured) -> Interval:
     """Wilson, given the number of positive rows."""
-    return intervals.wilson(outcome.confusion[1, 1], outcome.confusion[1].sum())
+    return _share(measured.value, outcome.effective(1))
 
 
-def precision_interval(outcome: Outcome, _measured: Measured) -> Interval:
+def precision_interval(outcome: Outcome, measured: Measured) -> Interval:
     """Wilson, given the number of rows predicted positive."""
-    return intervals.wilson(outcome.confusion[1, 1], outcome.confusion[:, 1].sum())
+    return _share(measured.value, outcome.effective(np.s_[:, 1]))
 
 
-def f1_interval(outcome: Outcome, _measured: Measured) -> Interval:
-    """Wilson of TP among the rows that are or were called positive: F1 = 2 J / (1 + J) of that share J."""
-    hits = outcome.confusion[1, 1]
-    found = intervals.wilson(hits, outcome.confusion[1].sum() + outcome.confusion[:, 1].sum() - hits)
-    return Interval(2 * found.low / (1 + found.low), 2 * found.high / (1 + found.high))
+def top_classes_interval(outcome: Outcome, _measured: Measured) -> Interval:
+    """Wilson."""
+    return _share(float(outcome.weight @ top_classes_hit(outcome)) / outcome.n_counted, outcome.n_effective)
+
+
+def f_beta_interval(beta: float) -> Callable[[Outcome, Measured], Interval]:
+    """Wilson of TP among the rows that are or were called positive, and of the misses among the mistakes, combined.
+
+    With J = TP / (TP + FP + FN) and r = FN / (FP + FN) the odds of F are those of J times (1 + b²) / (b² r + 1 - r):
+    two independent shares given the counts. F1 does not depend on r, and F1 = 2 J / (1 + J).
+    """
+    square = beta * beta
+
+    def found(outcome: Outcome, _measured: Measured) -> Interval:
+        confusion = outcome.confusion
+        hits = float(confusion[1, 1])
+        called = np.zeros(confusion.shape, dtype=bool)
+        called[1], called[:, 1] = True, True
+        # A class the model does not know counts as not positive: a row of it called positive is a false alarm.
+        misses, alarms = float(confusion[1].sum()) - hits, float(confusion[:, 1].sum()) - hits
+        mistaken = called.copy()
+        mistaken[1, 1] = False
+        joint = hits / (hits + misses + alarms)
+        ends = _share(joint, outcome.effective(called))
+        wrong = misses + alarms
+        missed = misses / wrong if wrong > 0 else 0.5
+        share = _share(missed, outcome.effective(mistaken)) if wrong > 0 else Interval(0.0, 1.0)
+
+        def value(j: float, r: float) -> float:
+            gain = (1 + square) * j
+            return gain / (gain + (square * r + 1 - r) * (1 - j)) if gain > 0 else 0.0
+
+        # The cost of a mistake, b² r + 1 - r, rises or falls with r; by log odds, where the two add up.
+        cheap, dear = sorted((square * one + 1 - one) for one in share)
+        cost = square * missed + 1 - missed
+        if joint in (0, 1):
+            worst, best = sorted(share, key=lambda r: square * r + 1 - r, reverse=True)
+            return Interval(value(ends.low, worst), value(ends.high, best))
+        middle = _logit(joint) - math.log(cost)
+        down = math.hypot(_logit(joint) - _logit(ends.low), math.log(dear / cost))
+        up = math.hypot(_logit(ends.high) - _logit(joint), math.log(cost / cheap))
+        shift = math.log(1 + square)
+        return Interval(intervals.expit(middle + shift - down), intervals.expit(middle + shift + up))
+
+    return found
 
 
 def balanced_accuracy_interval(outcome: Outcome, _measured: Measured) -> Interval:
     """Wilson of each class, combined."""
     sizes = outcome.confusion.sum(axis=1)
-    hits, sizes = outcome.confusion.diagonal()[sizes > 0], sizes[sizes > 0]
-    each = [intervals.wilson(float(hit), float(size)) for hit, size in zip(hits, sizes, strict=True)]
-    return intervals.combine([1 / len(sizes)] * len(sizes), list(hits / sizes), each)
+    codes = np.flatnonzero(sizes > 0)
+    recalls = (outcome.confusion.diagonal()[codes] / sizes[codes]).tolist()
+    each = [_share(found, outcome.effective(code)) for code, found in zip(codes, recalls, strict=True)]
+    return intervals.combine([1 / len(codes)] * len(codes), recalls, each)
 
 
-def roc_auc_interval(outcome: Outcome, measured: Measured) -> Interval:
+def roc_auc_interval(outcome: Outcome, measured: Measured) -> Interval | None:
     """DeLong's on the logit scale with Welch's degrees of freedom; with a score interval where too few rows misrank.
 
     Where the smaller class times the distance of the area from 0 or 1 is under `FEW`, DeLong's variance rests on a
     handful of rows and held the truth in 88 to 93 of 100 simulations; there each end is the wider of the two.
+
+    Multiclass: of the mean of the classes' areas; None where a class has fewer than `FEW` rows.
     """
-    n_positive = int(outcome.positive.sum())
-    n_negative = outcome.n_rows - n_positive
+    if not outcome.is_binary:
+        return _mean_area_interval(outcome, measured)
+    n_positive = outcome.effective(1)
+    n_negative = outcome.effective(np.arange(len(outcome.labels)) != 1)
     smaller, value = min(n_positive, n_negative), measured.value
     score = intervals.auc_score_interval(value, n_positive, n_negative)
     if measured.standard_error == 0 or not 0 < value < 1 or smaller < 2:
         return score
-    df = ranking.two_sample_df(outcome.positive, measured.influence)
+    df = ranking.two_sample_df(outcome.positive, measured.influence, outcome.weight if outcome.is_weighted else None)
     delong = intervals.around(value, measured.standard_error, df=df, scale="logit")
-    if smaller * min(value, 1 - value) >= FEW:
-        return delong
-    return Interval(min(delong.low, score.low), max(delong.high, score.high))
+    return delong if smaller * min(value, 1 - value) >= FEW else _wider(delong, score)
 
 
-def average_precision_interval(outcome: Outcome, measured: Measured) -> Interval:
-    """On the logit scale, degrees of freedom from the positives; as a proportion of them where that has no width."""
-    n_positive = int(outcome.positive.sum())
-    if measured.standard_error == 0 or not 0 < measured.value < 1 or n_positive < 2:
-        return intervals.wilson(measured.value * n_positive, n_positive)
-    return intervals.around(measured.value, measured.standard_error, df=n_positive - 1, scale="logit")
+def _mean_area_interval(outcome: Outcome, measured: Measured) -> Interval | None:
+    if _rarest_class(outcome) < FEW:
+        return None
+    areas = class_areas(outcome)
+    sizes = {code: outcome.effective(code) for code, _ in areas}
+    score = intervals.combine(
+        [1 / len(areas)] * len(areas),
+        [area.value for _, area in areas],
+        [
+            intervals.auc_score_interval(area.value, sizes[code], outcome.n_effective - sizes[code])
+            for code, area in areas
+        ],
+    )
+    if measured.standard_error == 0 or not 0 < measured.value < 1:
+        return score
+    df = intervals.effective_df(measured.influence, outcome.n_counted)
+    delong = intervals.around(measured.value, measured.standard_error, df=df, scale="logit")
+    few = min(sizes.values()) * min(measured.value, 1 - measured.value) < FEW
+    return _wider(delong, score) if few else delong
+
+
+def average_precision_interval(outcome: Outcome, measured: Measured) -> Interval | None:
+    """On the logit scale, degrees of freedom from the rows' influences and at most the positives less one.
+
+    As a proportion of the positives where that has no width; None for fewer than `FEW` of them.
+    """
+    n_positive = outcome.effective(1)
+    if n_positive < FEW:
+        return None
+    if measured.standard_error == 0 or not 0 < measured.value < 1:
+        return _share(measured.value, n_positive)
+    df = min(intervals.effective_df(measured.influence, outcome.n_counted), n_positive - 1)
+    return intervals.around(measured.value, measured.standard_error, df=df, scale="logit")
+
+
+def lift_interval(outcome: Outcome, measured: Measured) -> Interval | None:
+    """Wilson of the share of all positives that the best-scored tenth holds, times 10.
+
+    Its size is the one at which a proportion is as sure as the ratio of two independent ones: the shares of positives
+    within the tenth and below it. None for fewer than `FEW` positives.
+    """
+    hits, positives, total = top_hits(outcome)
+    if outcome.effective(1) < FEW:
+        return None
+    inside, outside = TOP_SHARE * total, (1 - TOP_SHARE) * total
+    # Half a row of each kind is added to either part, so that one without positives still varies.
+    a, b = hits + 0.5, positives - hits + 0.5
+    variance = (1 - a / (inside + 1)) / a + (1 - b / (outside + 1)) / b
+    size = (1 / a + 1 / b) / variance * outcome.effective(1)
+    found = _share(measured.value * TOP_SHARE, size)
+    return Interval(found.low / TOP_SHARE, found.high / TOP_SHARE)
 
 
 def share_interval(outcome: Outcome, measured: Measured) -> Interval:
     """Delta method on the logit scale; as a proportion of the rows where that has no width."""
     if measured.standard_error == 0 or not 0 < measured.value < 1:
-        return intervals.wilson(measured.value * outcome.n_rows, outcome.n_rows)
-    return intervals.around(measured.value, measured.standard_error, df=outcome.n_rows - 1, scale="logit")
+        return _share(measured.value, outcome.n_effective)
+    df = intervals.effective_df(measured.influence, outcome.n_counted)
+    return intervals.around(measured.value, measured.standard_error, df=df, scale="logit")
 
 
 def correlation_interval(outcome: Outcome, measured: Measured) -> Interval | None:
@@ -83,46 +187,110 @@ def correlation_interval(outcome: Outcome, measured: Measured) -> Interval | Non
     None in a binary task with fewer than `FEW` rows of a class. At exactly 1 the low end is what Wilson's bound on the
     share of the rarest class that is missed still allows.
     """
-    if outcome.predictions.task is Task.BINARY and _too_few_of_a_class(outcome):
+    if outcome.is_binary and _rarest_class(outcome) < FEW:
         return None
     if measured.value >= 1:
-        sizes = outcome.confusion.sum(axis=1)
-        rarest = float(sizes[sizes > 0].min())
-        return Interval(intervals.wilson(rarest, rarest).low, 1.0)
-    return intervals.around(measured.value, measured.standard_error, df=outcome.n_rows - 1, scale="fisher")
+        return Interval(_share(1.0, _rarest_class(outcome)).low, 1.0)
+    df = intervals.effective_df(measured.influence, outcome.n_counted)
+    return intervals.around(measured.value, measured.standard_error, df=df, scale="fisher")
+
+
+def cost_interval(outcome: Outcome, measured: Measured) -> Interval:
+    """Wilson of the share of rows at each level of cost, combined; so that a mistake not yet seen still counts.
+
+    Levels are held against the one that most rows are at. With more than `MOST_COST_LEVELS` of them the levels are too
+    many to bound each; then Student's with the skewness taken out.
+    """
+    matrix, n = outcome.cost_matrix, float(outcome.n_counted)
+    levels, place = np.unique(matrix, return_inverse=True)
+    if len(levels) > MOST_COST_LEVELS:
+        return _skewed(measured, outcome)
+    shares = np.bincount(place.ravel(), weights=outcome.confusion.ravel()) / n
+    usual = int(shares.argmax())
+    each = [_share(float(share), outcome.n_effective) for share in shares]
+    found = intervals.combine((levels - levels[usual]).tolist(), shares.tolist(), each)
+    return Interval(
+        max(float(levels[0]), found.low + float(levels[usual])),
+        min(float(levels[-1]), found.high + float(levels[usual])),
+    )
 
 
 def score_loss_interval(outcome: Outcome, measured: Measured) -> Interval | None:
     """As `loss_interval`; None in a binary task with fewer than `FEW` rows of a class, whose losses are then unseen."""
-    if outcome.predictions.task is Task.BINARY and _too_few_of_a_class(outcome):
+    if outcome.is_binary and _rarest_class(outcome) < FEW:
         return None
     return loss_interval(outcome, measured)
 
 
 def loss_interval(outcome: Outcome, measured: Measured) -> Interval:
-    """Student's on the log scale: losses are positive and skewed to the right."""
-    return intervals.around(measured.value, measured.standard_error, df=outcome.n_rows - 1, scale="log")
+    """Student's with the skewness of the losses taken out, degrees of freedom from their fourth moment.
+
+    The low end is at least Student's on the log scale: losses are positive. Under heavy tails (errors of Student's t
+    with 4.5 degrees of freedom, squared) it held the truth in 93 of 100 simulations with 50 rows and 94 with 200.
+    """
+    df = intervals.effective_df(measured.influence, outcome.n_counted)
+    found = intervals.skewed(measured.value, measured.influence, df=df)
+    low = intervals.around(measured.value, measured.standard_error, df=df, scale="log").low
+    return Interval(max(low, found.low), found.high)
+
+
+def root_loss_interval(outcome: Outcome, measured: Measured) -> Interval:
+    """The root of the interval of the mean of the squares."""
+    squared = Measured(measured.value**2, measured.influence * (2 * measured.value))
+    found = loss_interval(outcome, squared)
+    return Interval(math.sqrt(found.low), math.sqrt(found.high))
 
 
 def median_error_interval(outcome: Outcome, _measured: Measured) -> Interval | None:
     """Two order statistics; None for fewer than 6 rows."""
-    return intervals.median_interval(np.sort(np.abs(outcome.errors)))
+    return median_ends(outcome)
 
 
 def explained_interval(outcome: Outcome, measured: Measured) -> Interval:
-    """Student's on the log scale of 1 - value: for a share accounted for, at most 1 and open below."""
-    rest = intervals.around(1 - measured.value, measured.standard_error, df=outcome.n_rows - 1, scale="log")
+    """As `loss_interval` of 1 - value: for a share accounted for, at most 1 and open below."""
+    rest = loss_interval(outcome, Measured(1 - measured.value, -measured.influence))
     return Interval(1 - rest.high, 1 - rest.low)
 
 
 def calibration_error_interval(outcome: Outcome, _measured: Measured) -> Interval | None:
-    """Of the bins' summed gaps, what noise adds to them taken off the low end; None as for `score_loss_interval`."""
-    if _too_few_of_a_class(outcome):
+    """Of the bins' summed gaps, what noise adds to them taken off the low end; None as for `score_loss_interval`.
+
+    Multiclass: None where fewer than `FEW` rows are predicted rightly, or wrongly.
+    """
+    if outcome.is_binary:
+        few = _rarest_class(outcome)
+    else:
+        right = np.eye(len(outcome.labels), dtype=bool)
+        few = min(outcome.effective(right), outcome.effective(~right))
+    if few < FEW:
         return None
-    found = resampling.gap_interval(*calibration_gaps(outcome))
-    return Interval(found.low / outcome.n_rows, found.high / outcome.n_rows)
+    gaps, bins = calibration_gaps(outcome)
+    if outcome.is_weighted:
+        counted = outcome.weight > 0
+        gaps, bins = gaps[counted], np.unique(bins[counted], return_inverse=True)[1]
+    found = resampling.gap_interval(gaps, bins)
+    return Interval(found.low / outcome.n_counted, found.high / outcome.n_counted)
 
 
-def _too_few_of_a_class(outcome: Outcome) -> bool:
-    positives = int(outcome.positive.sum())
-    return min(positives, outcome.n_rows - positives) < FEW
+def _share(share: float, size: float) -> Interval:
+    return intervals.wilson(share * size, size)
+
+
+def _skewed(measured: Measured, outcome: Outcome) -> Interval:
+    df = intervals.effective_df(measured.influence, outcome.n_counted)
+    return intervals.skewed(measured.value, measured.influence, df=df)
+
+
+def _wider(first: Interval, second: Interval) -> Interval:
+    return Interval(min(first.low, second.low), max(first.high, second.high))
+
+
+def _rarest_class(outcome: Outcome) -> float:
+    """Effective size of the rarest class that occurs; of the positive or the rest, in a binary task."""
+    if outcome.is_binary:
+        return min(outcome.effective(1), outcome.effective(np.arange(len(outcome.labels)) != 1))
+    return min(outcome.effective(code) for code in np.flatnonzero(outcome.confusion.sum(axis=1) > 0))
+
+
+def _logit(share: float) -> float:
+    return math.log(share / (1 - share))

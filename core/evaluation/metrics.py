@@ -1,9 +1,14 @@
 """The catalogue of metrics: one literal entry each, complete, read by every page, gate and test.
 
 The positive class of a binary task is the second of the model's classes in sorted order. A metric that is not defined
-on the rows given (one class only, no scores, a true value of 0) is left out with its reason; nothing undefined is ever
-stored. Intervals are 95 % and are conditional on the model: they say how far other rows of the same kind would move the
-figure, not how far another training would.
+on the rows given (one class only, no scores, a true value of 0, no costs) is left out with its reason; nothing
+undefined is ever stored. Intervals are 95 % and are conditional on the model: they say how far other rows of the same
+kind would move the figure, not how far another training would. Where too few rows carry a figure it stands without an
+interval.
+
+Multiclass averages are stated in each sentence: *macro* takes the mean over the classes, a rare one counting as much
+as a common one; *weighted* lets a class count by how often it is the truth. Every metric counts rows by their weights
+where the predictions have any (`Predictions.sample_weight`); otherwise rows count alike.
 """
 
 from __future__ import annotations
@@ -24,15 +29,19 @@ from core.evaluation.metric_intervals import (
     balanced_accuracy_interval,
     calibration_error_interval,
     correlation_interval,
+    cost_interval,
     explained_interval,
-    f1_interval,
+    f_beta_interval,
+    lift_interval,
     loss_interval,
     median_error_interval,
     precision_interval,
     recall_interval,
     roc_auc_interval,
+    root_loss_interval,
     score_loss_interval,
     share_interval,
+    top_classes_interval,
 )
 from core.evaluation.outcomes import Outcome
 from core.evaluation.predictions import Predictions
@@ -100,7 +109,10 @@ METRICS: dict[str, Metric] = {
     "roc_auc": Metric(
         key="roc_auc",
         title="ROC AUC",
-        tasks=(BINARY,),
+        tasks=(
+            BINARY,
+            MULTICLASS,
+        ),
         greater_is_better=True,
         needs="scores",
         low=0.0,
@@ -109,7 +121,7 @@ METRICS: dict[str, Metric] = {
         interval=roc_auc_interval,
         margin=0.01,
         margin_is_share=False,
-        sentence="How often a positive row scores above a negative one; 0.5 is chance.",
+        sentence="How often a positive row outscores another; 0.5 is chance. Multiclass: one against the rest, macro.",
         reference="DeLong et al. (1988), Biometrics 44:837, logit scale; Newcombe (2006) where few rows misrank",
     ),
     "average_precision": Metric(
@@ -125,7 +137,22 @@ METRICS: dict[str, Metric] = {
         margin=0.01,
         margin_is_share=False,
         sentence="Precision averaged over the positives as they are found; chance is the share of positives.",
-        reference="Boyd, Eng and Page (2013), ECML PKDD, logit interval, by the infinitesimal jackknife",
+        reference="Boyd, Eng and Page (2013), ECML PKDD, logit interval; infinitesimal jackknife",
+    ),
+    "lift": Metric(
+        key="lift",
+        title="Lift in the top tenth",
+        tasks=(BINARY,),
+        greater_is_better=True,
+        needs="scores",
+        low=0.0,
+        high=10.0,
+        function=measures.lift,
+        interval=lift_interval,
+        margin=0.1,
+        margin_is_share=False,
+        sentence="How many times as many positives the best-scored tenth holds as a random tenth; 1 is chance.",
+        reference="Wilson (1927), JASA 22:209, at the effective size of a ratio of two shares",
     ),
     "accuracy": Metric(
         key="accuracy",
@@ -154,7 +181,7 @@ METRICS: dict[str, Metric] = {
         interval=balanced_accuracy_interval,
         margin=0.01,
         margin_is_share=False,
-        sentence="The share found of each class, averaged so that rare classes count as much as common ones.",
+        sentence="The share found of each class, averaged so that rare ones count as much as common ones (macro).",
         reference="Brodersen et al. (2010), ICPR; Wilson intervals of the classes combined as in Zou and Donner (2008)",
     ),
     "precision": Metric(
@@ -195,17 +222,47 @@ METRICS: dict[str, Metric] = {
         needs="labels",
         low=0.0,
         high=1.0,
-        function=measures.f1,
-        interval=f1_interval,
+        function=measures.f_beta(1.0),
+        interval=f_beta_interval(1.0),
         margin=0.02,
         margin_is_share=False,
         sentence="One figure for precision and recall together; high only when both are.",
         reference="van Rijsbergen (1979); Wilson interval of TP / (TP + FP + FN), of which F1 is a monotone function",
     ),
+    "f0_5": Metric(
+        key="f0_5",
+        title="F0.5",
+        tasks=(BINARY,),
+        greater_is_better=True,
+        needs="labels",
+        low=0.0,
+        high=1.0,
+        function=measures.f_beta(0.5),
+        interval=f_beta_interval(0.5),
+        margin=0.02,
+        margin_is_share=False,
+        sentence="Precision and recall together, precision counting twice as much: for where a false alarm is dear.",
+        reference="van Rijsbergen (1979); Wilson intervals of TP / (TP + FP + FN) and of FN / (FP + FN), combined",
+    ),
+    "f2": Metric(
+        key="f2",
+        title="F2",
+        tasks=(BINARY,),
+        greater_is_better=True,
+        needs="labels",
+        low=0.0,
+        high=1.0,
+        function=measures.f_beta(2.0),
+        interval=f_beta_interval(2.0),
+        margin=0.02,
+        margin_is_share=False,
+        sentence="Precision and recall together, recall counting twice as much: for where a miss is dear.",
+        reference="van Rijsbergen (1979); Wilson intervals of TP / (TP + FP + FN) and of FN / (FP + FN), combined",
+    ),
     "matthews_correlation": Metric(
         key="matthews_correlation",
         title="Matthews correlation",
-        tasks=(BINARY,),
+        tasks=(BINARY, MULTICLASS),
         greater_is_better=True,
         needs="labels",
         low=-1.0,
@@ -215,7 +272,7 @@ METRICS: dict[str, Metric] = {
         margin=0.02,
         margin_is_share=False,
         sentence="Correlation of prediction with truth: 1 is perfect, 0 is no better than guessing.",
-        reference="Matthews (1975), BBA 405:442; delta method on Fisher's scale",
+        reference="Matthews (1975), BBA 405:442; Gorodkin (2004) for more classes; delta method on Fisher's scale",
     ),
     "log_loss": Metric(
         key="log_loss",
@@ -230,12 +287,12 @@ METRICS: dict[str, Metric] = {
         margin=0.01,
         margin_is_share=False,
         sentence="How surprised the scores are by the truth; sure mistakes cost most, and 0 is perfect.",
-        reference="Good (1952), JRSS B 14:107; Student interval of the mean on the log scale",
+        reference="Good (1952), JRSS B 14:107; Hall (1992), JRSS B 54:221, skewness taken out of Student's",
     ),
     "brier": Metric(
         key="brier",
         title="Brier score",
-        tasks=(BINARY,),
+        tasks=(BINARY, MULTICLASS),
         greater_is_better=False,
         needs="scores",
         low=0.0,
@@ -244,13 +301,13 @@ METRICS: dict[str, Metric] = {
         interval=score_loss_interval,
         margin=0.005,
         margin_is_share=False,
-        sentence="Mean squared distance of the score from what happened; 0 is perfect.",
-        reference="Brier (1950), Monthly Weather Review 78:1; Student interval of the mean on the log scale",
+        sentence="Mean squared distance of the scores from what happened, over the classes and halved; 0 is perfect.",
+        reference="Brier (1950), Monthly Weather Review 78:1; Hall (1992), JRSS B 54:221",
     ),
     "expected_calibration_error": Metric(
         key="expected_calibration_error",
         title="Calibration error",
-        tasks=(BINARY,),
+        tasks=(BINARY, MULTICLASS),
         greater_is_better=False,
         needs="scores",
         low=0.0,
@@ -259,8 +316,23 @@ METRICS: dict[str, Metric] = {
         interval=calibration_error_interval,
         margin=0.01,
         margin_is_share=False,
-        sentence="How far scores are from the share of positives among rows scored alike; 0 is well calibrated.",
+        sentence="How far scores are from how often they come true; multiclass: the score of the class predicted.",
         reference="Naeini et al. (2015), AAAI; 10 bins of equal size (Nixon et al. 2019); bias-aware normal interval",
+    ),
+    "top_3_accuracy": Metric(
+        key="top_3_accuracy",
+        title="Top-3 accuracy",
+        tasks=(MULTICLASS,),
+        greater_is_better=True,
+        needs="scores",
+        low=0.0,
+        high=1.0,
+        function=measures.top_classes_accuracy,
+        interval=top_classes_interval,
+        margin=0.01,
+        margin_is_share=False,
+        sentence="The share of rows whose true class is among the three scored highest; for more than three classes.",
+        reference="Wilson (1927), JASA 22:209",
     ),
     "macro_f1": Metric(
         key="macro_f1",
@@ -274,13 +346,43 @@ METRICS: dict[str, Metric] = {
         interval=share_interval,
         margin=0.02,
         margin_is_share=False,
-        sentence="F1 of each class, averaged so that rare classes count as much as common ones.",
+        sentence="F1 of each class, averaged so that rare classes count as much as common ones (macro).",
+        reference="Takahashi et al. (2022), Applied Intelligence 52:4961, on the logit scale",
+    ),
+    "weighted_f1": Metric(
+        key="weighted_f1",
+        title="Weighted F1",
+        tasks=(MULTICLASS,),
+        greater_is_better=True,
+        needs="labels",
+        low=0.0,
+        high=1.0,
+        function=measures.weighted_f1,
+        interval=share_interval,
+        margin=0.02,
+        margin_is_share=False,
+        sentence="F1 of each class, averaged by how often the class is the truth (weighted).",
+        reference="Takahashi et al. (2022), Applied Intelligence 52:4961, with estimated shares, logit scale",
+    ),
+    "macro_precision": Metric(
+        key="macro_precision",
+        title="Macro precision",
+        tasks=(MULTICLASS,),
+        greater_is_better=True,
+        needs="labels",
+        low=0.0,
+        high=1.0,
+        function=measures.macro_precision,
+        interval=share_interval,
+        margin=0.02,
+        margin_is_share=False,
+        sentence="The share right of the rows called each class, averaged over the classes (macro).",
         reference="Takahashi et al. (2022), Applied Intelligence 52:4961, on the logit scale",
     ),
     "cohen_kappa": Metric(
         key="cohen_kappa",
         title="Cohen's kappa",
-        tasks=(MULTICLASS,),
+        tasks=(BINARY, MULTICLASS),
         greater_is_better=True,
         needs="labels",
         low=-1.0,
@@ -292,6 +394,24 @@ METRICS: dict[str, Metric] = {
         sentence="Agreement with the truth beyond what guessing by class shares would give; 0 is guessing.",
         reference="Cohen (1960); variance of Fleiss, Cohen and Everitt (1969), Psychological Bulletin 72:323",
     ),
+    "average_cost": Metric(
+        key="average_cost",
+        title="Average cost",
+        tasks=(
+            BINARY,
+            MULTICLASS,
+        ),
+        greater_is_better=False,
+        needs="labels",
+        low=-math.inf,
+        high=math.inf,
+        function=measures.average_cost,
+        interval=cost_interval,
+        margin=0.02,
+        margin_is_share=True,
+        sentence="What a row costs on average, by the dataset's cost matrix; left out where it has none.",
+        reference="Elkan (2001), IJCAI; Wilson intervals of the shares at each cost, as in Zou and Donner (2008)",
+    ),
     "rmse": Metric(
         key="rmse",
         title="RMSE",
@@ -301,11 +421,11 @@ METRICS: dict[str, Metric] = {
         low=0.0,
         high=math.inf,
         function=measures.rmse,
-        interval=loss_interval,
+        interval=root_loss_interval,
         margin=0.02,
         margin_is_share=True,
         sentence="The typical error in the target's own unit; large errors count most.",
-        reference="Student interval of the mean squared error on the log scale, by the delta method",
+        reference="Hall (1992), JRSS B 54:221, interval of the mean squared error, its root taken; Satterthwaite's df",
     ),
     "mae": Metric(
         key="mae",
@@ -320,7 +440,7 @@ METRICS: dict[str, Metric] = {
         margin=0.02,
         margin_is_share=True,
         sentence="The average error in the target's own unit.",
-        reference="Student interval of the mean on the log scale",
+        reference="Hall (1992), JRSS B 54:221, skewness taken out of Student's interval of the mean",
     ),
     "median_absolute_error": Metric(
         key="median_absolute_error",
@@ -350,7 +470,7 @@ METRICS: dict[str, Metric] = {
         margin=0.01,
         margin_is_share=False,
         sentence="The share of the target's variance accounted for; 0 is no better than always saying the mean.",
-        reference="Infinitesimal jackknife, Efron (1982), on the log scale of 1 - R²",
+        reference="Infinitesimal jackknife, Efron (1982), of 1 - R²; Hall (1992), JRSS B 54:221",
     ),
     "mape": Metric(
         key="mape",
@@ -365,7 +485,37 @@ METRICS: dict[str, Metric] = {
         margin=0.01,
         margin_is_share=False,
         sentence="The average error as a share of the true value; left out where a true value is 0.",
-        reference="Student interval of the mean on the log scale",
+        reference="Hall (1992), JRSS B 54:221, skewness taken out of Student's interval of the mean",
+    ),
+    "quantile_loss_10": Metric(
+        key="quantile_loss_10",
+        title="Quantile loss at 0.1",
+        tasks=(REGRESSION,),
+        greater_is_better=False,
+        needs="labels",
+        low=0.0,
+        high=math.inf,
+        function=measures.quantile_loss(0.1),
+        interval=loss_interval,
+        margin=0.02,
+        margin_is_share=True,
+        sentence="The error, too high counting nine times too low; least for a forecast of the lowest tenth.",
+        reference="Koenker and Bassett (1978), Econometrica 46:33; Hall (1992), JRSS B 54:221",
+    ),
+    "quantile_loss_90": Metric(
+        key="quantile_loss_90",
+        title="Quantile loss at 0.9",
+        tasks=(REGRESSION,),
+        greater_is_better=False,
+        needs="labels",
+        low=0.0,
+        high=math.inf,
+        function=measures.quantile_loss(0.9),
+        interval=loss_interval,
+        margin=0.02,
+        margin_is_share=True,
+        sentence="The error, too low counting nine times too high; least for a forecast of the highest tenth.",
+        reference="Koenker and Bassett (1978), Econometrica 46:33; Hall (1992), JRSS B 54:221",
     ),
 }
 
@@ -402,13 +552,16 @@ def measure(entry: Metric, outcome: Outcome) -> Measured:
     Raises
     ------
     NotApplicable
-        It is not for this task, there is no row, or it is not defined on these rows; the message says which.
+        It is not for this task, there is no row with weight, or it is not defined on these rows; the message says
+        which.
     """
     task = outcome.predictions.task
     if task not in entry.tasks:
         raise NotApplicable(f"{entry.title} is not for a {task.value} task; use one of: {_keys(task)}.")
     if outcome.n_rows == 0:
         raise NotApplicable(f"{entry.title} needs rows; there are none.")
+    if outcome.n_counted == 0:
+        raise NotApplicable(f"{entry.title} needs rows that count; all of them have weight 0.")
     try:
         return entry.function(outcome)
     except NotApplicable as error:
@@ -442,7 +595,7 @@ def compute_metrics(
             measured = measure(entry, outcome)
         except NotApplicable:
             continue
-        interval = entry.interval(outcome, measured) if outcome.n_rows > 1 else None
+        interval = entry.interval(outcome, measured) if outcome.n_counted > 1 else None
         if interval is None or not (math.isfinite(interval.low) and math.isfinite(interval.high)):
             estimates.append(MetricEstimate(entry.key, measured.value, None, None))
             continue

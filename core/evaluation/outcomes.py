@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from core.errors import NotApplicable
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Task
-from core.statistics import ranking
+from core.statistics.intervals import effective_size
+from core.statistics.ranking import Ranking, rank
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,48 @@ class Outcome:
         return self.predictions.n_rows
 
     @cached_property
+    def weight(self) -> NDArray[np.float64]:
+        """How much each row counts, scaled so that rows of weight above 0 average 1; all 1 without weights.
+
+        All 0 where no row counts.
+        """
+        given = self.predictions.sample_weight
+        if given is None:
+            return np.ones(self.n_rows)
+        top = float(given.max(initial=0.0))
+        if top == 0:
+            return np.zeros(self.n_rows)
+        # By the largest first: sums of very large or very small weights would leave the range of float64.
+        given = given / top
+        return np.asarray(given * (np.count_nonzero(given) / given.sum()))
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether rows count differently."""
+        return self.predictions.sample_weight is not None
+
+    @cached_property
+    def n_counted(self) -> int:
+        """How many rows have weight above 0: what the weights sum to."""
+        return int(np.count_nonzero(self.weight)) if self.is_weighted else self.n_rows
+
+    @cached_property
+    def n_effective(self) -> float:
+        """How many rows of equal weight would be as sure as these (Kish's effective size); ``n_rows`` unweighted."""
+        return effective_size(self.weight) if self.is_weighted else float(self.n_rows)
+
+    def effective(self, cells: Any) -> float:
+        """Effective size of the rows in some cells of the confusion matrix; their number without weights.
+
+        Parameters
+        ----------
+        cells
+            An index into ``confusion``.
+        """
+        total, squares = float(self.confusion[cells].sum()), float(self.squares[cells].sum())
+        return total * total / squares if squares > 0 else 0.0
+
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """The model's classes, then those that occur only in the truth, sorted; or the shared ones."""
         if self.shared_labels is not None:
@@ -65,10 +108,42 @@ class Outcome:
         return np.equal(self.y_true, self.y_pred)
 
     @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """How many rows there are of each true (first axis) and predicted class, in the order of ``labels``."""
+        return self._table(None).astype(np.int64)
+
+    @cached_property
     def confusion(self) -> NDArray[np.float64]:
-        """Rows by true (first axis) and predicted class, in the order of ``labels``."""
-        k = len(self.labels)
-        return np.bincount(self.y_true * k + self.y_pred, minlength=k * k).reshape(k, k).astype(np.float64)
+        """As ``counts``, each row counting by its weight."""
+        return self._table(self.weight if self.is_weighted else None).astype(np.float64)
+
+    @cached_property
+    def squares(self) -> NDArray[np.float64]:
+        """Squared weights by true and predicted class; as ``confusion`` without weights."""
+        return self._table(self.weight**2).astype(np.float64) if self.is_weighted else self.confusion
+
+    @cached_property
+    def cost_matrix(self) -> NDArray[np.float64]:
+        """What a row costs by true (first axis) and predicted class, in the order of ``labels``.
+
+        Raises
+        ------
+        NotApplicable
+            No costs are given, or they are silent about a label that occurs.
+        """
+        if self.costs is None:
+            raise NotApplicable("Nobody has said what a mistake costs. Give the dataset a cost matrix.")
+        place = {label: position for position, label in enumerate(self.costs["labels"])}
+        used = self.confusion.sum(axis=0) + self.confusion.sum(axis=1) > 0
+        silent = [label for label, occurs in zip(self.labels, used, strict=True) if occurs and label not in place]
+        if silent:
+            raise NotApplicable(f"The cost matrix has no row and column for {', '.join(map(repr, silent))}.")
+        given = np.asarray(self.costs["matrix"], dtype=np.float64)
+        matrix = np.zeros((len(self.labels), len(self.labels)))
+        known = [position for position, label in enumerate(self.labels) if label in place]
+        at = [place[self.labels[position]] for position in known]
+        matrix[np.ix_(known, known)] = given[np.ix_(at, at)]
+        return matrix
 
     @cached_property
     def positive(self) -> NDArray[np.bool_]:
@@ -94,7 +169,7 @@ class Outcome:
         return self.predictions.scores
 
     @cached_property
-    def ranking(self) -> ranking.Ranking:
+    def ranking(self) -> Ranking:
         """Rows ranked by the score of the positive class (binary).
 
         Raises
@@ -102,9 +177,31 @@ class Outcome:
         NotApplicable
             Only one of the two kinds of row is present.
         """
-        if self.positive.all() or not self.positive.any():
+        return self.ranking_of(1, self.score)
+
+    def ranking_of(self, code: int, score: NDArray[np.float64]) -> Ranking:
+        """Rows ranked by a score, the class at a position of ``labels`` against the rest.
+
+        Raises
+        ------
+        NotApplicable
+            Only one of the two kinds of row is present.
+        """
+        size = float(self.confusion[code].sum())
+        if size <= 0 or not self.confusion.sum(axis=1)[np.arange(len(self.labels)) != code].any():
             raise NotApplicable("All rows are of one class: nothing can be ranked above anything else.")
-        return ranking.rank(self.positive, self.score)
+        return rank(self.y_true == code, score, self.weight if self.is_weighted else None)
+
+    @cached_property
+    def columns(self) -> NDArray[np.int64]:
+        """The column of ``scores`` of each of ``labels``; -1 for a label the model does not know."""
+        column = {label: position for position, label in enumerate(self.predictions.classes)}
+        return np.array([column.get(label, -1) for label in self.labels], dtype=np.int64)
+
+    def scores_of(self, codes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Each row's score for one class, by its position in ``labels``; 0 for a class the model does not know."""
+        column = self.columns[codes]
+        return np.where(column >= 0, self.scores[np.arange(self.n_rows), column], 0.0)
 
     @cached_property
     def errors(self) -> NDArray[np.float64]:
@@ -112,9 +209,18 @@ class Outcome:
         return np.asarray(self.predictions.y_pred - self.predictions.y_true, dtype=np.float64)
 
     @property
+    def is_binary(self) -> bool:
+        """Whether there are two classes, one of them the positive."""
+        return self.predictions.task is Task.BINARY
+
+    @property
     def is_regression(self) -> bool:
         """Whether values rather than classes are predicted."""
         return self.predictions.task is Task.REGRESSION
+
+    def _table(self, weight: NDArray[np.float64] | None) -> NDArray[Any]:
+        k = len(self.labels)
+        return np.bincount(self.y_true * k + self.y_pred, weights=weight, minlength=k * k).reshape(k, k)
 
     def _codes(self, labels: NDArray[np.object_]) -> NDArray[np.int64]:
         position = {label: code for code, label in enumerate(self.labels)}

@@ -100,6 +100,34 @@ def category_counts(
     )
 
 
+def weighted_quantiles(
+    values: NDArray[np.float64], shares_below: NDArray[np.float64], weight: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """The smallest value at or below which at least a share of all weight lies.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Finite, n > 0.
+    shares_below : ndarray of shape (k,)
+        From 0 to 1.
+    weight : ndarray of shape (n,), optional
+        Finite, >= 0, not all 0. Whole weights give what repeated values give; values of weight 0 are as if absent.
+
+    Returns
+    -------
+    ndarray of shape (k,)
+        Values that occur: nothing is averaged (numpy's method "inverted_cdf").
+    """
+    if weight is not None:
+        values, weight = values[weight > 0], weight[weight > 0]
+    order = np.argsort(values)
+    reached = np.arange(1.0, len(values) + 1) if weight is None else np.cumsum(weight[order])
+    # A share that is reached exactly is reached, whatever the last digit of the sum says.
+    place = np.searchsorted(reached, np.asarray(shares_below) * reached[-1] * (1 - 1e-12), side="left")
+    return np.asarray(values[order[np.minimum(place, len(order) - 1)]], dtype=np.float64)
+
+
 def shares(bin_counts: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
     """Counts as shares of their sum; all 0 where there is nothing."""
     counted = np.asarray(bin_counts, dtype=np.float64)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.statistics.intervals import effective_size
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -20,16 +22,21 @@ class Ranking:
     thresholds : ndarray of shape (n_groups,)
         The groups' scores, descending.
     positives, negatives : ndarray of shape (n_groups,)
-        How many of each fall into a group.
+        How many of each fall into a group; their summed weights where rows have weights.
+    weight : ndarray of shape (n,), optional
+        Each row's weight; None where all count alike.
     """
 
     group: NDArray[np.int64]
     thresholds: NDArray[np.float64]
     positives: NDArray[np.float64]
     negatives: NDArray[np.float64]
+    weight: NDArray[np.float64] | None = None
 
 
-def rank(positive: NDArray[np.bool_], y_score: NDArray[np.float64]) -> Ranking:
+def rank(
+    positive: NDArray[np.bool_], y_score: NDArray[np.float64], weight: NDArray[np.float64] | None = None
+) -> Ranking:
     """Sort rows by descending score; equal scores share a group.
 
     Parameters
@@ -37,6 +44,8 @@ def rank(positive: NDArray[np.bool_], y_score: NDArray[np.float64]) -> Ranking:
     positive : ndarray of shape (n,), bool
     y_score : ndarray of shape (n,)
         Finite; higher means more likely positive.
+    weight : ndarray of shape (n,), optional
+        Finite, >= 0. A row of weight 0 takes its place in a group and adds nothing.
     """
     order = np.argsort(-y_score)
     ordered = y_score[order]
@@ -48,9 +57,14 @@ def rank(positive: NDArray[np.bool_], y_score: NDArray[np.float64]) -> Ranking:
     group = np.empty(len(ordered), dtype=np.int64)
     group[order] = group_in_order
     n_groups = int(first.sum())
-    positives = np.bincount(group, weights=positive, minlength=n_groups).astype(np.float64)
-    total = np.bincount(group, minlength=n_groups)
-    return Ranking(group, ordered[first], positives, total - positives)
+    if weight is None:
+        positives = np.bincount(group, weights=positive, minlength=n_groups).astype(np.float64)
+        negatives = np.bincount(group, minlength=n_groups) - positives
+    else:
+        # Each summed by itself: the difference of two sums of weights is not exactly 0 where it should be.
+        positives = np.bincount(group, weights=weight * positive, minlength=n_groups).astype(np.float64)
+        negatives = np.bincount(group, weights=weight * ~positive, minlength=n_groups).astype(np.float64)
+    return Ranking(group, ordered[first], positives, negatives, weight)
 
 
 def roc_auc(positive: NDArray[np.bool_], ranking: Ranking) -> tuple[float, NDArray[np.float64]]:
@@ -59,7 +73,7 @@ def roc_auc(positive: NDArray[np.bool_], ranking: Ranking) -> tuple[float, NDArr
     Parameters
     ----------
     positive : ndarray of shape (n,), bool
-        With at least one row of each kind.
+        With at least one row of each kind, of weight above 0.
 
     Returns
     -------
@@ -67,7 +81,8 @@ def roc_auc(positive: NDArray[np.bool_], ranking: Ranking) -> tuple[float, NDArr
         In [0, 1].
     influence : ndarray of shape (n,)
         Scaled so that its sum of squares is DeLong's variance, and that the sum of squares of a difference of two is
-        DeLong's variance of the difference. 0 for a class of one row, whose variance is unknown.
+        DeLong's variance of the difference. 0 for a class of one row, whose variance is unknown. A weighted row's
+        component is multiplied by its weight.
 
     References
     ----------
@@ -79,13 +94,23 @@ def roc_auc(positive: NDArray[np.bool_], ranking: Ranking) -> tuple[float, NDArr
     positives_above = np.cumsum(ranking.positives) - ranking.positives / 2
     wins = np.where(positive, negatives_below[ranking.group] / n_negative, positives_above[ranking.group] / n_positive)
     auc = float(ranking.positives @ negatives_below) / (n_positive * n_negative)
-    scale_positive = 1 / math.sqrt(n_positive * (n_positive - 1)) if n_positive > 1 else 0.0
-    scale_negative = 1 / math.sqrt(n_negative * (n_negative - 1)) if n_negative > 1 else 0.0
-    return auc, (wins - auc) * np.where(positive, scale_positive, scale_negative)
+    rows_positive, rows_negative = _sizes(positive, ranking.weight)
+    scales = (_unbias(rows_positive) / n_positive, _unbias(rows_negative) / n_negative)
+    influence = (wins - auc) * np.where(positive, *scales)
+    return auc, influence if ranking.weight is None else influence * ranking.weight
 
 
-def two_sample_df(positive: NDArray[np.bool_], influence: NDArray[np.float64]) -> float:
+def two_sample_df(
+    positive: NDArray[np.bool_], influence: NDArray[np.float64], weight: NDArray[np.float64] | None = None
+) -> float:
     """Welch and Satterthwaite's degrees of freedom of a variance summed over two classes.
+
+    Parameters
+    ----------
+    positive : ndarray of shape (n,), bool
+    influence : ndarray of shape (n,)
+    weight : ndarray of shape (n,), optional
+        The rows' weights; a class then counts for its effective size (Kish 1965), not for its rows.
 
     Returns
     -------
@@ -94,7 +119,10 @@ def two_sample_df(positive: NDArray[np.bool_], influence: NDArray[np.float64]) -
     """
     squares = influence * influence
     parts = (float(squares[positive].sum()), float(squares[~positive].sum()))
-    sizes = (int(positive.sum()), int((~positive).sum()))
+    if weight is None:
+        sizes: tuple[float, float] = _sizes(positive, None)
+    else:
+        sizes = (effective_size(weight[positive]), effective_size(weight[~positive]))
     bottom = sum(part * part / (size - 1) for part, size in zip(parts, sizes, strict=True) if size > 1)
     return max(1.0, sum(parts) ** 2 / bottom) if bottom > 0 else 1.0
 
@@ -112,8 +140,8 @@ def average_precision(positive: NDArray[np.bool_], ranking: Ranking) -> tuple[fl
     average_precision : float
         In (0, 1]; equals scikit-learn's.
     influence : ndarray of shape (n,)
-        The derivative by the row's weight (infinitesimal jackknife), times sqrt(p / (p - 1)) for p positives: its sum
-        of squares estimates the variance. 0 for p = 1.
+        The derivative by the row's weight (infinitesimal jackknife), times the weight and sqrt(p / (p - 1)) for p
+        positive rows: its sum of squares estimates the variance. 0 for p = 1.
 
     References
     ----------
@@ -121,13 +149,43 @@ def average_precision(positive: NDArray[np.bool_], ranking: Ranking) -> tuple[fl
     """
     above = np.cumsum(ranking.positives)
     count = np.cumsum(ranking.positives + ranking.negatives)
-    precision = above / count
+    # The first groups may hold nothing but rows of weight 0.
+    precision = np.divide(above, count, out=np.zeros_like(above), where=count > 0)
     n_positive = float(above[-1])
     value = float(ranking.positives @ precision) / n_positive
     # A row of score s moves the precision of every positive scored no higher than s.
-    gain = np.cumsum((ranking.positives / count)[::-1])[::-1]
-    cost = np.cumsum((ranking.positives * precision / count)[::-1])[::-1]
+    part = np.divide(ranking.positives, count, out=np.zeros_like(above), where=count > 0)
+    gain = np.cumsum(part[::-1])[::-1]
+    cost = np.cumsum((part * precision)[::-1])[::-1]
     group = ranking.group
     influence = (np.where(positive, precision[group] - value + gain[group], 0.0) - cost[group]) / n_positive
-    scale = math.sqrt(n_positive / (n_positive - 1)) if n_positive > 1 else 0.0
-    return value, influence * scale
+    influence *= _unbias(_sizes(positive, ranking.weight)[0])
+    return value, influence if ranking.weight is None else influence * ranking.weight
+
+
+def top_share(ranking: Ranking, share: float) -> NDArray[np.float64]:
+    """How much of each group falls into the best-scored ``share`` of all weight.
+
+    Returns
+    -------
+    ndarray of shape (n_groups,)
+        Between 0 and 1, falling: 1 above the cut, 0 below it. A group of ties at the cut is in by the part that fits,
+        as it would be on average if ties were broken at random.
+    """
+    size = ranking.positives + ranking.negatives
+    above = np.cumsum(size)
+    room = np.clip(share * above[-1] - (above - size), 0.0, None)
+    return np.asarray(np.minimum(1.0, np.divide(room, size, out=np.zeros_like(size), where=size > 0)))
+
+
+def _sizes(positive: NDArray[np.bool_], weight: NDArray[np.float64] | None) -> tuple[int, int]:
+    """Rows of each kind that count."""
+    if weight is None:
+        n_positive = int(positive.sum())
+        return n_positive, len(positive) - n_positive
+    counted = weight > 0
+    return int((positive & counted).sum()), int((~positive & counted).sum())
+
+
+def _unbias(n: int) -> float:
+    return math.sqrt(n / (n - 1)) if n > 1 else 0.0

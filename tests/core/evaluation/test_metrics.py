@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 from sklearn import metrics as sk
 
@@ -35,66 +36,194 @@ def values(predictions: Predictions) -> dict[str, float]:
     return {one.key: one.value for one in compute_metrics(predictions)}
 
 
+COSTS = {"labels": ["no", "yes"], "matrix": [[0.5, 2.0], [7.0, -1.0]]}
+
+
+def with_weight(made: Predictions, weight: NDArray[np.float64] | None) -> Predictions:
+    return Predictions(made.task, made.ordinals, made.y_true, made.y_pred, made.scores, made.classes, weight)
+
+
+def weights(kind: str, n: int, rng: np.random.Generator) -> NDArray[np.float64] | None:
+    if kind == "none":
+        return None
+    if kind == "whole":
+        return rng.integers(0, 4, size=n).astype(float)
+    return rng.exponential(size=n) * (rng.random(n) < 0.8)
+
+
+WEIGHTS = pytest.mark.parametrize("kind", ["none", "whole", "real"])
+
+
+@WEIGHTS
 @pytest.mark.parametrize("decimals", [1, 8])
-def test_binary_metrics_equal_scikit_learn(rng: np.random.Generator, decimals: int) -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_binary_metrics_equal_scikit_learn(decimals: int, kind: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
     truth = rng.random(500) < 0.2
     score = np.round(np.clip(rng.beta(2, 5, size=500) + 0.3 * truth, 0, 1), decimals)
-    made = binary(truth, score)
+    w = weights(kind, 500, rng)
+    made = with_weight(binary(truth, score), w)
     label = score > 0.5
 
-    found = values(made)
+    found = {one.key: one.value for one in compute_metrics(made, costs=COSTS)}
+
+    cost = np.array(COSTS["matrix"])[truth.astype(int), label.astype(int)]
+    assert found == pytest.approx(
+        {
+            "roc_auc": sk.roc_auc_score(truth, score, sample_weight=w),
+            "average_precision": sk.average_precision_score(truth, score, sample_weight=w),
+            "accuracy": sk.accuracy_score(truth, label, sample_weight=w),
+            "balanced_accuracy": sk.balanced_accuracy_score(truth, label, sample_weight=w),
+            "precision": sk.precision_score(truth, label, sample_weight=w),
+            "recall": sk.recall_score(truth, label, sample_weight=w),
+            "f1": sk.f1_score(truth, label, sample_weight=w),
+            "f0_5": sk.fbeta_score(truth, label, beta=0.5, sample_weight=w),
+            "f2": sk.fbeta_score(truth, label, beta=2, sample_weight=w),
+            "matthews_correlation": sk.matthews_corrcoef(truth, label, sample_weight=w),
+            "cohen_kappa": sk.cohen_kappa_score(truth, label, sample_weight=w),
+            "log_loss": sk.log_loss(truth, score, sample_weight=w),
+            "brier": sk.brier_score_loss(truth, score, sample_weight=w),
+            "average_cost": np.average(cost, weights=w),
+            # scikit-learn has neither; each has a test of its own below.
+            "expected_calibration_error": found["expected_calibration_error"],
+            "lift": found["lift"],
+        }
+    )
+
+
+@WEIGHTS
+@pytest.mark.parametrize("decimals", [1, 8])
+@pytest.mark.parametrize("seed", range(4))
+def test_multiclass_metrics_equal_scikit_learn(kind: str, decimals: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    classes = ("ant", "bee", "cat", "dog")
+    truth = rng.choice(4, size=400, p=[0.6, 0.25, 0.1, 0.05])
+    scores = np.round(rng.dirichlet(np.ones(4), size=400) + np.eye(4)[truth] * 0.5, decimals)
+    scores = (scores + 1e-9) / (scores + 1e-9).sum(axis=1, keepdims=True)
+    words = np.array(classes, dtype=object)
+    label = scores.argmax(axis=1)
+    w = weights(kind, 400, rng)
+    made = Predictions(Task.MULTICLASS, np.arange(400), words[truth], words[label], scores, classes, w)
+    matrix = rng.normal(size=(4, 4))
+
+    costs = {"labels": list(classes[::-1]), "matrix": matrix[::-1, ::-1].tolist()}
+    found = {one.key: one.value for one in compute_metrics(made, costs=costs)}
 
     assert found == pytest.approx(
         {
-            "roc_auc": sk.roc_auc_score(truth, score),
-            "average_precision": sk.average_precision_score(truth, score),
-            "accuracy": sk.accuracy_score(truth, label),
-            "balanced_accuracy": sk.balanced_accuracy_score(truth, label),
-            "precision": sk.precision_score(truth, label),
-            "recall": sk.recall_score(truth, label),
-            "f1": sk.f1_score(truth, label),
-            "matthews_correlation": sk.matthews_corrcoef(truth, label),
-            "log_loss": sk.log_loss(truth, score),
-            "brier": sk.brier_score_loss(truth, score),
+            "accuracy": sk.accuracy_score(truth, label, sample_weight=w),
+            "roc_auc": sk.roc_auc_score(truth, scores, multi_class="ovr", average="macro", sample_weight=w),
+            "balanced_accuracy": sk.balanced_accuracy_score(truth, label, sample_weight=w),
+            "matthews_correlation": sk.matthews_corrcoef(truth, label, sample_weight=w),
+            "log_loss": sk.log_loss(truth, scores, sample_weight=w),
+            "brier": sk.brier_score_loss(truth, scores, scale_by_half=True, sample_weight=w),
+            "top_3_accuracy": sk.top_k_accuracy_score(truth, scores, k=3, sample_weight=w),
+            "macro_f1": sk.f1_score(truth, label, average="macro", sample_weight=w),
+            "weighted_f1": sk.f1_score(truth, label, average="weighted", sample_weight=w),
+            "macro_precision": sk.precision_score(truth, label, average="macro", sample_weight=w),
+            "cohen_kappa": sk.cohen_kappa_score(truth, label, sample_weight=w),
+            "average_cost": np.average(matrix[truth, label], weights=w),
             "expected_calibration_error": found["expected_calibration_error"],
         }
     )
 
 
-def test_multiclass_metrics_equal_scikit_learn(rng: np.random.Generator) -> None:
-    classes = ("ant", "bee", "cat", "dog")
-    truth = rng.choice(4, size=400, p=[0.6, 0.3, 0.1, 0.0])
-    scores = rng.dirichlet(np.ones(4), size=400) + np.eye(4)[truth] * 0.5
-    scores /= scores.sum(axis=1, keepdims=True)
-    words = np.array(classes, dtype=object)
-    label = scores.argmax(axis=1)
-    made = Predictions(Task.MULTICLASS, np.arange(400), words[truth], words[label], scores, classes)
+@WEIGHTS
+@pytest.mark.parametrize("n", [300, 301])
+@pytest.mark.parametrize("seed", range(4))
+def test_regression_metrics_equal_scikit_learn(kind: str, n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(10, 3, size=n)
+    predicted = truth + rng.standard_t(3, size=n)
+    w = weights(kind, n, rng)
 
-    recalls = sk.recall_score(truth, label, labels=[0, 1, 2], average="macro")
-    assert values(made) == pytest.approx(
+    assert values(with_weight(regression(truth, predicted), w)) == pytest.approx(
         {
-            "accuracy": sk.accuracy_score(truth, label),
-            "balanced_accuracy": recalls,
-            "log_loss": sk.log_loss(truth, scores, labels=[0, 1, 2, 3]),
-            "macro_f1": sk.f1_score(truth, label, average="macro"),
-            "cohen_kappa": sk.cohen_kappa_score(truth, label),
+            "rmse": sk.root_mean_squared_error(truth, predicted, sample_weight=w),
+            "mae": sk.mean_absolute_error(truth, predicted, sample_weight=w),
+            "median_absolute_error": sk.median_absolute_error(truth, predicted, sample_weight=w),
+            "r2": sk.r2_score(truth, predicted, sample_weight=w),
+            "mape": sk.mean_absolute_percentage_error(truth, predicted, sample_weight=w),
+            "quantile_loss_10": sk.mean_pinball_loss(truth, predicted, alpha=0.1, sample_weight=w),
+            "quantile_loss_90": sk.mean_pinball_loss(truth, predicted, alpha=0.9, sample_weight=w),
         }
     )
 
 
-def test_regression_metrics_equal_scikit_learn(rng: np.random.Generator) -> None:
-    truth = rng.normal(10, 3, size=301)
-    predicted = truth + rng.standard_t(3, size=301)
+def test_lift_is_the_share_found_by_a_tenth_of_the_rows_over_a_tenth() -> None:
+    # 100 rows in falling score, 20 positives, 7 of them among the first 10.
+    positive = np.zeros(100, dtype=bool)
+    positive[[0, 1, 2, 4, 5, 7, 9, *range(20, 33)]] = True
+    score = np.linspace(0.99, 0.01, 100)
 
-    assert values(regression(truth, predicted)) == pytest.approx(
-        {
-            "rmse": sk.root_mean_squared_error(truth, predicted),
-            "mae": sk.mean_absolute_error(truth, predicted),
-            "median_absolute_error": sk.median_absolute_error(truth, predicted),
-            "r2": sk.r2_score(truth, predicted),
-            "mape": sk.mean_absolute_percentage_error(truth, predicted),
-        }
+    assert values(binary(positive, score))["lift"] == pytest.approx((7 / 10) / (20 / 100))
+    # All tied: any tenth is as good, and holds a tenth of the positives.
+    assert values(binary(positive, np.full(100, 0.3)))["lift"] == pytest.approx(1.0)
+    # Half of the first tenth is sure; the other five come out of fifteen tied rows with three positives.
+    tied = np.where(np.arange(100) < 5, 0.9, np.where(np.arange(100) < 20, 0.5, 0.1))
+    assert values(binary(positive, tied))["lift"] == pytest.approx((4 + 3 * 5 / 15) / 20 / 0.1)
+    perfect = np.arange(100) < 8
+    assert values(binary(perfect, perfect.astype(float)))["lift"] == pytest.approx(10.0)
+
+
+def test_the_multiclass_calibration_error_is_of_the_score_of_the_class_predicted() -> None:
+    words = np.array(["a", "b", "c"], dtype=object)
+    scores = np.tile([0.7, 0.2, 0.1], (100, 1))
+    truth = words[np.repeat([0, 1], [60, 40])]
+    made = Predictions(Task.MULTICLASS, np.arange(100), truth, words[np.zeros(100, dtype=int)], scores, tuple(words))
+
+    assert values(made)["expected_calibration_error"] == pytest.approx(0.1)
+    assert "top_3_accuracy" not in values(made)
+    assert "each is always among the 3 highest" in omitted_metrics(made)["top_3_accuracy"]
+
+
+def test_a_class_that_does_not_occur_or_is_not_known_is_left_out_of_the_multiclass_area() -> None:
+    rng = np.random.default_rng(5)
+    words = np.array(["a", "b", "c", "new"], dtype=object)
+    truth = rng.choice([0, 1, 3], size=200)
+    scores = rng.dirichlet(np.ones(3), size=200)
+    made = Predictions(
+        Task.MULTICLASS, np.arange(200), words[truth], words[scores.argmax(axis=1)], scores, ("a", "b", "c")
     )
+
+    expected = [sk.roc_auc_score(truth == code, scores[:, code]) for code in (0, 1)]
+    assert values(made)["roc_auc"] == pytest.approx(np.mean(expected))
+
+
+def test_costs_are_needed_and_have_to_name_each_label() -> None:
+    made = binary([True, False, True, False], [0.9, 0.8, 0.3, 0.2])
+
+    assert omitted_metrics(made)["average_cost"].endswith("Give the dataset a cost matrix.")
+    other = {"labels": ["no", "maybe"], "matrix": [[0, 1], [1, 0]]}
+    assert "no row and column for 'yes'" in omitted_metrics(made, costs=other)["average_cost"]
+    found = {one.key: one for one in compute_metrics(made, costs=COSTS)}["average_cost"]
+    assert found.value == pytest.approx((-1 + 2 + 7 + 0.5) / 4)
+    assert found.low is not None
+    assert found.high is not None
+    assert -1 <= found.low < found.value < found.high <= 7
+
+
+def test_weights_that_differ_widen_an_interval_as_fewer_rows_would() -> None:
+    rng = np.random.default_rng(2)
+    made = simulate_binary(rng, 2_000, 0.3, 1.5)
+    uneven = with_weight(made, np.where(np.arange(2_000) % 10 == 0, 100.0, 1.0))
+
+    alone = {one.key: one for one in compute_metrics(made)}["accuracy"]
+    found = {one.key: one for one in compute_metrics(uneven)}["accuracy"]
+
+    # Kish: (1,800 + 20,000)² / (1,800 + 200 * 10,000) = 237 rows' worth.
+    assert (found.high - found.low) / (alone.high - alone.low) == pytest.approx((2_000 / 237) ** 0.5, rel=0.15)  # type: ignore[operator]
+
+
+def test_rows_of_weight_0_only_have_no_metric() -> None:
+    made = with_weight(binary([True, False, True], [0.9, 0.2, 0.4]), np.array([0.0, 1.0, 1.0]))
+
+    only = made.take(np.array([0]))
+
+    assert compute_metrics(only) == []
+    assert "all of them have weight 0" in omitted_metrics(only)["accuracy"]
+    # A class whose rows all have weight 0 is not there.
+    assert "one class" in omitted_metrics(made.take(np.array([0, 1])))["roc_auc"]
 
 
 def test_kappa_variance_equals_fleiss_cohen_and_everitt() -> None:
@@ -163,7 +292,9 @@ def test_constant_predictions() -> None:
     assert found["roc_auc"].value == 0.5
     assert found["balanced_accuracy"].value == 0.5
     assert found["matthews_correlation"].value == 0
-    assert found["f1"].value == 0
+    assert found["cohen_kappa"].value == 0
+    assert found["lift"].value == pytest.approx(1.0)
+    assert [found[key].value for key in ("f1", "f0_5", "f2")] == [0, 0, 0]
 
 
 def test_without_scores_only_label_metrics_are_given() -> None:
@@ -187,6 +318,8 @@ def test_one_row_gives_values_without_intervals() -> None:
         "mae": 1.0,
         "median_absolute_error": 1.0,
         "mape": 0.5,
+        "quantile_loss_10": 0.9,
+        "quantile_loss_90": pytest.approx(0.1),
     }
     assert all(one.low is None and one.high is None for one in found)
 
@@ -208,7 +341,18 @@ def test_a_class_the_model_does_not_know_counts_as_wrong() -> None:
     assert found["log_loss"] == pytest.approx((-np.log([0.9, 0.8, 0.8]).sum() + 36.04) / 4, abs=0.01)
 
 
-@pytest.mark.parametrize("key", ["log_loss", "brier", "matthews_correlation", "expected_calibration_error"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "average_precision",
+        "lift",
+        "log_loss",
+        "brier",
+        "matthews_correlation",
+        "cohen_kappa",
+        "expected_calibration_error",
+    ],
+)
 def test_fewer_than_five_of_a_class_give_no_interval_where_none_would_hold(key: str, rng: np.random.Generator) -> None:
     few, enough = (
         {one.key: one for one in compute_metrics(binary(np.arange(100) < n, rng.random(100)))}[key] for n in (4, 5)
