@@ -12,13 +12,28 @@ from core.training import queries
 from core.training.algorithms import ALGORITHMS
 from core.training.queries import RunRecord
 from core.training.tables import RunState
-from dashboard import error_panels, panels, reads, run_panels, selection, session, slice_panels, theme, threshold_panels
+from dashboard import (
+    error_panels,
+    panels,
+    reads,
+    recalibration_panels,
+    run_panels,
+    selection,
+    session,
+    slice_panels,
+    theme,
+    threshold_panels,
+)
 
 
 def name_of(record: RunRecord) -> str:
     """What was trained on what, for the reader."""
     run = record.run
-    return f"{ALGORITHMS[run.algorithm].title} on {record.version_label}, predicts {run.target}"
+    return (
+        f"{ALGORITHMS[run.algorithm].title} on {record.version_label}, predicts {run.target}"
+        + (f", weighted by {run.weight_column}" if run.weight_column else "")
+        + (f", calibrated by {run.calibration}" if run.calibration else "")
+    )
 
 
 @st.dialog("Register this run as a model version")
@@ -84,6 +99,9 @@ for version in versions:
         icon=":material/deployed_code:",
         query_params={"model": str(version.model_id), "version": str(version.number)},
     )
+
+if run.recalibrated_from_id:
+    recalibration_panels.link(f"Recalibrated from run {run.recalibrated_from_id}", run.recalibrated_from_id)
 
 match run.state:
     case RunState.QUEUED | RunState.RUNNING:
