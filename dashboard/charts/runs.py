@@ -1,4 +1,4 @@
-"""One run's evaluation: metrics with intervals, curves, errors, importance."""
+"""One run's evaluation: metrics with intervals, curves, errors."""
 
 from __future__ import annotations
 
@@ -254,12 +254,4 @@ def residuals(histogram: Mapping[str, Any], *, colours: Colours, target: str) ->
     drawn.update_layout(showlegend=False, bargap=0)
     drawn.update_xaxes(title=f"predicted minus true {literal(target)}")
     drawn.update_yaxes(title="rows")
-    return drawn
-
-
-def importance(dots: Sequence[Dot], *, colours: Colours, metric: str, most: int = 15) -> go.Figure:
-    """What shuffling each feature costs, with the spread over repeats; zero means the model does without it."""
-    shown = sorted(dots, key=lambda dot: -dot.value)[:most]
-    drawn = metric_dots(shown, colours=colours, title=f"loss of {literal(metric)} when the feature is shuffled")
-    drawn.add_vline(x=0, line={"color": colours.reference, "width": 1})
     return drawn

@@ -14,6 +14,7 @@ from core.training.queries import RunRecord
 from core.training.tables import RunState
 from dashboard import (
     error_panels,
+    explanation_panels,
     panels,
     reads,
     recalibration_panels,
@@ -115,9 +116,11 @@ match run.state:
 
 views = {"record": "Record", "log": "Log"}
 if finished:
-    views = {"results": "Results", "slices": "Slices", "errors": "Errors", "importance": "Importance"} | views
+    views = {"results": "Results", "slices": "Slices", "errors": "Errors", "explanation": "Explanation"} | views
 if finished and run.task == Task.BINARY:
     views = {"results": "Results", "threshold": "Threshold"} | views
+if st.query_params.get("view") == "importance":  # what the view was once called; links to it are kept
+    st.query_params["view"] = "explanation"
 match selection.view("Part of the run", views):
     case "results":
         run_panels.results(record)
@@ -127,8 +130,8 @@ match selection.view("Part of the run", views):
         error_panels.show(record)
     case "threshold":
         threshold_panels.show(record, register)
-    case "importance":
-        run_panels.relied_on(record)
+    case "explanation":
+        explanation_panels.show(record)
     case "record":
         run_panels.whole_record(record)
     case _:

@@ -80,11 +80,6 @@ def test_residuals_mark_zero_and_name_their_direction():
     assert drawn.layout.xaxis.title.text == "predicted minus true cnt"
 
 
-def test_importance_shows_the_most_important_features_only():
-    drawn = charts.importance([Dot(f"f{i}", i / 10) for i in range(20)], colours=LIGHT, metric="ROC AUC", most=2)
-    assert list(drawn.layout.yaxis.ticktext) == ["f18", "f19"]
-
-
 def test_a_value_without_interval_is_said_without_brackets():
     assert charts.in_words(Dot("auc", 0.9123)) == "auc 0.912"
     assert charts.in_words(Dot("auc", 0.9123, 0.9, 0.92)) == "auc 0.912 [0.900, 0.920]"
