@@ -68,8 +68,7 @@ def ask_for_promotion(model: ModelRow, version: VersionRow) -> None:
 def versions(model: ModelRow, rows: Sequence[VersionRow]) -> None:
     """Every version with its primary metric; its name opens where it comes from."""
     labels = {key: reads.audited(datasets.version_label, key) for key in {row.dataset_version_id for row in rows}}
-    stored = {one.id: one.threshold for one in reads.audited(registry.versions, model.id)}
-    some = any(stored.values())
+    some = any(row.threshold for row in rows)
     panels.table(
         [
             Row(
@@ -79,7 +78,7 @@ def versions(model: ModelRow, rows: Sequence[VersionRow]) -> None:
                     if row.live_as
                     else theme.mark("Registered", "neutral"),
                     METRICS[primary_metric(Task(model.task))].title: primary_of(row.run_id, Task(model.task)),
-                    **({"Positive from": threshold_of(stored.get(row.id))} if some else {}),
+                    **({"Positive from": threshold_of(row.threshold)} if some else {}),
                     "Algorithm": ALGORITHMS[row.algorithm].title,
                     "Trained on": labels[row.dataset_version_id],
                     "Registered": f"{theme.day(row.registered_at)} by {row.registered_by or 'the shell'}",
@@ -92,8 +91,8 @@ def versions(model: ModelRow, rows: Sequence[VersionRow]) -> None:
         key="versions",
     )
     for row in rows[:MOST_THRESHOLDS_SAID]:
-        if stored.get(row.id):
-            panels.quiet(f"v{row.number}: {threshold_sentence(stored[row.id])}")
+        if row.threshold:
+            panels.quiet(f"v{row.number}: {threshold_sentence(row.threshold)}")
     others = len(rows) > 1 and rows[0].run_id != rows[1].run_id
     if others and st.button("Compare the two newest", icon=":material/compare_arrows:"):
         newest, before = rows[0], rows[1]

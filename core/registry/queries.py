@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func
 from sqlmodel import Session, col, or_, select
@@ -58,6 +59,7 @@ class VersionRow:
     registered_by: str | None
     registered_at: datetime
     live_as: tuple[str, ...]
+    threshold: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,7 @@ def version_rows(session: Session, model_id: int) -> list[VersionRow]:
             name,
             found.registered_at,
             tuple(sorted(held.get(_id(found.id), ()))),
+            found.threshold,
         )
         for found, dataset_version_id, algorithm, name in rows
     ]
