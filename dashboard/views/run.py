@@ -15,6 +15,7 @@ from core.training.tables import RunState
 from dashboard import (
     error_panels,
     explanation_panels,
+    fairness_panels,
     panels,
     reads,
     recalibration_panels,
@@ -116,7 +117,13 @@ match run.state:
 
 views = {"record": "Record", "log": "Log"}
 if finished:
-    views = {"results": "Results", "slices": "Slices", "errors": "Errors", "explanation": "Explanation"} | views
+    views = {
+        "results": "Results",
+        "slices": "Slices",
+        "errors": "Errors",
+        "fairness": "Fairness",
+        "explanation": "Explanation",
+    } | views
 if finished and run.task == Task.BINARY:
     views = {"results": "Results", "threshold": "Threshold"} | views
 if st.query_params.get("view") == "importance":  # what the view was once called; links to it are kept
@@ -128,6 +135,8 @@ match selection.view("Part of the run", views):
         slice_panels.show(record)
     case "errors":
         error_panels.show(record)
+    case "fairness":
+        fairness_panels.show(record)
     case "threshold":
         threshold_panels.show(record, register)
     case "explanation":
