@@ -133,7 +133,7 @@ def contributions(material: Material, options: Mapping[str, Any]) -> dict[str, A
     if len(options) != 1:
         raise InvalidInput(
             "Say which row to explain: either an ordinal of the evaluation set or values; "
-            f"{'both' if options else 'neither'} were given."
+            f"{'both were' if options else 'neither was'} given."
         )
     model = material.model
     features = model.signature["features"]
