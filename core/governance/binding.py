@@ -9,6 +9,7 @@ from typing import Any
 
 CHANGED: dict[str, str] = {
     "artifact": "the candidate's model file changed",
+    "threshold": "the threshold the candidate decides by changed",
     "evaluations": "the predictions the verdicts were computed from changed",
     "checks": "the checks of the training data changed",
     "card": "the model card was edited",

@@ -109,6 +109,7 @@ def bound_values(
     )
     return {
         "artifact": version.model_sha256,
+        "threshold": version.signature.get("threshold"),
         "evaluations": [_evaluation_digest(session, key) for key in sorted(evaluation_ids)],
         "checks": binding.digest([[c.code, c.column, c.severity, c.outcome, c.explanation] for c in checks]),
         "card": binding.digest(card(session, version_id).sections),

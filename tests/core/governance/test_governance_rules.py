@@ -171,6 +171,7 @@ def test_a_policy_of_unknown_words_is_refused(severities: dict[str, str]) -> Non
 
 BOUND = {
     "artifact": "a",
+    "threshold": 0.3,
     "evaluations": ["1:b"],
     "checks": "c",
     "card": "d",

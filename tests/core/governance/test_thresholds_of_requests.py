@@ -90,6 +90,15 @@ def test_the_same_file_at_another_threshold_is_judged_by_its_own_decisions(
     assert costs["candidate"] != costs["champion"]
     assert found["recall"]["value"] == expected["recall"] > evidence["metrics"]["champion"]["recall"]["value"]
     assert found["roc_auc"]["value"] == pytest.approx(evidence["metrics"]["champion"]["roc_auc"]["value"], abs=1e-6)
+    assert evidence["bound"]["threshold"] == AT
+    with workspace.write() as session:
+        version = registry.version(session, request.version_id)
+        assert "Positive from a score of 0.2 on" in queries.card(session, request.version_id).sections["evaluation"]
+        assert queries.stale_reasons(session, request) == ()
+        version.signature = {**version.signature, "threshold": 0.4}
+        session.add(version)
+    with workspace.read() as session:
+        assert queries.stale_reasons(session, request) == ("the threshold the candidate decides by changed",)
     smoke = evidence["smoke"]
     assert smoke["n_identical"] == smoke["n_rows"] > 0
     outcomes = {gate["code"]: gate["outcome"] for gate in evidence["gates"]}

@@ -24,6 +24,7 @@ from tests.factories import (
     make_evaluation,
     make_model,
     make_model_version,
+    make_open_request,
     make_run,
 )
 
@@ -182,6 +183,16 @@ def test_a_model_says_from_which_score_its_versions_call(
     assert "Positive from 0.31" in told
     assert "v1: Positive from a score of 0.31 on, chosen by hand." in told
     assert "0.31 on, chosen by hand" in said(open_as(viewer, "model", model=version.model_id, view="card"))
+
+
+def test_the_decision_page_says_what_decides(open_as: OpenAs, workspace: Workspace, viewer: Actor, run_id: int):
+    stored = {"value": 0.31, "rule": "by hand", "chosen_on": {}, "tested": {}}
+    with workspace.write() as session:
+        version = make_model_version(session, run_id=run_id, threshold=stored, threshold_key="0.31")
+        request_id = key(make_open_request(session, version=version))
+    told = said(open_as(viewer, "request", request=request_id))
+    assert "v1: Positive from a score of 0.31 on, chosen by hand." in told
+    assert "What is said here of decisions" in told
 
 
 def test_a_run_without_validation_predictions_says_what_to_do(
