@@ -24,7 +24,7 @@ READINGS: dict[str, tuple[str, Role]] = {
     "below": ("Below 0.8", "attention"),
     "above": ("Above 0.8", "healthy"),
     "cannot_be_told": ("Cannot be told", "neutral"),
-    "undefined": ("Too few rows", "reference"),
+    "undefined": ("Not defined", "reference"),
 }
 NUMBERS = {"mean_error", "mean_absolute_error", "calibration_gap", "calibration_error"}
 GOALS: dict[Goal, str] = {
@@ -169,6 +169,10 @@ def thresholds(column: str, found: Mapping[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         selection.pick("Even out", {key: theme.words(said) for key, said in GOALS.items()}, name="even", width=320)
         _slider(grid, place)
+    panels.quiet(
+        f"Accuracy {theme.percent(asked.accuracy_before)} → {theme.percent(asked.accuracy)}. "
+        f"{theme.count(asked.n_gained, 'row')} more called positive, {theme.number(asked.n_lost)} no longer."
+    )
     effects(asked)
     panels.quiet(
         "Each group's threshold is chosen on validation rows, so that its rate there comes nearest to that of all rows "
@@ -197,16 +201,12 @@ def effects(asked: WhatIf) -> None:
 
 
 def _effect(asked: WhatIf) -> str:
-    change = asked.accuracy - asked.accuracy_before
-    cost = (
-        f"accuracy {theme.percent(asked.accuracy_before)} → {theme.percent(asked.accuracy)}, a change of "
-        f"{theme.difference(change)} [{theme.difference(asked.change.low)}, {theme.difference(asked.change.high)}]"
-    )
-    moves = f"{theme.count(asked.n_gained, 'row')} more called positive and {theme.number(asked.n_lost)} no longer"
+    change = theme.interval(asked.accuracy - asked.accuracy_before, asked.change.low, asked.change.high)
     if asked.gap is None:
-        return f"thresholds by group, {moves}; {cost}"
+        return f"thresholds by group change accuracy by {change}"
     return (
-        f"the gap in {GOALS[asked.goal]} {theme.number(asked.gap_before)} → {theme.number(asked.gap)}; {moves}; {cost}"
+        f"the gap goes from {theme.number(asked.gap_before)} to {theme.number(asked.gap)}, and accuracy changes by "
+        f"{change}"
     )
 
 

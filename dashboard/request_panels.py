@@ -28,6 +28,11 @@ from dashboard.panels import Moment, Row
 from dashboard.request_answers import ANSWERS
 from dashboard.theme import Role
 
+FOUR_FIFTHS = {
+    "below": "Four-fifths rule: not kept; the ratio's interval lies below 0.8.",
+    "above": "Four-fifths rule: kept; the ratio's interval lies above 0.8.",
+    "cannot_be_told": "Four-fifths rule: cannot be told with these rows; 0.8 lies in the ratio's interval.",
+}
 SETS = {"fixed": "fixed evaluation set", "latest": "latest evaluation set"}
 
 
@@ -204,11 +209,18 @@ def changed_decisions(page: DecisionPage) -> None:
 
 
 def fairness(page: DecisionPage) -> None:
-    """The gaps between groups, before and after, by sensitive column."""
+    """The worst gap between groups before and after, by sensitive column; the other criteria folded."""
     for column, gaps in groupby(page.fairness, key=lambda gap: gap["column"]):
+        worst, *others = gaps
         panels.section(f"Fairness by {column}")
-        for gap in gaps:
-            panels.quiet(gap["sentence"])
+        panels.quiet(worst["sentence"])
+        rule = FOUR_FIFTHS.get(next((gap["four_fifths"] for gap in (worst, *others) if gap.get("four_fifths")), ""))
+        if rule:
+            panels.quiet(rule)
+        if others:
+            with st.expander(f"{theme.count(len(others), 'more criterion', 'more criteria')} by {theme.plain(column)}"):
+                for gap in others:
+                    panels.quiet(gap["sentence"])
 
 
 def surroundings(page: DecisionPage) -> None:

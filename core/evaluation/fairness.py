@@ -644,33 +644,38 @@ def _read(one: Criterion, corrected: float | None) -> Criterion:
         assert one.ratio_low is not None
         assert one.ratio_high is not None
         if one.ratio_high < FOUR_FIFTHS:
-            reading, said = "below", f"Below four fifths: {one.lowest} against {one.highest}."
+            reading, said = "below", f"Not kept: {one.lowest} against {one.highest}."
         elif one.ratio_low >= FOUR_FIFTHS:
-            reading, said = "above", "The rule is kept: the interval lies above four fifths."
+            reading, said = "above", "Kept: the interval lies above 0.8."
         else:
-            reading, said = "cannot_be_told", "Cannot be told with these rows: 0.8 lies within the interval."
+            reading, said = "cannot_be_told", "With these rows it cannot be told: 0.8 lies in the interval."
     else:
         excludes = one.difference_low is not None and one.difference_low > 0
         unlikely = corrected is not None and corrected <= ALPHA
         if excludes and unlikely:
-            reading, said = "gap", f"Groups differ: {_against(one)}; {_faring(one)}."
+            reading, said = "gap", _faring(one)
         elif excludes:
-            reading, said = "may_be_chance", "The interval leaves out no gap, but among so many tests it may be chance."
+            reading, said = "may_be_chance", "The interval leaves out 0, but among so many tests it may be chance."
         else:
             reading, said = "no_gap_shown", "No gap is shown: the interval reaches 0."
     return replace(one, corrected=corrected, reading=reading, words=said + small)
 
 
 def _faring(one: Criterion) -> str:
-    """Who fares best and worst, where the measure says so."""
+    """Who fares best and worst, where the measure says so: "Male fares best (0.690) and Female worst (0.608)."."""
+    highest, lowest = (
+        f"{group} {{}} ({figure(value or 0.0)})"
+        for group, value in ((one.highest, one.highest_value), (one.lowest, one.lowest_value))
+    )
     better = measure_kind(one.measure).better
     if better == "high":
-        return f"{one.highest} fares best and {one.lowest} worst"
-    if better == "low":
-        return f"{one.lowest} fares best and {one.highest} worst"
-    if better == "zero":
-        return f"{one.highest} is put highest and {one.lowest} lowest"
-    return f"{one.highest} is called positive most often and {one.lowest} least"
+        said = f"{highest.format('fares best')} and {lowest.format('worst')}."
+    elif better == "low":
+        said = f"{lowest.format('fares best')} and {highest.format('worst')}."
+    else:
+        said = f"{highest.format('highest')} and {lowest.format('lowest')}."
+    whole = len(criterion_kind(one.key).measures) == 1
+    return said if whole else f"By the {measure_kind(one.measure).title}, {said}"
 
 
 def _gap(cells: _Cells, confidence_level: float) -> _Gap:

@@ -48,6 +48,6 @@ def group_dots(dots: Sequence[Dot], *, title: str, as_share: bool, colours: Colo
         hovertemplate="%{customdata}<extra></extra>",
     )
     drawn.update_layout(margin={"r": 24})
-    drawn.update_xaxes(title=literal(title), nticks=5, zeroline=False, tickformat=".0%" if as_share else None)
+    drawn.update_xaxes(title=literal(title), nticks=5, zeroline=False, tickformat=".2~%" if as_share else None)
     name_rows(drawn, [dot.label for dot in shown])
     return drawn

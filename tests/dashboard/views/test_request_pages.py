@@ -53,7 +53,7 @@ EVIDENCE = {
     "changed": {"n_changed": 214, "n_corrected": 141, "n_broken": 73, "n_rows": 6512},
     "changed_by_slice": [{"slice": f"city = {HOSTILE}", "n": 594, "corrected": 1, "broken": 9}],
     "fairness": [
-        {"column": "gender", "sentence": "Largest gap in recall: 0.041."},
+        {"column": "gender", "four_fifths": "below", "sentence": "Largest gap in recall: 0.041."},
         {"column": "gender", "sentence": "Largest gap in selection rate: 0.020."},
     ],
     "data_changes": ["hours shifted: median 38 before, 41 now."],
@@ -157,6 +157,16 @@ def test_the_verdict_names_each_set_with_effect_interval_rows_and_power(
     assert "roc_auc" not in told
 
 
+def test_the_worst_gap_comes_first_with_the_four_fifths_rule_and_the_others_are_folded(
+    open_as: OpenAs, workspace: Workspace, reviewer: Actor
+):
+    page = open_as(reviewer, "request", request=make_request(workspace, replacing=True, evidence=EVIDENCE))
+    told = said(page)
+    assert told.index("Largest gap in recall") < told.index("Four-fifths rule: not kept")
+    folded = next(one for one in page.expander if one.label == "1 more criterion by gender")
+    assert [part.value for part in folded.markdown] == [":gray[Largest gap in selection rate: 0.020.]"]
+
+
 def test_fairness_has_one_heading_for_a_column(open_as: OpenAs, workspace: Workspace, reviewer: Actor):
     page = open_as(reviewer, "request", request=make_request(workspace, replacing=True, evidence=EVIDENCE))
     assert [one.value for one in page.subheader].count("Fairness by gender") == 1
@@ -256,7 +266,7 @@ def test_the_first_of_two_approvals_is_said_to_change_nothing_yet(
         policy = ensure_seeded_policy(session, NOW)
         policy.approvals = 2
         session.add(policy)
-    page = open_as(reviewer, "request", request=make_request(workspace))
+    page = open_as(reviewer, "request", request=make_request(workspace, replacing=True, evidence=EVIDENCE))
     page.button(key="answer_approve").click().run()
     told = said(page)
     assert "It needs 2 approvals; none given yet." in told
