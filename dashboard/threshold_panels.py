@@ -93,8 +93,8 @@ def explore(
     record: RunRecord, grid: Grid, set_label: str, register: Callable[[RunRecord, ThresholdChoice], None]
 ) -> None:
     """A rule, the slider, and everything that follows from where it stands."""
-    costs, whose = _costs(record, grid)
-    rule = _rule_form(grid, costs, whose)
+    costs, note = _costs(record, grid)
+    rule = _rule_form(grid, costs, note)
     place = _slider(grid)
     _finding(grid, place, set_label)
     found = _of_the_slider(grid, rule, place)
@@ -110,31 +110,32 @@ def explore(
     _curve(grid, place, costs)
 
 
-def _costs(record: RunRecord, grid: Grid) -> tuple[Costs | None, bool]:
-    """What a mistake costs: as the address says for this page, else as the dataset keeps it; and whether it is that."""
+def _costs(record: RunRecord, grid: Grid) -> tuple[Costs | None, str]:
+    """What a mistake costs: as the address says for this page, else as the dataset keeps it; and what to know of it."""
     version = reads.audited(datasets.version, record.run.dataset_version_id)
     kept = Costs.of(reads.audited(datasets.dataset, version.dataset_id).costs, (grid.negative, grid.positive))
     false_alarm, miss = _number("false_alarm"), _number("miss")
     if false_alarm is None or miss is None:
-        return kept, True
+        return kept, "" if kept else "The dataset keeps no costs yet: what is written here counts on this page alone."
     try:
         given = Costs(false_alarm, miss, hit=kept.hit if kept else 0.0, rest=kept.rest if kept else 0.0)
-    except InvalidInput:
-        return kept, True
-    return given, given == kept
+    except InvalidInput as error:
+        return kept, str(error)
+    return given, "" if given == kept else "These costs are this page's alone; the dataset's page keeps those of all."
 
 
-def _rule_form(grid: Grid, costs: Costs | None, whose: bool) -> Rule | None:
+def _rule_form(grid: Grid, costs: Costs | None, note: str) -> Rule:
     """The rule with its values, and the click that moves the slider to what it finds; gives the rule last asked for."""
     panels.section(
         "Suggest a threshold",
         "It is chosen on validation rows. The test rows do not choose, so what they show is not flattered by it.",
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        key: Any = selection.pick("What for", RULES, name="rule", resets=("bound",), width=240)
+        key: Any = selection.pick("What for", RULES, name="rule", resets=("bound", "found"), width=240)
         bound = USUAL_BOUND.get(key)
         if bound is not None:
-            st.session_state["threshold_bound"] = _number("bound") or bound
+            bound = min(max(_number("bound") or bound, 0.001), 1.0)
+            st.session_state["threshold_bound"] = bound
             st.number_input(
                 "Share", min_value=0.001, max_value=1.0, step=0.01, format="%.3f", width=140, key="threshold_bound",
                 on_change=_keep, args=("bound", "threshold_bound"),
@@ -149,30 +150,18 @@ def _rule_form(grid: Grid, costs: Costs | None, whose: bool) -> Rule | None:
                     label, min_value=0.0, step=1.0, format="%g", width=140, key=f"threshold_{name}",
                     on_change=_keep_costs,
                 )  # fmt: skip
-        rule = _rule(key, _number("bound") or bound, costs or Costs(1.0, 1.0))
+        rule = Rule(key, bound, (costs or Costs(1.0, 1.0)) if key == "cost" else None)
         st.button("Find it", icon=":material/search:", key="threshold_find", on_click=_find, args=(grid, rule))
-    if key == "cost" and costs is None:
-        panels.quiet("The dataset keeps no costs. What is written here counts on this page; its own page keeps them.")
-    elif key == "cost" and not whose:
-        panels.quiet("These costs are this page's; those of the dataset are others.")
-    if st.query_params.get("found") != "none" or rule is None:
-        return rule
-    for sentence in suggest(grid, rule).sentences:
-        panels.notice(sentence, "attention")
+    if key == "cost" and note:
+        panels.quiet(note)
+    if st.query_params.get("found") == "none":
+        for sentence in suggest(grid, rule).sentences:
+            panels.notice(sentence, "attention")
     return rule
 
 
-def _rule(key: Any, bound: float | None, costs: Costs) -> Rule | None:
-    try:
-        return Rule(key, bound, costs if key == "cost" else None)
-    except InvalidInput:
-        return None
-
-
-def _find(grid: Grid, rule: Rule | None) -> None:
+def _find(grid: Grid, rule: Rule) -> None:
     """Move the slider to what the rule finds; the address holds both."""
-    if rule is None:
-        return
     suggestion = suggest(grid, rule)
     st.query_params["found"] = "none" if suggestion.threshold is None else "yes"
     if suggestion.threshold is not None:
@@ -206,9 +195,9 @@ def _slider(grid: Grid) -> int:
     return place
 
 
-def _of_the_slider(grid: Grid, rule: Rule | None, place: int) -> Suggestion | None:
+def _of_the_slider(grid: Grid, rule: Rule, place: int) -> Suggestion | None:
     """What the rule says, where the slider stands on what it found."""
-    if rule is None or st.query_params.get("found") != "yes":
+    if st.query_params.get("found") != "yes":
         return None
     found = suggest(grid, rule)
     return found if found.place == place else None

@@ -57,6 +57,19 @@ def test_a_training_works_out_its_thresholds(workspace: Workspace, run: Run) -> 
             assert tally.cells[0, place] == hits
 
 
+def test_a_run_with_weights_counts_by_them(workspace: Workspace, version: DatasetVersion, train: Train) -> None:
+    weighted = train(version.id, weight_column="age")
+    assert weighted.error is None
+    with workspace.read() as session:
+        found, evaluation_id = stored_grid(session, weighted)
+        rows = evaluations.load_predictions(workspace.artifacts, evaluations.evaluation(session, evaluation_id))
+    assert rows.sample_weight is not None
+    place = found.nearest(0.5)
+    hits = (rows.decided_at(float(found.thresholds[place])).y_pred == "yes") & (rows.y_true == "yes")
+    assert found.test.cells[0, place] == pytest.approx(rows.sample_weight[hits].sum())
+    assert found.validation.total > found.validation.n_rows
+
+
 def test_what_is_chosen_from_the_files_is_what_the_stored_grid_says(workspace: Workspace, run: Run) -> None:
     with workspace.read() as session:
         found, _ = stored_grid(session, run)

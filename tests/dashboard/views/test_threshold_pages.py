@@ -150,6 +150,9 @@ def test_costs_come_from_the_dataset_and_can_be_tried_here(
     page.button(key="threshold_find").click().run()
     assert page.select_slider(key="threshold_place").value == suggest(GRID, Rule("cost", costs=Costs(1, 20))).place
     assert "These costs are this page's" in said(page)
+    for name in ("false_alarm", "miss"):
+        page.number_input(key=f"threshold_{name}").set_value(0.0).run()
+    assert "every threshold is as good" in said(page)
 
 
 def test_registering_with_a_threshold_keeps_it_and_its_rule(
