@@ -201,6 +201,60 @@ def run_record(session: Session, run_id: int) -> RunRecord:
     )
 
 
+def run_records(session: Session, run_ids: Sequence[int]) -> list[RunRecord]:
+    """Everything kept about several runs, in the order asked for; as many queries for twenty as for two.
+
+    Raises
+    ------
+    NotFound
+        Names the first run that is not there.
+    """
+    runs = {one.id: one for one in session.exec(select(Run).where(col(Run.id).in_(run_ids)))}
+    for run_id in run_ids:
+        if run_id not in runs:
+            raise NotFound("run", run_id, "List the runs to see which there are.")
+    scored = session.exec(
+        select(Evaluation, EvaluationSet)
+        .join(EvaluationSet, col(EvaluationSet.id) == col(Evaluation.evaluation_set_id))
+        .where(col(Evaluation.run_id).in_(run_ids))
+        .order_by(col(EvaluationSet.id))
+    ).all()
+    metrics: dict[int, dict[str, MetricValue]] = {evaluation.id or 0: {} for evaluation, _ in scored}
+    for value in session.exec(select(MetricValue).where(col(MetricValue.evaluation_id).in_(list(metrics)))):
+        metrics[value.evaluation_id][value.key] = value
+    version_ids = {one.dataset_version_id for one in runs.values()} | {rows.version_id for _, rows in scored}
+    labels = {
+        version_id: f"{name} v{number}"
+        for version_id, name, number in session.exec(
+            select(DatasetVersion.id, Dataset.name, DatasetVersion.number)
+            .join(Dataset, col(Dataset.id) == col(DatasetVersion.dataset_id))
+            .where(col(DatasetVersion.id).in_(version_ids))
+        )
+    }
+    users = {one.id: one.name for one in _those(session, User, {one.requested_by for one in runs.values()})}
+    splits = {one.id: one for one in _those(session, Split, {one.split_id for one in runs.values()})}
+    jobs = {one.id: one for one in _those(session, Job, {one.job_id for one in runs.values()})}
+    evaluations: dict[int, list[ScoredOn]] = {run_id: [] for run_id in run_ids}
+    for evaluation, rows in scored:
+        label = f"{rows.kind} ({labels[rows.version_id]})"
+        evaluations[evaluation.run_id].append(ScoredOn(evaluation, rows, label, metrics[evaluation.id or 0]))
+    return [
+        RunRecord(
+            run=(found := runs[run_id]),
+            version_label=labels[found.dataset_version_id],
+            requested_by=users.get(found.requested_by, ""),
+            split=splits.get(found.split_id),
+            evaluations=tuple(evaluations[run_id]),
+            job=jobs.get(found.job_id),
+        )
+        for run_id in run_ids
+    ]
+
+
+def _those(session: Session, table: Any, ids: set[int | None]) -> list[Any]:
+    return list(session.exec(select(table).where(col(table.id).in_([one for one in ids if one is not None]))))
+
+
 def runs_of_versions(session: Session, version_ids: Sequence[int]) -> list[Run]:
     """The runs trained on any of these dataset versions, newest first."""
     return list(
