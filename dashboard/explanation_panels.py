@@ -114,7 +114,8 @@ def moves(record: RunRecord, scored: ScoredOn) -> None:
 
 def _moves_with(feature: Mapping[str, Any], document: Mapping[str, Any]) -> None:
     name, values, average = feature["name"], feature["values"], feature["average"]
-    low, high = (pick(range(len(values)), key=average.__getitem__) for pick in (min, max))
+    known = [place for place, share in enumerate(feature["share"]) if share >= charts.SPARSE] or [*range(len(values))]
+    low, high = (pick(known, key=average.__getitem__) for pick in (min, max))
     what = "prediction" if document["of"] is None else f"score of {document['of']}"
     same = math.isclose(average[low], average[high], abs_tol=1e-9)
     numbers = feature["kind"] not in (ColumnKind.CATEGORY, ColumnKind.BOOLEAN)
@@ -248,7 +249,7 @@ def _said_of(found: Mapping[str, Any], digits: int) -> str:
     if found["of"] is None:
         said = f"is predicted {theme.number(found['prediction'], digits)}"
         return said if found["truth"] is None else f"{said}; it is {theme.number(found['truth'], digits)}"
-    said = f"is predicted {found['label']}; its score of {found['of']} is {theme.number(found['prediction'], digits)}"
+    said = f"is predicted {found['label']}; its score of {found['of']} is {theme.number(found['prediction'])}"
     if found["truth"] is None:
         return said
     return f"{said}, and {'that is right' if found['truth'] == found['label'] else 'it is ' + found['truth']}"
@@ -287,9 +288,8 @@ def side_by_side(was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     digits = digits_of(was)
     of = "the prediction" if now["of"] is None else f"the score of {now['of']}"
     if was["of"] == now["of"]:
-        moved = (
-            f"moves {of} from {theme.number(was['prediction'], digits)} to {theme.number(now['prediction'], digits)}"
-        )
+        old, new = (theme.number(one["prediction"], digits if one["of"] is None else 3) for one in (was, now))
+        moved = f"moves {of} from {old} to {new}"
     else:
         moved = f"makes it {now['label']} instead of {was['label']}"
     panels.section(

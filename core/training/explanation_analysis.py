@@ -34,6 +34,7 @@ MOST_CATEGORIES = 12
 DESCRIBED_ROWS = 5000
 AVERAGED_ROWS = 200
 LINES = 30
+TAIL = 0.01
 SAID_BY_NAME = 6
 DATES = (ColumnKind.DATE, ColumnKind.TIMESTAMP)
 
@@ -59,8 +60,9 @@ def dependence(material: Material, options: Mapping[str, Any]) -> dict[str, Any]
         prediction; a share, or in the target's unit. Each feature is ``{"name", "kind", "values", "average",
         "standard_error", "share", "lines", "own", "missing", "n_values"}``:
 
-        - ``values``: up to 20 values that occur, evenly spread over the rows, ascending; of a category the 12 most
-          frequent, most frequent first (of ``n_values`` there are); of a boolean false and true;
+        - ``values``: up to 20 values that occur, evenly spread over the rows from the first to the last percent of
+          them, ascending; of a category the 12 most frequent, most frequent first (of ``n_values`` there are); of a
+          boolean false and true;
         - ``average``, ``standard_error``: one number per value; the error over the rows averaged;
         - ``share``: of a number, the share of rows that are nearer to this value than to the others; else of rows with
           the value (of at most 5,000 rows of the evaluation set);
@@ -315,15 +317,16 @@ def _moved(
 
 
 def _grid(numbers: NDArray[np.float64], distinct: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At most 20 values that occur, first and last among them: quantiles of the rows, then of the values left over.
+    """At most 20 values that occur: quantiles of the rows, then of the values left over between them.
 
-    Where one value has most rows, quantiles alone would be that value again and again.
+    Where one value has most rows, quantiles alone would be that value again and again. The last rows at either end are
+    left out, because one outlier would press all others into a corner of the figure.
     """
     if len(distinct) <= GRID_POINTS:
         return distinct
-    chosen = np.unique(np.quantile(numbers, np.linspace(0, 1, GRID_POINTS), method="inverted_cdf"))
-    left = np.setdiff1d(distinct, chosen)
-    if len(chosen) < GRID_POINTS:
+    chosen = np.unique(np.quantile(numbers, np.linspace(TAIL, 1 - TAIL, GRID_POINTS), method="inverted_cdf"))
+    left = np.setdiff1d(distinct[(distinct >= chosen[0]) & (distinct <= chosen[-1])], chosen)
+    if len(chosen) < GRID_POINTS and len(left):
         inside = np.linspace(0, 1, GRID_POINTS - len(chosen) + 2)[1:-1]
         chosen = np.union1d(chosen, np.quantile(left, inside, method="inverted_cdf"))
     return chosen

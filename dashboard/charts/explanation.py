@@ -104,6 +104,8 @@ def _by_number(
         col=1,
     )
     drawn.update_layout(showlegend=False, margin={"r": 24})
+    room = 0.03 * (values[-1] - values[0]) or 0.5
+    drawn.update_xaxes(range=[values[0] - room, values[-1] + room], zeroline=False)
     drawn.update_xaxes(title=literal(feature["name"]), row=2, col=1)
     drawn.update_yaxes(title=title, row=1, col=1)
     drawn.update_yaxes(title="rows", nticks=2, tickformat=".0%", rangemode="tozero", row=2, col=1)
@@ -196,10 +198,11 @@ def way(document: Mapping[str, Any], *, colours: Colours, digits: int, most: int
         starts.append(at)
         at += change
     drawn = blank(height=90 + 28 * len(labels), colours=colours)
-    # A thin line from step to step, so that the eye follows where each one begins.
+    # Thin lines from each step's end to the next one's beginning.
+    reached = [float(document["base"]), *(start + change for start, (_, change) in zip(starts, steps, strict=True))]
     drawn.add_scatter(
-        x=[point for start, (_, change) in zip(starts, steps, strict=True) for point in (start, start + change)],
-        y=[row for row in rows[1:-1] for _ in range(2)],
+        x=[point for end in reached for point in (end, end, None)],
+        y=[place for first, second in itertools.pairwise(rows) for place in (first, second, None)],
         mode="lines", line={"color": colours.reference, "width": 1}, hoverinfo="skip",
     )  # fmt: skip
     drawn.add_bar(
@@ -228,7 +231,6 @@ def way(document: Mapping[str, Any], *, colours: Colours, digits: int, most: int
         cliponaxis=False,
         hoverinfo="skip",
     )
-    reached = [*ends, *starts, *(start + change for start, (_, change) in zip(starts, steps, strict=True))]
     room = 0.14 * ((max(reached) - min(reached)) or abs(ends[0]) or 1)
     drawn.update_layout(showlegend=False)
     drawn.update_xaxes(title=output_title(document["of"]), range=[min(reached) - room, max(reached) + room])
@@ -259,7 +261,7 @@ def what_if(
             y=places,
             mode="markers",
             name=label,
-            marker={"color": colour, "size": 10, "symbol": symbol, "line": {"width": 2}},
+            marker={"color": colour, "size": 10, "symbol": symbol, "line": {"width": 2, "color": colour}},
             customdata=[literal(f"{name}, {label}: {difference(found[name], digits + 1)}") for name in shown],
             hovertemplate="%{customdata}<extra></extra>",
         )

@@ -81,9 +81,7 @@ def run_id(workspace: Workspace) -> int:
             ("contributions", {"values": VALUES | {"age": 20}}, row(0.3, "no", age=20)),
             ("errors", {}, {"rows": [{"ordinal": 3}, {"ordinal": 6}], "hardest": [1, 0]}),
         ):
-            record_analysis(
-                session, evaluation_id=key(evaluation), kind=kind, options=options, result=result, now=NOW
-            )
+            record_analysis(session, evaluation_id=key(evaluation), kind=kind, options=options, result=result, now=NOW)
         return key(run)
 
 
@@ -100,9 +98,7 @@ def test_it_opens_with_what_the_model_relies_on(open_as: OpenAs, viewer: Actor, 
     assert "age and born say much the same (association 0.93)" in told
 
 
-def test_importance_kept_without_intervals_says_what_its_bar_is(
-    open_as: OpenAs, workspace: Workspace, viewer: Actor
-):
+def test_importance_kept_without_intervals_says_what_its_bar_is(open_as: OpenAs, workspace: Workspace, viewer: Actor):
     old = {**IMPORTANCE, "features": [{"name": "age", "mean": 0.08, "std": 0.01}]}
     del old["groups"]
     with workspace.write() as session:
@@ -131,7 +127,7 @@ def test_a_feature_not_worked_out_yet_is_one_click_away(
 
 def test_a_row_is_explained_by_its_way_and_what_each_feature_adds(open_as: OpenAs, viewer: Actor, run_id: int):
     told = said(open_as(viewer, "run", run=run_id, view="explanation", part="row", row=7))
-    assert "Row 7 is predicted yes; its score of yes is 0.70, and it is no" in told
+    assert "Row 7 is predicted yes; its score of yes is 0.700, and it is no" in told
     assert "Starts at 0.20, age adds, ends at 0.70." in told
     assert "From the mean prediction of 500 training rows." in told
 
@@ -158,7 +154,7 @@ def test_what_if_shows_the_old_and_the_new_prediction_side_by_side(
     page.number_input(key=f"what_if_{run_id}_7_age").set_value(20)
     page.button(key="what_if_predict").click().run()
     told = said(page)
-    assert "Changing age moves the score of yes from 0.70 to 0.30" in told
+    assert "Changing age moves the score of yes from 0.700 to 0.300" in told
     assert "It would be predicted no." in told
     assert "age 40 20 +0.450 +0.050" in told
     assert jobs_of(workspace) == []
@@ -171,7 +167,7 @@ def test_an_answer_has_an_address_of_its_own(open_as: OpenAs, viewer: Actor, run
     code = page.query_params["if"]
     again = open_as(viewer, "run", **{"run": run_id, "view": "explanation", "part": "row", "row": 7, "if": code})
     assert again.number_input(key=f"what_if_{run_id}_7_age").value == 20
-    assert "from 0.70 to 0.30" in said(again)
+    assert "from 0.700 to 0.300" in said(again)
 
 
 def test_values_never_asked_about_are_worked_out_by_a_job(
