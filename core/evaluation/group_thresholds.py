@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InvalidInput, NotApplicable
-from core.evaluation.fairness import MIN_GROUP_ROWS
+from core.evaluation.group_measures import MIN_GROUP_ROWS
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Task
 from core.statistics.intervals import Interval

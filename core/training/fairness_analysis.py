@@ -11,15 +11,8 @@ import numpy as np
 
 from core.datasets import queries as datasets
 from core.errors import InsufficientData, InvalidInput, NotApplicable
-from core.evaluation.fairness import (
-    FOUR_FIFTHS,
-    MIN_GROUP_ROWS,
-    FairnessReport,
-    cross,
-    fairness_reports,
-    measure_kind,
-    measures_of,
-)
+from core.evaluation.fairness import FOUR_FIFTHS, FairnessReport, fairness_reports
+from core.evaluation.group_measures import MIN_GROUP_ROWS, cross, measure_kind, measures_of
 from core.evaluation.group_thresholds import group_grid
 from core.evaluation.slices import Grouped, group_column
 from core.evaluation.tables import Task

@@ -12,16 +12,8 @@ from sklearn import metrics as sklearn
 from statsmodels.stats.oneway import anova_oneway
 
 from core.errors import InvalidInput
-from core.evaluation.fairness import (
-    MIN_GROUP_ROWS,
-    RECALL_OF,
-    Criterion,
-    FairnessReport,
-    cross,
-    fairness_change,
-    fairness_reports,
-    pair_level,
-)
+from core.evaluation.fairness import Criterion, FairnessReport, fairness_change, fairness_reports, pair_level
+from core.evaluation.group_measures import MIN_GROUP_ROWS, RECALL_OF, cross
 from core.evaluation.predictions import Predictions
 from core.evaluation.slices import Grouped
 from core.evaluation.tables import Task
