@@ -94,7 +94,7 @@ def f_beta_interval(beta: float) -> Callable[[Outcome, Measured], Interval]:
 
 def balanced_accuracy_interval(outcome: Outcome, _measured: Measured) -> Interval:
     """Wilson of each class, combined; a class the model knows and that does not occur may be anything."""
-    codes = np.flatnonzero(outcome.confusion.sum(axis=1) > 0)
+    codes: list[int] = np.flatnonzero(outcome.confusion.sum(axis=1) > 0).tolist()
     each = [_wilson(outcome, _cell(outcome, code, code), _row(outcome, code)) for code in codes]
     recalls = [float(outcome.confusion[code, code] / outcome.confusion[code].sum()) for code in codes]
     return _mean(outcome, recalls, each)

@@ -143,11 +143,11 @@ CASES = (
 )
 
 
-def truths(case: Case) -> dict[str, float]:
+def truths(case: Case, rows: int = TRUTH_ROWS, parts: int = TRUTH_PARTS) -> dict[str, float]:
     """Each metric on four million rows: the mean over parts, whose own error is far below any interval's."""
     found: dict[str, list[float]] = {}
-    for part in range(TRUTH_PARTS):
-        whole = case.make(np.random.default_rng([7, part]), TRUTH_ROWS)
+    for part in range(parts):
+        whole = case.make(np.random.default_rng([7, part]), rows)
         for one in compute_metrics(whole, costs=case.costs):
             found.setdefault(one.key, []).append(one.value)
     return {key: float(np.mean(values)) for key, values in found.items()}

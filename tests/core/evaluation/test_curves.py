@@ -7,6 +7,7 @@ import pytest
 from sklearn import metrics as sk
 
 from core.evaluation.curves import MAX_POINTS, curves
+from core.evaluation.metrics import compute_metrics
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Task
 
@@ -44,7 +45,7 @@ def test_many_rows_are_thinned_without_losing_the_area_or_the_ends(rng: np.rando
     assert np.trapezoid(roc["tpr"], roc["fpr"]) == pytest.approx(area, abs=0.001)
     assert (np.diff(reached["recall"]) > 0).all()
     assert reached["recall"][-1] == 1
-    assert len(json.dumps(document, allow_nan=False)) < 20_000
+    assert len(json.dumps(document, allow_nan=False)) < 25_000
 
 
 def test_precision_and_recall_are_those_at_their_threshold(rng: np.random.Generator) -> None:
@@ -58,6 +59,62 @@ def test_precision_and_recall_are_those_at_their_threshold(rng: np.random.Genera
         called = score >= threshold - 1e-9
         assert precision == pytest.approx((called & positive).sum() / called.sum(), abs=1e-6)
         assert recall == pytest.approx((called & positive).sum() / positive.sum(), abs=1e-6)
+
+
+def test_bands_are_the_intervals_of_recall_and_precision_at_each_threshold(rng: np.random.Generator) -> None:
+    made = binary(rng, 300, decimals=2)
+    document = curves(made)
+
+    for name, rate, key in (("roc", "tpr", "recall"), ("precision_recall", "precision", "precision")):
+        line = document[name]
+        for place in range(1, len(line["low"]), 7):
+            decided = made.decided_at(line["threshold"][place] - 1e-9)
+            expected = {one.key: one for one in compute_metrics(decided)}[key]
+            drawn = (line["low"][place], line[rate][place], line["high"][place])
+            assert drawn == pytest.approx((expected.low, expected.value, expected.high), abs=1e-6)
+
+
+def test_the_gain_curve_rises_from_nothing_called_to_everything_found(rng: np.random.Generator) -> None:
+    made = binary(rng, 5_000, share=0.1)
+    score, positive = np.asarray(made.scores)[:, 1], made.y_true == "yes"
+
+    gain = curves(made)["gain"]
+
+    assert len(gain["share"]) <= MAX_POINTS
+    assert (gain["share"][0], gain["found"][0], gain["share"][-1], gain["found"][-1]) == (0, 0, 1, 1)
+    order = np.argsort(-score)
+    for share, found in list(zip(gain["share"], gain["found"], strict=True))[1::20]:
+        called = order[: round(share * 5_000)]
+        assert found == pytest.approx(positive[called].sum() / positive.sum(), abs=1e-6)
+
+
+def test_curves_count_rows_by_their_weights_and_leave_out_those_of_weight_0(rng: np.random.Generator) -> None:
+    made = binary(rng, 400, decimals=2)
+    times = rng.integers(0, 4, size=400)
+    weighted = Predictions(
+        made.task, made.ordinals, made.y_true, made.y_pred, made.scores, made.classes, times.astype(float)
+    )
+    repeated = Predictions(
+        made.task,
+        np.arange(times.sum()),
+        *(np.repeat(column, times) for column in (made.y_true, made.y_pred)),
+        np.repeat(np.asarray(made.scores), times, axis=0),
+        made.classes,
+    )
+
+    found, expected = curves(weighted), curves(repeated)
+
+    for name, keys in (
+        ("roc", ("fpr", "tpr")),
+        ("precision_recall", ("precision", "recall")),
+        ("gain", ("share", "found")),
+        ("calibration", ("mean_score", "share_positive")),
+    ):
+        for key in keys:
+            assert found[name][key] == pytest.approx(expected[name][key], abs=2e-6)
+    assert sum(map(sum, found["confusion"]["matrix"])) == (times > 0).sum() == sum(found["calibration"]["count"])
+    # Weights are not rows: the band is wider than that of as many rows.
+    assert found["roc"]["high"][20] - found["roc"]["low"][20] > expected["roc"]["high"][20] - expected["roc"]["low"][20]
 
 
 def test_calibration_counts_every_row_and_holds_its_interval(rng: np.random.Generator) -> None:

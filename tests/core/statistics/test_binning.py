@@ -59,3 +59,16 @@ def test_smoothed_shares_are_positive_and_sum_to_one() -> None:
     assert binning.smooth([0, 3]).tolist() == [0.125, 0.875]
     assert binning.shares([0, 0]).tolist() == [0.0, 0.0]
     assert binning.shares([1, 3]).tolist() == [0.25, 0.75]
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_weighted_quantiles_are_those_of_repeated_values(rng: np.random.Generator, ties: bool) -> None:
+    values = np.round(rng.normal(size=200), 1 if ties else 9)
+    times = rng.integers(0, 4, size=200)
+    at = np.linspace(0.0037, 0.9963, 21)
+
+    found = binning.weighted_quantiles(values, at, times.astype(float))
+
+    assert found.tolist() == np.quantile(np.repeat(values, times), at, method="inverted_cdf").tolist()
+    assert binning.weighted_quantiles(values, at).tolist() == np.quantile(values, at, method="inverted_cdf").tolist()
+    assert binning.weighted_quantiles(values, at, times * 0.1).tolist() == found.tolist()

@@ -87,3 +87,57 @@ def test_combining_two_proportions_is_newcombes_hybrid_score_interval() -> None:
 
 def test_combining_one_is_itself() -> None:
     assert intervals.combine([1.0], [0.3], [Interval(0.1, 0.7)]) == pytest.approx((0.1, 0.7))
+
+
+def test_the_effective_size_of_equal_weights_is_their_number() -> None:
+    assert intervals.effective_size(np.full(40, 0.3)) == pytest.approx(40)
+    assert intervals.effective_size(np.array([1.0, 0.0, 1.0])) == pytest.approx(2)
+    assert intervals.effective_size(np.array([1e6, 1.0, 1.0])) == pytest.approx(1, abs=1e-4)
+    assert intervals.effective_size(np.zeros(3)) == 0
+
+
+def test_effective_degrees_of_freedom_fall_with_heavy_tails(rng: np.random.Generator) -> None:
+    normal = rng.normal(size=2_000)
+
+    assert intervals.effective_df(normal) == pytest.approx(2_000, rel=0.1)
+    assert intervals.effective_df(rng.standard_t(3, size=2_000)) < 500
+    # The variance rests on one row.
+    assert intervals.effective_df(np.r_[1.0, np.zeros(999)]) == pytest.approx(2, abs=0.01)
+    # Influences that are all alike in size tell all there is to know.
+    assert intervals.effective_df(np.tile([1.0, -1.0], 50)) == 99
+    assert intervals.effective_df(np.zeros(5)) == 1
+    assert intervals.effective_df(normal * 1e-90) == pytest.approx(intervals.effective_df(normal))
+    assert intervals.effective_df(np.r_[normal, np.zeros(500)], 2_000) == pytest.approx(intervals.effective_df(normal))
+
+
+def test_without_skewness_the_skewed_interval_is_students() -> None:
+    influence = np.tile([0.1, -0.1], 50)
+
+    found = intervals.skewed(2.0, influence, df=99)
+
+    assert found == pytest.approx(intervals.around(2.0, 1.0, df=99))
+    assert intervals.skewed(2.0, np.zeros(4), df=3) == Interval(2.0, 2.0)
+
+
+def test_the_skewed_interval_inverts_halls_cubic_and_reaches_towards_the_long_tail(rng: np.random.Generator) -> None:
+    losses = rng.exponential(size=60)
+    influence = (losses - losses.mean()) / 60
+    error = float(np.sqrt(influence @ influence))
+    skewness = stats.skew(losses) / np.sqrt(60)
+
+    found = intervals.skewed(losses.mean(), influence, df=59)
+
+    # Hall (1992): at either end the transformed statistic is the quantile.
+    t = (losses.mean() - np.array(found)) / error
+    transformed = t + skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / 6
+    assert transformed == pytest.approx([stats.t.ppf(0.975, 59), -stats.t.ppf(0.975, 59)])
+    assert found.high - losses.mean() > losses.mean() - found.low
+    mirrored = intervals.skewed(-losses.mean(), -influence, df=59)
+    assert mirrored == pytest.approx((-found.high, -found.low))
+
+
+def test_one_row_that_outweighs_all_others_still_gives_finite_ends() -> None:
+    found = intervals.skewed(1.0, np.r_[1.0, np.full(9, -1 / 9)], df=1)
+
+    assert np.isfinite(found).all()
+    assert found.high >= 1 + 12.7

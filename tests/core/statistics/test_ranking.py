@@ -78,3 +78,43 @@ def test_one_positive_row_has_no_variance() -> None:
     assert auc == 0.5
     assert influence[0] == 0
     assert np.isfinite(influence).all()
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_weighted_areas_equal_scikit_learn(rng: np.random.Generator, ties: bool) -> None:
+    positive, score = draw(rng, 300, ties=ties)
+    weight = rng.exponential(size=300) * (rng.random(300) < 0.8)
+    # The best-scored row counts for nothing.
+    weight[np.argmax(score)] = 0
+    ranked = ranking.rank(positive, score, weight)
+
+    auc, auc_influence = ranking.roc_auc(positive, ranked)
+    value, influence = ranking.average_precision(positive, ranked)
+
+    assert auc == pytest.approx(roc_auc_score(positive, score, sample_weight=weight))
+    assert value == pytest.approx(average_precision_score(positive, score, sample_weight=weight))
+    for found in (auc_influence, influence):
+        assert found.sum() == pytest.approx(0, abs=1e-12)
+        assert not found[weight == 0].any()
+
+
+def test_equal_weights_rank_as_none(rng: np.random.Generator) -> None:
+    positive, score = draw(rng, 80, ties=True)
+
+    for area in (ranking.roc_auc, ranking.average_precision):
+        bare = area(positive, ranking.rank(positive, score))
+        weighted = area(positive, ranking.rank(positive, score, np.full(80, 2.5)))
+        assert weighted[0] == pytest.approx(bare[0])
+        assert weighted[1] == pytest.approx(bare[1])
+    influence = bare[1]
+    assert ranking.two_sample_df(positive, influence, np.ones(80)) == pytest.approx(
+        ranking.two_sample_df(positive, influence)
+    )
+
+
+def test_the_top_share_takes_whole_groups_then_a_part() -> None:
+    score = np.array([0.9, 0.8, 0.8, 0.8, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1])
+    ranked = ranking.rank(np.zeros(10, dtype=bool), score)
+
+    assert ranking.top_share(ranked, 0.25).tolist() == pytest.approx([1.0, 0.5, 0.0, 0.0])
+    assert ranking.top_share(ranked, 1.0).tolist() == [1.0, 1.0, 1.0, 1.0]
