@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import statistics
 
+import streamlit as st
+
 from core.evaluation.metrics import Metric, metrics_for
 from core.training.queries import RunRecord
 from dashboard import panels, theme
@@ -36,33 +38,35 @@ def show(record: RunRecord) -> None:
     panels.section(
         f"Trained on other rows, {known[0].title} lies between {theme.number(min(first))} and "
         f"{theme.number(max(first))}",
-        f"How much the figure moves when it is trained on other rows. {made} The folds' values are not independent, "
+        f"How much the figure moves when it is trained on other rows: mean {theme.number(statistics.fmean(first))}, "
+        f"standard deviation {theme.number(statistics.stdev(first))}. {made} The folds' values are not independent, "
         "as the models share most of their rows, so no interval follows from them. The model that is kept is none of "
         "these: it is trained on the training rows alone.",
     )
     drawn = drawn_together(known)
     rows = [FoldValues(entry.title, values[entry.key]) for entry in drawn]
     panels.figure(
-        fold_dots(rows, colours=theme.colours(), title=drawn[0].title if len(drawn) == 1 else ""),
+        fold_dots(rows, colours=theme.colours()),
         key="run_folds",
         alt="Folds, mean and ends: " + "; ".join(in_words(row) for row in rows),
     )
-    panels.table(
-        [
-            panels.Row(
-                {
-                    "Metric": entry.title,
-                    "Mean": theme.number(statistics.fmean(values[entry.key])),
-                    "Standard deviation": theme.number(statistics.stdev(values[entry.key])),
-                    "Lowest fold": theme.number(min(values[entry.key])),
-                    "Highest fold": theme.number(max(values[entry.key])),
-                }
-            )
-            for entry in known
-        ],
-        key="run_fold_table",
-        right=("Mean", "Standard deviation", "Lowest fold", "Highest fold"),
-    )
+    with st.expander("Mean and spread of every metric"):
+        panels.table(
+            [
+                panels.Row(
+                    {
+                        "Metric": entry.title,
+                        "Mean": theme.number(statistics.fmean(values[entry.key])),
+                        "Standard deviation": theme.number(statistics.stdev(values[entry.key])),
+                        "Lowest fold": theme.number(min(values[entry.key])),
+                        "Highest fold": theme.number(max(values[entry.key])),
+                    }
+                )
+                for entry in known
+            ],
+            key="run_fold_table",
+            right=("Mean", "Standard deviation", "Lowest fold", "Highest fold"),
+        )
 
 
 def drawn_together(known: list[Metric]) -> list[Metric]:

@@ -32,39 +32,33 @@ class FoldValues:
         return sum(self.values) / len(self.values)
 
 
-def fold_dots(rows: Sequence[FoldValues], *, colours: Colours, title: str = "") -> go.Figure:
-    """Each fold as a dot and their mean as a tick, one row per metric, in the order given from the top.
+def fold_dots(rows: Sequence[FoldValues], *, colours: Colours) -> go.Figure:
+    """Each fold as a dot, as far from the mean of its metric as it is; one row per metric, in the order given.
+
+    Metrics of different height share the axis that way, and how far each moves can be seen.
 
     Parameters
     ----------
     rows : sequence of FoldValues
-    title : str
-        Of the value axis.
+        In units that can stand on one axis.
     """
     shown = list(reversed(rows))
     drawn = blank(height=max(160, 80 + 30 * len(shown)), colours=colours)
+    drawn.add_vline(x=0, line={"color": colours.reference, "width": 1})
     drawn.add_scatter(
-        x=[value for row in shown for value in row.values],
+        x=[value - row.mean for row in shown for value in row.values],
         y=[place for place, row in enumerate(shown) for _ in row.values],
         mode="markers",
-        marker={"color": colours.candidate, "size": 8, "opacity": 0.55},
+        marker={"color": colours.candidate, "size": 8, "opacity": 0.6},
         customdata=[
-            literal(f"{row.label}, fold {fold}: {value:.4g}")
+            literal(f"{row.label}, fold {fold}: {value:.4g}, mean of the folds {row.mean:.4g}")
             for row in shown
             for fold, value in enumerate(row.values, start=1)
         ],
         hovertemplate="%{customdata}<extra></extra>",
     )
-    drawn.add_scatter(
-        x=[row.mean for row in shown],
-        y=list(range(len(shown))),
-        mode="markers",
-        marker={"symbol": "line-ns-open", "size": 18, "color": colours.champion, "line": {"width": 2}},
-        customdata=[literal(f"{row.label}, mean of the folds: {row.mean:.4g}") for row in shown],
-        hovertemplate="%{customdata}<extra></extra>",
-    )
     drawn.update_layout(showlegend=False)
-    drawn.update_xaxes(title=title)
+    drawn.update_xaxes(title="difference from the mean of the folds", tickformat="~g")
     name_rows(drawn, [row.label for row in shown])
     return drawn
 

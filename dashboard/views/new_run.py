@@ -89,7 +89,7 @@ def choose_folds(method: SplitMethod) -> int:
         key="new_run_folds",
     )
     panels.quiet(
-        "Trains on other rows as well, once per fold, to see how much the figures move; takes about that much longer."
+        "Trains once more per fold, on other rows, to see how much the figures move."
         + (" As the split is by time, each fold is trained on what came before it." if method == "time" else "")
     )
     return folds
@@ -97,9 +97,9 @@ def choose_folds(method: SplitMethod) -> int:
 
 def choose_calibration(task: Task) -> str | None:
     """Whether to make scores the shares of rows that come true."""
-    method: str | None = st.selectbox(
+    method = st.selectbox(
         "Calibration",
-        [None, *CALIBRATIONS],
+        ["", *CALIBRATIONS],
         format_func=lambda key: CALIBRATIONS[key].title if key else "None: scores as fitted",
         disabled=task == Task.REGRESSION,
         key=f"new_run_calibration_{task}",
@@ -111,14 +111,14 @@ def choose_calibration(task: Task) -> str | None:
         if method
         else "Learns on the validation rows how to bend scores until they are the shares of rows that come true."
     )
-    return method
+    return method or None
 
 
 def choose_weights(names: tuple[str, ...], *, key: str) -> str | None:
     """Which column says how much each row counts."""
-    column: str | None = st.selectbox(
+    column = st.selectbox(
         "Weights",
-        [None, *names],
+        ["", *names],
         format_func=lambda name: name or "None: all rows count alike",
         disabled=not names,
         key=key,
@@ -128,7 +128,7 @@ def choose_weights(names: tuple[str, ...], *, key: str) -> str | None:
         if names
         else "No column holds a number of at least 0 in every row."
     )
-    return column
+    return column or None
 
 
 def facts_of(version: DatasetVersion) -> Mapping[str, Mapping[str, Any]]:
@@ -187,7 +187,7 @@ except LifecycleError as error:
 
 # The field for weights stands further down; what is picked there is no feature from the next rerun on.
 weight_key = f"new_run_weights_{version.id}_{target}"
-weighing: str | None = st.session_state.get(weight_key)
+weighing: str | None = st.session_state.get(weight_key) or None
 choice = choose_features(
     version.columns, version.profile, target=target, time_column=dataset.time_column, weight_column=weighing
 )
@@ -264,7 +264,9 @@ seed = st.number_input(
     key="new_run_seed",
 )
 
-with st.expander("More: cross-validation, calibration, weights"), st.grid(columns=3, min_column_width=220):
+# With a state of its own it stays open when a choice in it changes what stands above.
+more = st.expander("More: cross-validation, calibration, weights", key="new_run_more", on_change="rerun")
+with more, st.grid(columns=3, min_column_width=220):
     with st.container():
         folds = choose_folds(method)
     with st.container():

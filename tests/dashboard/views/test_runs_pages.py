@@ -159,6 +159,146 @@ def test_starting_a_run_queues_it_with_what_the_form_says(
     assert run.features == ["age", "sex"]
 
 
+def test_the_form_asks_for_folds_a_calibrator_and_weights(
+    open_as: OpenAs, workspace: Workspace, scientist: Actor, version_id: int
+):
+    page = open_as(scientist, "new_run", version=version_id)
+    page.selectbox(key="new_run_folds").set_value(5)
+    page.selectbox(key="new_run_calibration_binary").set_value("isotonic")
+    weights = page.selectbox(key=f"new_run_weights_{version_id}_income")
+    assert weights.options == ["None: all rows count alike", "age"]
+    weights.set_value("age").run()
+    assert page.multiselect(key=f"new_run_features_{version_id}_income").value == ["sex"]
+    assert "age (says how much each row counts)" in said(page)
+    assert "mends any bend" in said(page)
+    page.button(key="new_run_start").click().run()
+    with workspace.read() as session:
+        [row] = list_runs(session, limit=2)
+        run = session.get_one(Run, row.id)
+    assert (run.folds, run.calibration, run.weight_column, run.features) == (5, "isotonic", "age", ["sex"])
+
+
+def test_what_was_chosen_of_the_features_stays_when_weights_are_chosen(
+    open_as: OpenAs, scientist: Actor, version_id: int
+):
+    page = open_as(scientist, "new_run", version=version_id)
+    features = f"new_run_features_{version_id}_income"
+    page.multiselect(key=features).set_value(["age"]).run()
+    weights = page.selectbox(key=f"new_run_weights_{version_id}_income")
+    weights.set_value("age").run()
+    assert page.multiselect(key=features).value == []
+    assert page.button(key="new_run_start").disabled
+    page.multiselect(key=features).set_value(["sex"]).run()
+    assert not page.button(key="new_run_start").disabled
+
+
+def test_a_form_without_a_choice_asks_for_none_of_it(
+    open_as: OpenAs, workspace: Workspace, scientist: Actor, version_id: int
+):
+    page = open_as(scientist, "new_run", version=version_id)
+    page.button(key="new_run_start").click().run()
+    with workspace.read() as session:
+        [row] = list_runs(session, limit=2)
+        run = session.get_one(Run, row.id)
+    assert (run.folds, run.calibration, run.weight_column) == (0, None, None)
+
+
+FOLDS = {
+    "folds": 3,
+    "forward": False,
+    "metrics": {"roc_auc": [0.90, 0.93, 0.91], "accuracy": [0.80, 0.82, 0.81], "log_loss": [0.30, 0.35, 0.32]},
+    "n_train": [533, 533, 534],
+    "n_test": [267, 267, 266],
+    "assignment": "ab12",
+}
+
+
+def change(workspace: Workspace, run_id: int, **over: object) -> None:
+    with workspace.write() as session:
+        run = session.get_one(Run, run_id)
+        for name, value in over.items():
+            setattr(run, name, value)
+        session.add(run)
+
+
+def test_the_folds_say_how_much_the_figure_moves(open_as: OpenAs, workspace: Workspace, viewer: Actor, run_id: int):
+    assert "Trained on other rows" not in said(open_as(viewer, "run", run=run_id))
+    change(workspace, run_id, folds=3, cross_validation=FOLDS)
+    told = said(open_as(viewer, "run", run=run_id))
+    assert "Trained on other rows, ROC AUC lies between 0.900 and 0.930" in told
+    assert "when it is trained on other rows: mean 0.913, standard deviation 0.015" in told
+    assert "are not independent" in told
+    assert "0.913" in told
+    change(workspace, run_id, cross_validation={**FOLDS, "forward": True, "n_train": [200, 400, 600]})
+    assert "trained on the rows before" in said(open_as(viewer, "run", run=run_id))
+    change(workspace, run_id, cross_validation=None)
+    assert "in 3 folds could not be worked out" in said(open_as(viewer, "run", run=run_id))
+
+
+CALIBRATION = {
+    "mean_score": [0.2, 0.6], "share_positive": [0.1, 0.4], "low": [0.05, 0.3], "high": [0.2, 0.5],
+    "count": [100, 100], "class": "yes",
+}  # fmt: skip
+
+
+@pytest.fixture
+def calibrated_badly(workspace: Workspace, version_id: int, scientist: Actor) -> int:
+    with workspace.write() as session:
+        run = make_run(
+            session, dataset_version_id=version_id, features=["age"], parameters={"C": 0.5}, split_options={},
+            requested_by=scientist.user_id,
+        )  # fmt: skip
+        make_evaluation(session, run_id=key(run), curves={**CURVES, "calibration": CALIBRATION})
+        return key(run)
+
+
+def test_recalibrating_starts_a_run_that_says_what_it_came_from(
+    open_as: OpenAs, workspace: Workspace, scientist: Actor, calibrated_badly: int
+):
+    page = open_as(scientist, "run", run=calibrated_badly, curve="calibration")
+    page.button(key="run_recalibrate").click().run()
+    assert "two numbers to learn" in str(page.radio(key="run_recalibrate_method").proto)
+    page.radio(key="run_recalibrate_method").set_value("isotonic")
+    # The test runner knows no fragments: a dialog is there only in the run in which its button is pressed.
+    page.button(key="run_recalibrate").click()
+    page.button(key="run_recalibrate_confirm").click().run()
+    with workspace.read() as session:
+        made = session.get_one(Run, list_runs(session, limit=2)[0].id)
+    assert (made.calibration, made.recalibrated_from_id, made.features) == ("isotonic", calibrated_badly, ["age"])
+    told = said(open_as(scientist, "run", run=made.id))
+    assert "calibrated by isotonic" in told
+    assert f"Recalibrated from run {calibrated_badly}" in offered_links(open_as(scientist, "run", run=made.id))
+    again = open_as(scientist, "run", run=calibrated_badly, curve="calibration")
+    assert f"Recalibrated by isotonic as run {made.id}" in offered_links(again)
+
+
+def offered_links(page) -> set[str]:
+    return {link.proto.label for link in page.get("page_link")}
+
+
+def test_who_may_not_start_runs_is_not_offered_to_recalibrate(open_as: OpenAs, viewer: Actor, calibrated_badly: int):
+    page = open_as(viewer, "run", run=calibrated_badly, curve="calibration")
+    assert "Whether a probability means what it says" in said(page)
+    assert "Recalibrate" not in offered(page)
+
+
+def test_the_record_says_what_the_training_was_asked_for(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, run_id: int
+):
+    told = said(open_as(viewer, "run", run=run_id, view="record"))
+    assert "nothing: all rows count alike" in told
+    assert "none: scores as fitted" in told
+    latency = {"one_row_ms": 4.12, "one_row_p95_ms": 6.2, "thousand_rows_ms": 31.6, "n_calls": 50}
+    change(workspace, run_id, weight_column="fnlwgt", calibration="sigmoid", folds=5, latency=latency)
+    page = open_as(viewer, "run", run=run_id, view="record")
+    told = said(page)
+    assert "weighted by fnlwgt" in told
+    assert "Sigmoid, learnt on the validation rows" in told
+    assert "5 folds" in told
+    assert "4.1 ms for one row, at most 6.2 ms in 19 of 20 calls; 32 ms for 1,000 rows" in told
+    assert "measured while training, on that machine" in told
+
+
 def test_the_viewer_cannot_open_the_form(open_as: OpenAs, viewer: Actor, version_id: int):
     with pytest.raises(ValueError, match="new_run"):
         open_as(viewer, "new_run", version=version_id)
