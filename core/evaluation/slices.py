@@ -387,7 +387,8 @@ def _held_against_rest(
         return _unsaid(conditions, n, "Too few other rows of a class for an interval.", estimate)
     difference = estimate.value - rest_estimate.value
     span = intervals.combine([1, -1], [estimate.value, rest_estimate.value], [interval, rest_interval])
-    span = _widened(difference, span, (measured, rest))
+    if entry.needs == "scores" or whole.is_regression:
+        span = _widened(difference, span, (measured, rest))
     df = min(_freedom(entry, inside), _freedom(entry, outside))
     return Slice(
         conditions, n, estimate.value, estimate.low, estimate.high, rest_estimate.value,
@@ -399,10 +400,10 @@ def _widened(difference: float, interval: Interval, measured: tuple[Measured, Me
     """At least as wide as if the rows of both parts were spread alike.
 
     A small slice often holds none of the rare rows of a large loss and then looks surer than it can be: of slices cut
-    at random out of heavy-tailed errors, one in eight had an RMSE "unlike" the rest's. Metrics of the confusion matrix
-    have intervals that allow for what was not seen.
+    at random out of heavy-tailed errors, one in eight had an RMSE "unlike" the rest's. Metrics of labels need it not:
+    their intervals allow for what was not seen.
     """
-    if measured[0].cell is not None or not all(len(one.influence) for one in measured):
+    if not all(len(one.influence) for one in measured):
         return interval
     sizes = [len(one.influence) for one in measured]
     # A row's influence times the rows is its share in the value, whose variance is that of one row.
