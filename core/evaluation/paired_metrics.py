@@ -20,9 +20,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.measures import Measured, calibration_gaps
+from core.evaluation.measures import SMALLEST_SHARE, Measured, calibration_gaps
 from core.evaluation.metrics import Metric
 from core.evaluation.outcomes import Outcome
+from core.evaluation.tables import Task
 from core.statistics import intervals, paired, ranking, resampling
 from core.statistics.intervals import CONFIDENCE
 from core.statistics.paired import PairedEffect
@@ -70,11 +71,16 @@ def paired_effect(
         return _calibration(baseline, candidate, measured, level, rng)
     if entry.key == "average_precision":
         return _average_precision(baseline, measured, level)
-    return influence_effect(entry, baseline, measured, confidence_level=level)
+    return influence_effect(entry, baseline, candidate, measured, confidence_level=level)
 
 
 def influence_effect(
-    entry: Metric, baseline: Outcome, measured: tuple[Measured, Measured], *, confidence_level: float = CONFIDENCE
+    entry: Metric,
+    baseline: Outcome,
+    candidate: Outcome,
+    measured: tuple[Measured, Measured],
+    *,
+    confidence_level: float = CONFIDENCE,
 ) -> PairedEffect:
     """Difference by the paired influence of each row: the paired t test for means, the delta method for the rest.
 
@@ -85,7 +91,7 @@ def influence_effect(
         measured[0].value,
         measured[1].value,
         measured[1].influence - measured[0].influence,
-        extra_variance=_unseen_variance(baseline, measured),
+        extra_variance=_unseen_variance(baseline, measured) + _unseen_losses(entry, baseline, candidate),
         df=max(1.0, effective_rows(baseline) - 1),
         method="paired differences, Student's t" if is_mean else "paired influences, delta method",
         key="paired_t" if is_mean else "influence",
@@ -243,3 +249,19 @@ def _unseen_variance(baseline: Outcome, measured: tuple[Measured, Measured]) -> 
     gained = second(right, right) - first(right, wrong)
     lost = second(right, wrong) - first(right, right)
     return typical * float(PSEUDO_ROWS / (2 * n_labels) * (gained @ gained + lost @ lost))
+
+
+def _unseen_losses(entry: Metric, baseline: Outcome, candidate: Outcome) -> float:
+    """Variance that rows of a class hardly seen could add to a mean loss of scores: a pseudo-row of either class.
+
+    What a row would cost were it of the other class is known from its scores. Without this, 50 rows with no positive
+    among them say that two models are alike, when all that is known is that they are alike on negatives.
+    """
+    if entry.key not in ("log_loss", "brier") or baseline.predictions.task is not Task.BINARY:
+        return 0.0
+    before, after = (np.clip(one.score, SMALLEST_SHARE, 1 - SMALLEST_SHARE) for one in (baseline, candidate))
+    if entry.key == "log_loss":
+        moved = [np.log(before / after), np.log((1 - before) / (1 - after))]
+    else:
+        moved = [(1 - after) ** 2 - (1 - before) ** 2, after**2 - before**2]
+    return sum(float((one**2).mean()) for one in moved) / baseline.n_rows**2

@@ -155,7 +155,9 @@ def paired_tests(
         return found
     effect = measured[1].value - measured[0].value
     if primary.key == "class_score_intervals":
-        found.append(entry_of(influence_effect(entry, baseline, measured, confidence_level=confidence_level)))
+        found.append(
+            entry_of(influence_effect(entry, baseline, candidate, measured, confidence_level=confidence_level))
+        )
     if n_resamples:
         resampled = bootstrap_differences(entry, baseline, candidate, n_resamples=n_resamples, rng=rng)
         influence = measured[1].influence - measured[0].influence

@@ -70,9 +70,9 @@ def average_precision_of(positive: NDArray[np.bool_], score: Floats) -> Reweight
         Weights of shape (b, n) -> values of shape (b,); NaN where no positive has weight.
     """
     order = _ordered(-score)
-    descending = -score[order]
+    ascending = -score[order]
     found = np.flatnonzero(positive[order])
-    last_of_its_score = np.searchsorted(-descending, -descending[found], side="right") - 1
+    last_of_its_score = np.searchsorted(ascending, ascending[found], side="right") - 1
     last_found = np.searchsorted(found, last_of_its_score, side="right") - 1
 
     @cache

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from core.errors import InvalidInput
 from core.statistics.multiple_testing import benjamini_hochberg, holm
@@ -20,6 +21,12 @@ def test_benjamini_hochberg_equals_scipy(pvalues: list[float]) -> None:
 def test_holm_on_a_worked_example() -> None:
     # 0.01 x 4, 0.02 x 3, 0.03 x 2 (not below the one before), 0.04 x 1 (likewise).
     assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+
+
+@settings(deadline=None, max_examples=30)
+@given(PVALUES.filter(bool))
+def test_holm_equals_statsmodels(pvalues: list[float]) -> None:
+    assert holm(pvalues) == pytest.approx(multipletests(pvalues, method="holm")[1])
 
 
 @given(PVALUES)

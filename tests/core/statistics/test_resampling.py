@@ -72,3 +72,48 @@ def test_the_basic_interval_holds_the_value(rng: np.random.Generator) -> None:
     low, high = resampling.basic_interval(0.2, rng.normal(0.5, 0.01, size=500))
 
     assert low <= 0.2 <= high
+
+
+def test_counts_are_those_of_rows_drawn_with_replacement(rng: np.random.Generator) -> None:
+    blocks = [block.copy() for block in resampling.draw_counts(30, n_resamples=5_000, rng=rng)]
+    counts = np.concatenate(blocks)
+
+    assert len(blocks) > 1
+    assert counts.shape == (5_000, 30)
+    assert (counts.sum(axis=1) == 30).all()
+    shares = np.bincount(counts.astype(int).ravel(), minlength=4)[:4] / counts.size
+    assert shares == pytest.approx(stats.binom.pmf(range(4), 30, 1 / 30), abs=0.005)
+
+
+def test_the_accelerated_interval_agrees_with_scipys(rng: np.random.Generator) -> None:
+    values = rng.exponential(size=60)
+    effect = float(values.mean()) - 0.9
+    resampled = np.concatenate(
+        [block @ values / 60 for block in resampling.draw_counts(60, n_resamples=40_000, rng=rng)]
+    )
+
+    found = resampling.bca(effect, resampled - 0.9, values - values.mean())
+
+    expected = stats.bootstrap(
+        (values,), lambda v, axis=-1: v.mean(axis=axis) - 0.9, n_resamples=40_000, method="BCa", rng=rng
+    ).confidence_interval
+    assert found is not None
+    spread = values.std() / np.sqrt(60)
+    assert found[0] == pytest.approx((expected.low, expected.high), abs=0.1 * spread)
+
+
+def test_the_bootstraps_pvalue_agrees_with_its_interval(rng: np.random.Generator) -> None:
+    for shift in np.linspace(-0.6, 0.6, 25):
+        values = rng.exponential(size=40) - 1 + shift
+        resampled = np.concatenate([block @ values / 40 for block in resampling.draw_counts(40, rng=rng)])
+        found = resampling.bca(float(values.mean()), resampled, values - values.mean())
+        assert found is not None
+        (low, high), pvalue = found
+        assert 0 < pvalue <= 1
+        if abs(pvalue - 0.05) > 0.01:
+            assert (low > 0 or high < 0) == (pvalue < 0.05)
+
+
+def test_resamples_that_are_all_alike_or_mostly_undefined_give_no_interval() -> None:
+    assert resampling.bca(0.0, np.zeros(100), np.zeros(5)) is None
+    assert resampling.bca(0.5, np.r_[np.full(20, np.nan), np.arange(80.0)], np.ones(5)) is None
