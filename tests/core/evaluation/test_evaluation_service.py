@@ -213,4 +213,4 @@ def test_a_value_that_is_not_a_number_is_never_stored(workspace: Workspace, sess
     evaluation_id = record(workspace, session, run_id, set_id, constant, now).id or 0
 
     stored: dict[str, MetricValue] = queries.metric_values(session, [evaluation_id])[evaluation_id]
-    assert set(stored) == {"rmse", "mae", "median_absolute_error"}
+    assert set(stored) == {"rmse", "mae", "median_absolute_error", "quantile_loss_10", "quantile_loss_90"}
