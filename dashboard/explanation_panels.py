@@ -119,13 +119,18 @@ def _moves_with(feature: Mapping[str, Any], document: Mapping[str, Any]) -> None
     what = "prediction" if document["of"] is None else f"score of {document['of']}"
     same = math.isclose(average[low], average[high], abs_tol=1e-9)
     numbers = feature["kind"] not in (ColumnKind.CATEGORY, ColumnKind.BOOLEAN)
+
+    def said(value: float) -> str:
+        # A score of 0.00001 is nothing, and is said so.
+        return theme.number(value if document["of"] is None else round(value, 3))
+
     drawn_as = "each faint line" if numbers else "each faint mark"
     sparse = "Dotted" if numbers else "Hollow"
     panels.section(
         f"The {what} does not move with {name}"
         if same
-        else f"The mean {what} is lowest at {name} {charts.worded(values[low])} ({theme.number(average[low])}), "
-        f"highest at {charts.worded(values[high])} ({theme.number(average[high])})",
+        else f"The mean {what} is lowest at {name} {charts.worded(values[low])} ({said(average[low])}), "
+        f"highest at {charts.worded(values[high])} ({said(average[high])})",
         f"What the model would say of {theme.number(document['n_rows'])} rows if {name} alone were changed: the "
         f"strong {'line' if numbers else 'dot'} is their mean, {drawn_as} one row. {sparse} where fewer than one row "
         "in 200 lies near. Everything else is left as it is, so where features depend on each other some of these "

@@ -21,7 +21,7 @@ MOST_STEPS = 10
 def importance(dots: Sequence[Dot], *, colours: Colours, metric: str, most: int = 15) -> go.Figure:
     """What shuffling each feature costs, with its interval; zero means the model does without it."""
     shown = sorted(dots, key=lambda dot: -dot.value)[:most]
-    drawn = metric_dots(shown, colours=colours, title=f"loss of {literal(metric)} when the feature is shuffled")
+    drawn = metric_dots(shown, colours=colours, title=f"loss of {literal(metric)} when shuffled")
     drawn.add_vline(x=0, line={"color": colours.reference, "width": 1})
     return drawn
 
@@ -212,10 +212,6 @@ def way(document: Mapping[str, Any], *, colours: Colours, digits: int, most: int
         orientation="h",
         width=0.62,
         marker={"color": [colours.candidate if change >= 0 else colours.champion for _, change in steps]},
-        text=[difference(change, digits) for _, change in steps],
-        textposition="outside",
-        textfont={"color": colours.text},
-        cliponaxis=False,
         customdata=[literal(f"{label}: {difference(change, digits + 1)}") for label, change in steps],
         hovertemplate="%{customdata}<extra></extra>",
     )
@@ -223,17 +219,20 @@ def way(document: Mapping[str, Any], *, colours: Colours, digits: int, most: int
     drawn.add_scatter(
         x=ends,
         y=[rows[0], rows[-1]],
-        mode="markers+text",
+        mode="markers",
         marker={"color": [colours.reference, colours.candidate], "size": 11},
-        text=[number(value, digits) for value in ends],
-        textposition="middle right",
-        textfont={"color": colours.text},
-        cliponaxis=False,
         hoverinfo="skip",
     )
-    room = 0.14 * ((max(reached) - min(reached)) or abs(ends[0]) or 1)
-    drawn.update_layout(showlegend=False)
-    drawn.update_xaxes(title=output_title(document["of"]), range=[min(reached) - room, max(reached) + room])
+    # In a column of their own: beside their bars the numbers would print over the names where the window is narrow.
+    told = [number(ends[0], digits), *(difference(change, digits) for _, change in steps), number(ends[1], digits)]
+    for place, text in zip(rows, told, strict=True):
+        drawn.add_annotation(
+            x=1, xref="paper", y=place, xanchor="left", xshift=6, text=text, showarrow=False,
+            font={"color": colours.text},
+        )  # fmt: skip
+    longest = max(len(text) for text in told)
+    drawn.update_layout(showlegend=False, margin={"r": 16 + 8 * longest})
+    drawn.update_xaxes(title=output_title(document["of"]))
     name_rows(drawn, list(reversed(labels)))
     return drawn
 

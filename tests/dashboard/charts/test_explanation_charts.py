@@ -67,7 +67,7 @@ def test_the_way_of_a_row_leads_from_the_mean_to_its_prediction():
     drawn = charts.way(WAY, colours=LIGHT, digits=2)
     _, bars, ends = drawn.data
     assert list(bars.base) == pytest.approx([0.2, 0.6, 0.45])
-    assert list(bars.text) == ["+0.40", "−0.15", "+0.05"]
+    assert [one.text for one in drawn.layout.annotations] == ["0.20", "+0.40", "−0.15", "+0.05", "0.50"]
     assert list(ends.x) == [0.2, 0.5]
     assert list(drawn.layout.yaxis.ticktext) == [
         "this row",
