@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
 
-import pandas as pd
 import streamlit as st
 
 from core.evaluation.metrics import METRICS, metrics_for
-from core.evaluation.tables import Comparison, Verdict
+from core.evaluation.paired_tests import PAIRED_TESTS
+from core.evaluation.tables import Comparison, Task, Verdict
+from core.evaluation.verdicts import rows_in_words
+from core.training import report
+from core.training import side_by_side as sides
 from core.training.algorithms import ALGORITHMS
-from core.training.queries import RunRecord, ScoredOn
-from dashboard import panels, selection, theme
+from core.training.queries import RunRecord
+from core.training.side_by_side import Side, label_of
+from dashboard import analysis_panels, panels, selection, session, theme
 from dashboard.charts import comparing as charts
-from dashboard.charts import runs as run_charts
-from dashboard.charts.runs import Dot
 from dashboard.theme import Role
 
 MOST_CURVES = 8
-WORDS = {
-    Verdict.BETTER: "better",
-    Verdict.NOT_WORSE: "not worse",
-    Verdict.WORSE: "worse",
-    Verdict.INCONCLUSIVE: "inconclusive",
-}
+MOST_METRICS = 5
+MOST_COLUMNS = 7
+MOST_SLICES = 12
+MOVERS = 3
+WORDS = sides.WORDS
 MARKS: dict[Verdict, Role] = {
     Verdict.BETTER: "candidate",
     Verdict.NOT_WORSE: "healthy",
@@ -36,56 +39,58 @@ MEANINGS = {
     Verdict.WORSE: "The whole interval lies below zero, and a loss beyond the margin is not ruled out.",
     Verdict.INCONCLUSIVE: "A loss beyond the margin is possible, and so is none: more rows would be needed.",
 }
-
-
-def label_of(record: RunRecord) -> str:
-    """A run's name beside others."""
-    return f"Run {record.run.id}, {ALGORITHMS[record.run.algorithm].title}"
-
-
-def on_set(record: RunRecord, set_id: int) -> ScoredOn | None:
-    """The run's evaluation on one set, if it was scored there."""
-    return next((one for one in record.evaluations if one.evaluation.evaluation_set_id == set_id), None)
+CURVES = {
+    "roc": "ROC",
+    "precision_recall": "Precision and recall",
+    "gain": "Gain",
+    "calibration": "Calibration",
+    "residuals": "Residuals",
+    "predicted_true": "Predicted and true",
+}
+CURVE_SENTENCES = {
+    "roc": "Further up and to the left finds more positives with fewer false alarms.",
+    "precision_recall": "Further right finds more; higher up means fewer false alarms.",
+    "gain": "How many of the positives are found when only the likeliest rows are looked at.",
+    "calibration": "On the dotted line, of a hundred rows predicted at 30 % thirty are positive.",
+    "residuals": "A narrow hill over zero means predictions close to the truth, without a lean.",
+    "predicted_true": "On the dotted line a prediction is exact.",
+}
 
 
 def verdicts(baseline: RunRecord, others: Sequence[RunRecord], found: dict[int, Comparison], *, metric: str) -> None:
     """Each candidate's difference from the baseline, drawn and said."""
     title, colours = METRICS[metric].title, theme.colours()
+    known = [record for record in others if record.run.id in found]
+    if not known:
+        return
     rows = [
         charts.Difference(
             label=label_of(record),
-            effect=comparison.effect,
-            low=comparison.low,
-            high=comparison.high,
-            word=WORDS[Verdict(comparison.verdict)],
-            harm=comparison.verdict == Verdict.WORSE,
+            effect=one.effect,
+            low=one.low,
+            high=one.high,
+            word=WORDS[Verdict(one.verdict)],
+            harm=one.verdict == Verdict.WORSE,
         )
-        for record in others
-        if (comparison := found.get(record.run.id or 0))
+        for record in known
+        if (one := found.get(record.run.id or 0))
     ]
-    if not rows:
-        return
-    better = [row.label for row in rows if row.word == "better"]
-    finding = (
-        f"{better[0]} is better than run {baseline.run.id} in {title}"
-        if len(better) == 1
-        else f"{len(better)} of {len(rows)} are better than run {baseline.run.id} in {title}"
-        if better
-        else f"None is better than run {baseline.run.id} in {title}"
-    )
-    ranked = sorted(others, key=lambda record: -found[record.run.id or 0].effect if record.run.id in found else 0.0)
     any_one = next(iter(found.values()))
+    tried = max(one.n_candidates for one in found.values())
+    allowing = f" allowing for {tried} candidates tried" if tried > 1 else ""
     panels.section(
-        finding,
+        sides.finding(baseline, others, found, metric=metric),
         "Paired: each row is answered by both, and only the difference counts. The dot is the difference, the line "
-        f"its 95 % interval; the shaded band is the margin of {theme.number(any_one.margin)} that still counts as not "
-        "worse.",
+        f"its 95 % interval{allowing}; the shaded band is the margin of {theme.number(any_one.margin)} that still "
+        "counts as not worse.",
     )
     panels.figure(
         charts.differences(rows, margin=any_one.margin, metric=title, colours=colours),
         key="compare_verdicts",
         alt=f"Differences in {title} against run {baseline.run.id}: " + "; ".join(charts.in_words(row) for row in rows),
     )
+    pvalues = sides.pvalues_of(found)
+    ranked = sorted(known, key=lambda record: -found[record.run.id or 0].effect)
     panels.table(
         [
             panels.Row(
@@ -93,9 +98,10 @@ def verdicts(baseline: RunRecord, others: Sequence[RunRecord], found: dict[int, 
                     "Candidate": label_of(record),
                     "Verdict": theme.mark(WORDS[word].capitalize(), MARKS[word]),
                     "Difference": with_interval(one),
-                    "p-value": theme.pvalue(one.pvalue),
+                    "p-value": theme.pvalue(pvalues[record.run.id or 0]),
                     "Rows": theme.number(one.n_rows) + (f", {one.n_left_out:,} left out" if one.n_left_out else ""),
                     "Detectable": theme.number(one.smallest_effect),
+                    "Rows needed": needed(one),
                 },
                 page="run",
                 query={"run": record.run.id},
@@ -106,19 +112,77 @@ def verdicts(baseline: RunRecord, others: Sequence[RunRecord], found: dict[int, 
         key="compare_verdict_table",
         right=("Difference", "Detectable"),
     )
+    explained(tried)
+    other_tests(ranked, found)
+
+
+def explained(tried: int) -> None:
+    """What each column of the verdicts means."""
     with st.expander("What does this mean?"):
         for verdict, meaning in MEANINGS.items():
             panels.quiet(f"{WORDS[verdict].capitalize()}: {meaning}")
-        panels.quiet("p-value: how often a difference this large would show if the two were equally good.")
+        panels.quiet(
+            "p-value: how often a difference this large would show if the two were equally good"
+            + (f"; corrected by Holm's method for {tried} candidates." if tried > 1 else ".")
+        )
+        if tried > 1:
+            panels.quiet(
+                f"With {tried} candidates one may look better by luck, so each interval is wider than for one alone: "
+                "of all of them together, the chance of any false verdict stays at 5 %."
+            )
         panels.quiet("Rows left out: either model was trained on them, so they would flatter it.")
         panels.quiet("Detectable: the smallest difference these rows would have shown four times in five.")
-        changed = [(record, one.changed) for record in others if (one := found.get(record.run.id or 0)) and one.changed]
-        for record, change in changed:
-            panels.quiet(
-                f"Run {record.run.id} decides {change['n_changed']:,} of {change['n_rows']:,} rows differently "
-                f"({theme.percent(change['n_changed'] / max(1, change['n_rows']))}): {change['n_corrected']:,} "
-                f"corrected, {change['n_broken']:,} broken."
-            )
+        panels.quiet("Rows needed: how many would show a difference as large as the margin four times in five.")
+
+
+def other_tests(records: Sequence[RunRecord], found: Mapping[int, Comparison]) -> None:
+    """What the other methods say of the same rows, and whether they agree."""
+    pairs = [(record, found[record.run.id or 0]) for record in records]
+    pairs = [(record, one) for record, one in pairs if one.tests]
+    if not pairs:
+        return
+    with st.expander("Other tests on the same rows"):
+        for record, one in pairs:
+            panels.quiet(f"{label_of(record)}: {sides.agreement(one)}")
+        panels.table(
+            [
+                panels.Row(
+                    {
+                        "Candidate": label_of(record),
+                        "Test": str(test.get("title") or test.get("key", "")),
+                        "Says": {1: "a gain", -1: "a loss", 0: "no certain difference", None: theme.MISSING}[
+                            sides.says(test, n_candidates=one.n_candidates)
+                        ],
+                        "Difference": tested(test),
+                        "p-value": theme.pvalue(test.get("pvalue")),
+                    }
+                )
+                for record, one in pairs
+                for test in one.tests
+            ],
+            key="compare_tests",
+            right=("Difference",),
+        )
+        kinds = {str(test.get("key")) for _, one in pairs for test in one.tests}
+        for method in PAIRED_TESTS.values():
+            if method.key in kinds:
+                panels.quiet(f"{method.title}: {method.sentence}")
+
+
+def tested(test: Mapping[str, Any]) -> str:
+    """A test's difference with its interval, where it has them."""
+    effect, low, high = (test.get(name) for name in ("effect", "low", "high"))
+    if low is None or high is None:
+        return theme.difference(effect)
+    return f"{theme.difference(effect)} [{theme.difference(low)}, {theme.difference(high)}]"
+
+
+def needed(one: Comparison) -> str:
+    """How many rows would tell, where these could not."""
+    if one.rows_needed is None or one.verdict != Verdict.INCONCLUSIVE:
+        return theme.MISSING
+    words = rows_in_words(one.rows_needed).removesuffix(" rows")
+    return words[:1].lower() + words[1:]
 
 
 def with_interval(one: Comparison) -> str:
@@ -126,121 +190,410 @@ def with_interval(one: Comparison) -> str:
     return f"{theme.difference(one.effect)} [{theme.difference(one.low)}, {theme.difference(one.high)}]"
 
 
-def differing(records: Sequence[RunRecord]) -> None:
-    """What was done differently, first; what was the same, folded."""
-    described = {
-        label_of(record): {
-            "Algorithm": ALGORITHMS[record.run.algorithm].title,
-            "Data": record.version_label,
-            "Features": ", ".join(record.run.features),
-            "Split": record.split.method if record.split else theme.MISSING,
-            "Seed": str(record.run.seed),
-            **{
-                parameter.title: str(record.run.parameters[parameter.key])
-                for parameter in ALGORITHMS[record.run.algorithm].parameters
-                if parameter.key in record.run.parameters
-            },
-        }
-        for record in records
-    }
-    frame = pd.DataFrame.from_dict(described, orient="index").fillna(theme.MISSING)
-    differs = [name for name in frame.columns if frame[name].nunique() > 1]
-    same = [name for name in frame.columns if name not in differs]
+def all_runs(scored: Sequence[Side], baseline: RunRecord, found: Mapping[int, Comparison], *, metric: str) -> None:
+    """Every run by the metrics the reader chooses, with intervals; a value alone never makes a run the best."""
+    if not scored:
+        return
     panels.section(
-        f"They differ in {', '.join(name.lower() for name in differs[:4])}" + (" and more" if len(differs) > 4 else "")
-        if differs
-        else "They were asked for in the same way"
+        "Each run on the same rows",
+        "The brackets hold each run's own 95 % interval. Overlapping brackets do not mean a tie, and the highest value "
+        "alone does not mean better: the paired verdict decides.",
     )
+    offered = {
+        entry.key: entry.title
+        for entry in metrics_for(baseline.run.task)
+        if any(entry.key in side.scored.metrics for side in scored)
+    }
+    wanted = chosen_metrics(offered, first=metric)
+    shown = sides.shown_metrics(scored, wanted, first=metric, most=MOST_METRICS)
+    panels.table(
+        [
+            panels.Row(
+                {
+                    "Run": label_of(side.record),
+                    "Verdict": standing(side, baseline, found),
+                    **{
+                        f"{entry.title} {'↑' if entry.greater_is_better else '↓'}": theme.interval(
+                            value.value, value.low, value.high
+                        )
+                        if (value := side.scored.metrics.get(entry.key))
+                        else theme.MISSING
+                        for entry in shown
+                    },
+                },
+                page="run",
+                query={"run": side.run_id},
+            )
+            for side in scored
+        ],
+        key="compare_runs",
+        right=[f"{entry.title} {'↑' if entry.greater_is_better else '↓'}" for entry in shown],
+    )
+    panels.quiet("↑ higher is better, ↓ lower is better.")
+
+
+def standing(side: Side, baseline: RunRecord, found: Mapping[int, Comparison]) -> str:
+    """Baseline, or the verdict against it."""
+    if side.record.run.id == baseline.run.id:
+        return theme.mark("Baseline", "champion")
+    one = found.get(side.run_id)
+    if one is None:
+        return "not worked out"
+    return theme.mark(WORDS[Verdict(one.verdict)].capitalize(), MARKS[Verdict(one.verdict)])
+
+
+def chosen_metrics(offered: Mapping[str, str], *, first: str) -> list[str]:
+    """The metrics of the table, from the address and back into it."""
+    key = "compare_shown"
+    others = {code: words for code, words in offered.items() if code != first}
+    asked = [code for code in st.query_params.get("shown", "").split(",") if code in others]
+    st.session_state[key] = asked[: MOST_METRICS - 1] or list(others)[: MOST_METRICS - 1]
+
+    def keep() -> None:
+        if st.session_state[key]:
+            st.query_params["shown"] = ",".join(st.session_state[key])
+        else:
+            st.query_params.pop("shown", None)
+
+    picked: list[str] = st.multiselect(
+        f"Metrics beside {theme.plain(offered.get(first, first))}",
+        list(others),
+        format_func=lambda code: others[code],
+        max_selections=MOST_METRICS - 1,
+        key=key,
+        on_change=keep,
+    )
+    return picked
+
+
+def differing(records: Sequence[RunRecord], baseline: RunRecord) -> None:
+    """What was done differently, first; what was the same, folded."""
+    chosen = sides.choices(records, baseline)
+    differs = [one for one in chosen if one.differs]
+    same = [one for one in chosen if not one.differs]
+    panels.section(sides.differing_sentence(differs))
     if differs:
-        st.dataframe(
-            frame[differs].rename_axis("Run").reset_index(),
-            hide_index=True,
-            row_height=36,
-            column_config={"Run": st.column_config.TextColumn(pinned=True)},
-            alt="What differs between the runs",
-        )
+        shown = [
+            {
+                "Run": label_of(record) + (" (baseline)" if record is baseline else ""),
+                **{one.title: one.values[place] for one in differs},
+            }
+            for place, record in enumerate(records)
+        ]
+        if len(differs) < MOST_COLUMNS:
+            panels.table([panels.Row(row) for row in shown], key="compare_differing")
+        else:
+            st.dataframe(
+                shown,
+                hide_index=True,
+                row_height=panels.ROW_HEIGHT,
+                column_config={"Run": st.column_config.TextColumn(pinned=True)},
+                alt="What differs between the runs",
+            )
     if same:
         with st.expander(f"The same in all: {theme.count(len(same), 'choice')}"):
-            panels.facts({name: str(frame[name].iloc[0]) for name in same})
+            features = ", ".join(baseline.run.features)
+            panels.facts({one.title: features if one.title == "Features" else one.values[0] for one in same})
 
 
-def overlaid(pairs: Sequence[tuple[RunRecord, ScoredOn]]) -> None:
-    """The runs' curves on one figure."""
-    drawings = {
-        "roc": ("ROC", run_charts.roc),
-        "precision_recall": ("Precision and recall", run_charts.precision_recall),
-        "calibration": ("Calibration", run_charts.calibration),
-    }
+def overlaid(scored: Sequence[Side], baseline: RunRecord) -> None:
+    """The runs' curves on one figure, each with its band."""
     offered = {
-        code: words for code, (words, _) in drawings.items() if all(one.evaluation.curves.get(code) for _, one in pairs)
+        code: words for code, words in CURVES.items() if all(side.scored.evaluation.curves.get(code) for side in scored)
     }
     if not offered:
         return
+    drawn = first_with_baseline(scored, baseline, MOST_CURVES)
     panels.section(
         "Their curves on the same rows",
-        f"The first {MOST_CURVES} of {len(pairs)} are drawn." if len(pairs) > MOST_CURVES else "",
+        f"The baseline and the first {MOST_CURVES - 1} others of {len(scored)} runs are drawn."
+        if len(scored) > MOST_CURVES
+        else "",
     )
     code = selection.view("Curve", offered, name="curve")
-    curves = {label_of(record): one.evaluation.curves[code] for record, one in pairs[:MOST_CURVES]}
+    curves = [
+        charts.Curve(
+            f"Run {side.run_id}", side.scored.evaluation.curves[code], is_baseline=side.record.run.id == baseline.run.id
+        )
+        for side in drawn
+    ]
     panels.figure(
-        drawings[code][1](curves, colours=theme.colours()),
+        charts.overlaid(curves, code, colours=theme.colours(), target=baseline.run.target),
         key=f"compare_curve_{code}",
-        alt=f"{offered[code]} curves of {', '.join(curves)}",
+        alt=f"{offered[code]} curves of {', '.join(label_of(side.record) for side in drawn)}",
+    )
+    banded = any(curve.data.get("low") for curve in curves)
+    panels.quiet(
+        CURVE_SENTENCES[code]
+        + " The dashed line is the baseline."
+        + (" The shade is each curve's 95 % band, point by point." if banded else "")
     )
 
 
-def plane(pairs: Sequence[tuple[RunRecord, ScoredOn]], baseline: RunRecord) -> None:
-    """Any two metrics of each run."""
-    shared = [entry for entry in metrics_for(baseline.run.task) if all(entry.key in one.metrics for _, one in pairs)]
-    if len(shared) < 2:
+def first_with_baseline(scored: Sequence[Side], baseline: RunRecord, most: int) -> list[Side]:
+    """At most so many runs, the baseline first among them wherever it stood."""
+    base = [side for side in scored if side.record.run.id == baseline.run.id]
+    others = [side for side in scored if side.record.run.id != baseline.run.id]
+    return [*base, *others][:most]
+
+
+def trade_offs(scored: Sequence[Side], baseline: RunRecord, *, metric: str) -> None:
+    """Any two of metrics, latency, size and training time, with the runs that no other run beats on both."""
+    offered = {axis.key: axis for axis in sides.axes(scored)}
+    if len(offered) < 2 or len(scored) < 2:
         return
-    panels.section(
-        "Two metrics at once",
-        "A run further along both axes in the better direction wins twice; the others trade one metric for the other.",
-    )
+    ordered = [metric, *(key for key in offered if key != metric)] if metric in offered else list(offered)
+    upward_first = next((key for key in ("latency", "size") if key in offered), ordered[1])
+    place_of_heading = st.container()
     with st.container(horizontal=True):
-        across = selection.pick("Across", {entry.key: entry.title for entry in shared}, name="x")
-        upward = selection.pick("Upward", {entry.key: entry.title for entry in [*shared[1:], shared[0]]}, name="y")
+        across = selection.pick("Across", {key: offered[key].title for key in ordered}, name="x")
+        others = [upward_first, *(key for key in ordered if key != upward_first)]
+        upward = selection.pick("Upward", {key: offered[key].title for key in others}, name="y")
+    both = [(side, x, y) for side in scored if (x := sides.place(side, across)) and (y := sides.place(side, upward))]
+    x_axis, y_axis = offered[across], offered[upward]
+    front = sides.pareto_front(
+        [(x.value, y.value) for _, x, y in both],
+        greater_x=x_axis.greater_is_better,
+        greater_y=y_axis.greater_is_better,
+    )
     points = [
         charts.Point(
-            f"Run {record.run.id}",
-            one.metrics[across].value,
-            one.metrics[upward].value,
-            is_baseline=record.run.id == baseline.run.id,
+            f"Run {side.run_id}",
+            x.value,
+            y.value,
+            x_ends=ends(x),
+            y_ends=ends(y),
+            is_baseline=side.record.run.id == baseline.run.id,
+            on_front=on_front,
         )
-        for record, one in pairs
+        for (side, x, y), on_front in zip(both, front, strict=True)
     ]
-    direction = {True: "higher is better", False: "lower is better"}
+    if not points:
+        return
+    on = [point.label[4:] for point in points if point.on_front]
+    with place_of_heading:
+        panels.section(
+            f"Run {on[0]} is ahead on both" if len(on) == 1 else f"Runs {', '.join(on)} trade one for the other",
+            "Front: no other run is ahead on both. Lines are 95 % intervals; where they overlap, the order may be "
+            "chance, and a run just behind the front may be level with it.",
+        )
     panels.figure(
         charts.plane(
             points,
-            x_title=f"{METRICS[across].title} ({direction[METRICS[across].greater_is_better]})",
-            y_title=f"{METRICS[upward].title} ({direction[METRICS[upward].greater_is_better]})",
+            x_title=f"{x_axis.title} ({x_axis.direction})",
+            y_title=f"{y_axis.title} ({y_axis.direction})",
             colours=theme.colours(),
         ),
         key="compare_plane",
-        alt="; ".join(f"{point.label}: {point.x:.3f}, {point.y:.3f}" for point in points),
+        alt="; ".join(charts.point_in_words(point) for point in points),
     )
+    missing = [str(side.run_id) for side in scored if side not in [one for one, _, _ in both]]
+    if missing:
+        panels.quiet(f"Not known for run {', '.join(missing)}.")
 
 
-def ranked_by(metric: str, scored: Sequence[tuple[RunRecord, ScoredOn]], baseline: RunRecord) -> None:
-    """Each run's value with its interval, the baseline as a vertical rule."""
-    entry = METRICS[metric]
-    dots = [
-        Dot(label_of(record), value.value, value.low, value.high)
-        for record, one in scored
-        if (value := one.metrics.get(metric))
-    ]
-    if not dots:
+def ends(place: sides.Place) -> tuple[float, float] | None:
+    """A place's interval, where it has one."""
+    return None if place.low is None or place.high is None else (place.low, place.high)
+
+
+def over_parameters(scored: Sequence[Side], baseline: RunRecord, *, metric: str) -> None:
+    """Runs of one algorithm as lines over the parameters that differ among them, ending at the metric."""
+    families: dict[str, list[Side]] = {}
+    for side in scored:
+        if metric in side.scored.metrics:
+            families.setdefault(side.record.run.algorithm, []).append(side)
+    algorithm, family = max(families.items(), key=lambda one: len(one[1]), default=("", []))
+    if len(family) < 2:
         return
-    top = (max if entry.greater_is_better else min)(dots, key=lambda dot: dot.value)
-    rule = next((Dot("baseline", dot.value) for dot in dots if dot.label == label_of(baseline)), None)
+    family = first_with_baseline(family, baseline, MOST_CURVES)
+    rulers = [
+        charts.Ruler(parameter.title, values)
+        for parameter in ALGORITHMS[algorithm].parameters
+        if len(set(values := tuple(level(side.record.run.parameters.get(parameter.key)) for side in family))) > 1
+    ]
+    if not rulers:
+        return
+    entry = METRICS[metric]
+    rulers.append(charts.Ruler(entry.title, tuple(side.scored.metrics[metric].value for side in family)))
     panels.section(
-        f"{top.label} has the {'highest' if entry.greater_is_better else 'lowest'} {entry.title}",
-        entry.sentence + " Overlapping lines do not mean a tie: the paired verdict decides.",
+        f"What {ALGORITHMS[algorithm].title} was tried with",
+        f"Each line is one run, from its parameters to its {entry.title} at the right "
+        f"({'higher' if entry.greater_is_better else 'lower'} is better).",
     )
     panels.figure(
-        run_charts.metric_dots(dots, colours=theme.colours(), title=entry.title, rule=rule),
-        key="compare_dots",
-        alt="; ".join(run_charts.in_words(dot) for dot in dots),
+        charts.parallel(
+            rulers,
+            [f"Run {side.run_id}" for side in family],
+            [side.record.run.id == baseline.run.id for side in family],
+            colours=theme.colours(),
+        ),
+        key="compare_parallel",
+        alt="; ".join(
+            f"run {side.run_id}: " + ", ".join(f"{ruler.title} {ruler.values[place]}" for ruler in rulers)
+            for place, side in enumerate(family)
+        ),
     )
+
+
+def level(value: object) -> float | str | None:
+    """A parameter's value as a place on its axis."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return float(value) if isinstance(value, int | float) else str(value)
+
+
+def changed(scored: Sequence[Side], baseline: RunRecord, found: Mapping[int, Comparison]) -> None:
+    """The decisions of one candidate that are not the baseline's: how many, for whom, and the clearest cases."""
+    others = {str(side.run_id): side for side in scored if side.record.run.id != baseline.run.id}
+    if baseline.run.task == Task.REGRESSION or not others or len(others) == len(scored):
+        return
+    heading = st.container()
+    first = sorted(others, key=lambda one: -found[int(one)].effect if int(one) in found else 0.0)
+    names = {one: label_of(others[one].record) for one in first}
+    side = others[selection.pick("Decisions of", names, name="changed", width=320)]
+    one = found.get(side.run_id)
+    counted = one.changed if one is not None else None
+    document = analysis_panels.document(
+        side.record,
+        side.scored,
+        "changes",
+        {"baseline_run_id": baseline.run.id or 0},
+        button="Work out who is affected",
+    )
+    counted = document or counted
+    with heading:
+        panels.section(
+            f"Run {side.run_id} decides {counted['n_changed']:,} of {counted['n_rows']:,} rows differently "
+            f"({theme.percent(counted['n_changed'] / max(1, counted['n_rows']))}): {counted['n_corrected']:,} "
+            f"corrected, {counted['n_broken']:,} broken"
+            if counted
+            else "Which decisions change",
+            "Corrected: wrong by the baseline, right now. Broken: right by the baseline, wrong now.",
+        )
+    if document:
+        by_slice(document["by_slice"])
+        examples(document, "broken", "Broken: the clearest cases")
+        examples(document, "corrected", "Corrected: the clearest cases")
+
+
+def by_slice(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Where decisions change, the slices that lose most first."""
+    panels.table(
+        [
+            panels.Row(
+                {
+                    "Slice": entry["slice"],
+                    "Rows": theme.number(entry["n"]),
+                    "Changed": f"{theme.number(entry['changed'])} "
+                    f"({theme.percent(entry['changed'] / max(1, entry['n']))})",
+                    "Corrected": theme.number(entry["corrected"]),
+                    "Broken": theme.number(entry["broken"]),
+                }
+            )
+            for entry in entries[:MOST_SLICES]
+        ],
+        key="compare_changed_slices",
+        right=("Rows", "Changed", "Corrected", "Broken"),
+    )
+    if len(entries) > MOST_SLICES:
+        panels.quiet(f"The {MOST_SLICES} slices of {len(entries)} with the most broken beyond corrected.")
+
+
+def examples(document: Mapping[str, Any], kind: str, title: str) -> None:
+    """The rows of one kind with both decisions and the features that moved them."""
+    rows = document[kind]
+    if not rows:
+        return
+    with st.expander(f"{title} ({len(rows)})"):
+        panels.table(
+            [
+                panels.Row(
+                    {
+                        "Row": theme.number(row["ordinal"] + 1),
+                        "True": row["true"],
+                        "Before": row["before"],
+                        "Now": row["after"],
+                        "Score": theme.MISSING
+                        if row["score_before"] is None or row["score_after"] is None
+                        else f"{theme.number(row['score_before'])} to {theme.number(row['score_after'])}",
+                        "What moved it": moved(row["contributions"]),
+                    }
+                )
+                for row in rows
+            ],
+            key=f"compare_{kind}",
+            columns={"What moved it": st.column_config.TextColumn(width=420)},
+        )
+        panels.quiet("What moved it: the features whose contribution to the prediction differs most between the two.")
+        if document.get("contributions_missing"):
+            panels.quiet(str(document["contributions_missing"]))
+        st.dataframe(
+            [
+                {"row": row["ordinal"] + 1, **{k: v if v is None else str(v) for k, v in row["values"].items()}}
+                for row in rows
+            ],
+            hide_index=True,
+            row_height=panels.ROW_HEIGHT,
+            column_config={"row": st.column_config.NumberColumn(pinned=True)},
+            key=f"compare_{kind}_values",
+            alt="Every column of these rows",
+        )
+
+
+def moved(contributions: Mapping[str, Any] | None) -> str:
+    """The features whose contribution differs most: "age +0.21, hours −0.08"."""
+    return ", ".join(f"{name} {theme.difference(by)}" for name, by in report.movers(contributions)[:MOVERS])
+
+
+def link(query: Mapping[str, object]) -> None:
+    """The address that shows exactly this again, to be copied."""
+    address = (st.context.url or "/compare").partition("?")[0]
+    with st.popover("Copy link", icon=":material/link:"):
+        st.code(
+            f"{address}?{urlencode({name: str(value) for name, value in query.items() if value})}",
+            language=None,
+            wrap_lines=True,
+        )
+        panels.quiet("Opens these runs with this baseline, metric, evaluation set, curve and axes.")
+
+
+def exports(
+    records: Sequence[RunRecord],
+    baseline: RunRecord,
+    scored: Sequence[Side],
+    found: Mapping[int, Comparison],
+    *,
+    metric: str,
+    set_id: int,
+) -> None:
+    """The table as CSV, and everything as one page that needs no server."""
+    run_ids = [record.run.id or 0 for record in records]
+    name = "compare-" + "-".join(map(str, run_ids[:6]))
+
+    def as_csv() -> bytes:
+        import pyarrow as pa
+
+        from core.datasets.exporting import to_csv
+
+        return to_csv(pa.table(sides.csv_columns(scored, found, baseline, records)))
+
+    def as_html() -> str:
+        with session.workspace().read() as db:
+            return report.comparison_report(
+                db,
+                run_ids=run_ids,
+                baseline_id=baseline.run.id or 0,
+                metric=metric,
+                set_id=set_id,
+                now=session.now(),
+            )
+
+    with st.popover("Export", icon=":material/download:"):
+        st.download_button("Table as CSV", as_csv, f"{name}.csv", "text/csv", key="compare_csv", on_click="ignore")
+        st.download_button(
+            "Report as one page", as_html, f"{name}.html", "text/html", key="compare_report", on_click="ignore"
+        )
+        panels.quiet("The report opens without a server, prints on A4 and asks for nothing off the page.")

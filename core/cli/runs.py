@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -156,6 +157,9 @@ def compare(
     candidates: Annotated[list[int], typer.Argument(help="The other runs.")],
     metric: Annotated[str | None, typer.Option("--metric", help="The task's primary metric unless given.")] = None,
     margin: Annotated[float | None, typer.Option("--margin", help="A loss that still counts as not worse.")] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write one HTML page that needs no server.")
+    ] = None,
     home: Home = None,
     as_name: ActAs = None,
     as_json: AsJson = False,
@@ -178,6 +182,10 @@ def compare(
             )
             job_id = job.id
         result = finish(workspace, job_id).result or {}
+        if report is not None:
+            with workspace.read() as session:
+                written = _report(session, baseline, candidates, metric, result["comparisons"])
+            report.write_text(written, "utf-8")
         show(result, as_json, "\n".join(_said(one) for one in result["comparisons"]))
 
 
@@ -230,6 +238,31 @@ def analyse(
             show(found.result, as_json)
         else:
             _show_document(found.result)
+
+
+def _report(
+    session: Session, baseline: int, candidates: list[int], metric: str | None, made: list[dict[str, Any]]
+) -> str:
+    """The runs as one page, judged on the rows that the comparison just made was made on."""
+    from core.database import utc_now
+    from core.errors import NotApplicable
+    from core.evaluation import queries as evaluations
+    from core.evaluation.metrics import primary_metric
+    from core.training import queries
+    from core.training.report import comparison_report
+
+    done = next((one["id"] for one in made if "id" in one), None)
+    if done is None:
+        raise NotApplicable("No candidate could be compared, so there is nothing to report.")
+    evaluation_id = evaluations.comparison(session, done).baseline_evaluation_id
+    return comparison_report(
+        session,
+        run_ids=[baseline, *candidates],
+        baseline_id=baseline,
+        metric=metric or primary_metric(queries.run(session, baseline).task),
+        set_id=evaluations.evaluation(session, evaluation_id).evaluation_set_id,
+        now=utc_now(),
+    )
 
 
 def _scored_on(record: RunRecord, set_kind: str) -> int:

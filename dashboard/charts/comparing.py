@@ -1,13 +1,16 @@
-"""Several runs side by side: differences against a baseline, and any two metrics of each."""
+"""Several runs side by side: differences against a baseline, curves, trade-offs, and what they were asked for with."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from dashboard.charts.canvas import blank, literal, name_rows
+from dashboard.charts.canvas import blank, literal, name_rows, short
 from dashboard.theme import Colours
 
 
@@ -37,12 +40,67 @@ class Difference:
 
 @dataclass(frozen=True)
 class Point:
-    """One run in a plane of two metrics."""
+    """One run laid out by two axes, with the 95 % intervals where they are known.
+
+    Parameters
+    ----------
+    label : str
+        Shown literally.
+    x, y : float
+    x_ends, y_ends : pair of float or None
+        Low and high.
+    is_baseline : bool
+    on_front : bool
+        Whether no other run is ahead on both axes.
+    """
 
     label: str
     x: float
     y: float
+    x_ends: tuple[float, float] | None = None
+    y_ends: tuple[float, float] | None = None
     is_baseline: bool = False
+    on_front: bool = False
+
+    @property
+    def words(self) -> str:
+        """The label, and what the point is."""
+        said = [*(["baseline"] if self.is_baseline else []), *(["front"] if self.on_front else [])]
+        return f"{self.label} ({', '.join(said)})" if said else self.label
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run's stored curve, ready to be drawn over others.
+
+    Parameters
+    ----------
+    label : str
+        Short, since it stands beside the line; shown literally.
+    data : mapping
+        As `core.evaluation.curves` keeps it.
+    is_baseline : bool
+    """
+
+    label: str
+    data: Mapping[str, Any]
+    is_baseline: bool = False
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """One upright axis of parallel lines.
+
+    Parameters
+    ----------
+    title : str
+        Shown literally.
+    values : tuple
+        One for each run: all numbers, or texts, which then lie at even steps. None where a run has none.
+    """
+
+    title: str
+    values: tuple[float | str | None, ...]
 
 
 def differences(rows: Sequence[Difference], *, margin: float, metric: str, colours: Colours) -> go.Figure:
@@ -93,25 +151,296 @@ def in_words(row: Difference) -> str:
 
 
 def plane(points: Sequence[Point], *, x_title: str, y_title: str, colours: Colours) -> go.Figure:
-    """Runs by any two metrics, each labelled where it lies, the baseline in its own colour and shape."""
-    drawn = blank(height=320, colours=colours)
+    """Runs by any two axes with their intervals, the ones on the front joined and marked with the word."""
+    drawn = blank(height=360, colours=colours)
+    front = sorted((point for point in points if point.on_front), key=lambda point: (point.x, point.y))
+    drawn.add_scatter(
+        x=[point.x for point in front],
+        y=[point.y for point in front],
+        mode="lines",
+        line={"color": colours.reference, "width": 1.5, "dash": "dot"},
+        hoverinfo="skip",
+        name="front",
+    )
     for chosen in (False, True):
         part = [point for point in points if point.is_baseline is chosen]
+        tint = colours.champion if chosen else colours.candidate
         drawn.add_scatter(
             x=[point.x for point in part],
             y=[point.y for point in part],
             mode="markers+text",
-            text=[literal(point.label) for point in part],
-            textposition="top center",
+            text=[literal(point.words) for point in part],
+            textposition=_free_sides(part, points),
+            error_x=_bars([(point.x, point.x_ends) for point in part], tint),
+            error_y=_bars([(point.y, point.y_ends) for point in part], tint),
             marker={
                 "size": 10,
-                "color": colours.champion if chosen else colours.candidate,
+                "color": tint,
                 "symbol": "diamond" if chosen else "circle",
+                "opacity": [1.0 if point.on_front or chosen else 0.55 for point in part],
             },
             cliponaxis=False,
-            hovertemplate="%{text}: %{x:.4f}, %{y:.4f}<extra></extra>",
+            customdata=[literal(point_in_words(point)) for point in part],
+            hovertemplate="%{customdata}<extra></extra>",
         )
-    drawn.update_layout(showlegend=False)
-    drawn.update_xaxes(title=literal(x_title))
-    drawn.update_yaxes(title=literal(y_title))
+    drawn.update_layout(showlegend=False, margin={"t": 24, "r": 24})
+    drawn.update_xaxes(title=literal(x_title), range=_room([(one.x, one.x_ends) for one in points], 0.12))
+    drawn.update_yaxes(title=literal(y_title), range=_room([(one.y, one.y_ends) for one in points], 0.12))
     return drawn
+
+
+def point_in_words(point: Point) -> str:
+    """Say a point: "Run 4 (front): 0.9270 [0.9210, 0.9330] across, 12.1000 upward"."""
+
+    def said(value: float, ends: tuple[float, float] | None) -> str:
+        return f"{value:.4f}" + (f" [{ends[0]:.4f}, {ends[1]:.4f}]" if ends else "")
+
+    return f"{point.words}: {said(point.x, point.x_ends)} across, {said(point.y, point.y_ends)} upward"
+
+
+def overlaid(curves: Sequence[Curve], code: str, *, colours: Colours, target: str = "") -> go.Figure:
+    """The runs' curves of one kind on one figure, each with its band where one is stored, labelled at the right.
+
+    Parameters
+    ----------
+    code : {"roc", "precision_recall", "gain", "calibration", "residuals", "predicted_true"}
+    target : str
+        What a regression predicts; shown literally.
+    """
+    drawn = blank(height=360, colours=colours)
+    tints = tints_of([curve.is_baseline for curve in curves], colours)
+    shape = _SHAPES[code]
+    if shape.diagonal:
+        drawn.add_scatter(
+            x=[0, 1], y=[0, 1], mode="lines", line={"color": colours.reference, "dash": "dot", "width": 1},
+            hoverinfo="skip",
+        )  # fmt: skip
+    heights: list[float] = []
+    for curve, tint in zip(curves, tints, strict=True):
+        x, y = xy_of(curve.data, code)
+        if code not in ("residuals", "predicted_true") and curve.data.get("low"):
+            drawn.add_scatter(
+                x=[*x, *reversed(x)],
+                y=[*curve.data["high"], *reversed(curve.data["low"])],
+                fill="toself",
+                fillcolor=tint,
+                opacity=0.13,
+                line={"width": 0},
+                hoverinfo="skip",
+                name="band",
+            )
+        drawn.add_scatter(
+            x=x,
+            y=y,
+            mode={"calibration": "lines+markers", "predicted_true": "markers"}.get(code, "lines"),
+            name=literal(curve.label),
+            line={
+                "width": 2.5 if curve.is_baseline else 1.75,
+                "color": tint,
+                "dash": "dash" if curve.is_baseline else "solid",
+                "shape": {"precision_recall": "hv", "residuals": "hvh"}.get(code, "linear"),
+            },
+            marker={"size": 5, "color": tint, "opacity": 0.4 if code == "predicted_true" else 1},
+            hovertemplate=f"{literal(curve.label)}: {shape.hover}<extra></extra>",
+        )
+        heights.append(_height(x, y, shape.looked_at))
+    if code == "predicted_true":
+        every = [value for curve in curves for values in xy_of(curve.data, code) for value in values] or [0.0, 1.0]
+        ends = [min(every), max(every)]
+        drawn.add_scatter(
+            x=ends, y=ends, mode="lines", line={"color": colours.reference, "dash": "dot", "width": 1},
+            hoverinfo="skip",
+        )  # fmt: skip
+    name_at_right(drawn, [curve.label for curve in curves], heights, tints)
+    if shape.shares:
+        drawn.update_xaxes(range=[0, 1], tickformat=".0%")
+        drawn.update_yaxes(range=[0, 1.01], tickformat=".0%")
+    drawn.update_xaxes(title=shape.x.format(literal(target)))
+    drawn.update_yaxes(title=shape.y.format(literal(target)))
+    return drawn
+
+
+def xy_of(data: Mapping[str, Any], code: str) -> tuple[list[float], list[float]]:
+    """What lies across and upwards in a stored curve; residuals as the share of rows in each bin."""
+    if code == "residuals":
+        total = sum(data["counts"]) or 1
+        centres = [(low + high) / 2 for low, high in itertools.pairwise(data["edges"])]
+        widths = [(high - low) or 1.0 for low, high in itertools.pairwise(data["edges"])]
+        return centres, [count / total / width for count, width in zip(data["counts"], widths, strict=True)]
+    shape = _SHAPES[code]
+    return list(data[shape.x_key]), list(data[shape.y_key])
+
+
+def tints_of(baselines: Sequence[bool], colours: Colours) -> list[str]:
+    """A colour a run: slate for the baseline, and for the others the unordered colours that are no slate."""
+    free = itertools.cycle([tint for place, tint in enumerate(colours.categorical) if place != _SLATE])
+    return [colours.champion if is_baseline else next(free) for is_baseline in baselines]
+
+
+def name_at_right(drawn: go.Figure, labels: Sequence[str], heights: Sequence[float], tints: Sequence[str]) -> None:
+    """Write each line's name at the right, from top to bottom as the lines lie, in the line's colour."""
+    order = sorted(range(len(labels)), key=lambda place: -heights[place])
+    step = min(0.12, 1 / max(1, len(order)))
+    for position, place in enumerate(order):
+        drawn.add_annotation(
+            x=1, xref="paper", xanchor="left", xshift=10, y=1 - step * position, yref="paper", yanchor="top",
+            text=f"— {short(labels[place], 14)}", showarrow=False, font={"color": tints[place]},
+        )  # fmt: skip
+    drawn.update_layout(showlegend=False, margin={"r": 96})
+
+
+def parallel(
+    rulers: Sequence[Ruler], labels: Sequence[str], baselines: Sequence[bool], *, colours: Colours
+) -> go.Figure:
+    """Runs as lines over upright axes, one a parameter and the metric last; the ends of each axis are written.
+
+    A parameter tried at values of several orders of magnitude is laid out by its logarithm.
+    """
+    drawn = blank(height=320, colours=colours)
+    tints = tints_of(baselines, colours)
+    laid = [_levels(ruler) for ruler in rulers]
+    for place, label in enumerate(labels):
+        heights = [levels[place] for levels, _, _ in laid]
+        said = ", ".join(f"{ruler.title} {_said(ruler.values[place])}" for ruler in rulers)
+        drawn.add_scatter(
+            x=list(range(len(rulers))),
+            y=heights,
+            mode="lines+markers",
+            name=literal(label),
+            line={
+                "color": tints[place],
+                "width": 2.5 if baselines[place] else 1.75,
+                "dash": "dash" if baselines[place] else "solid",
+            },
+            marker={"size": 7, "color": tints[place]},
+            cliponaxis=False,
+            customdata=[literal(f"{label}: {said}")] * len(rulers),
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    for position, (ruler, (_, lowest, highest)) in enumerate(zip(rulers, laid, strict=True)):
+        drawn.add_shape(
+            type="line", x0=position, x1=position, y0=0, y1=1, line={"color": colours.reference, "width": 1},
+            layer="below",
+        )  # fmt: skip
+        for height, words, anchor in ((1.03, highest, "bottom"), (-0.03, lowest, "top")):
+            drawn.add_annotation(
+                x=position, y=height, yanchor=anchor, text=short(words, 14), showarrow=False,
+                font={"color": colours.muted},
+            )  # fmt: skip
+        drawn.add_annotation(
+            x=position, y=-0.16, yanchor="top", text=short(ruler.title, 22), showarrow=False,
+            font={"color": colours.text},
+        )  # fmt: skip
+    name_at_right(drawn, labels, [laid[-1][0][place] or 0.0 for place in range(len(labels))], tints)
+    drawn.update_xaxes(visible=False, range=[-0.25, len(rulers) - 0.75])
+    drawn.update_yaxes(visible=False, range=[-0.3, 1.14])
+    return drawn
+
+
+def _levels(ruler: Ruler) -> tuple[list[float | None], str, str]:
+    """Each run's height from 0 to 1, and what stands at the foot and at the top."""
+    known = [value for value in ruler.values if value is not None]
+    numbers = [float(value) for value in known if not isinstance(value, str)]
+    if len(numbers) < len(known):
+        names = sorted({str(value) for value in known})
+        step = max(1, len(names) - 1)
+        heights = [None if value is None else names.index(str(value)) / step for value in ruler.values]
+        return heights, names[0], names[-1]
+    low, high = min(numbers, default=0.0), max(numbers, default=1.0)
+    if low == high:
+        return [None if value is None else 0.5 for value in ruler.values], "", _said(high)
+    far = low > 0 and high / low >= _FAR
+
+    def scaled(value: float) -> float:
+        return math.log(value) if far else value
+
+    span = scaled(high) - scaled(low)
+    heights = [None if value is None else (scaled(float(value)) - scaled(low)) / span for value in ruler.values]
+    return heights, _said(low), _said(high)
+
+
+def _said(value: float | str | None) -> str:
+    return "–" if value is None else value if isinstance(value, str) else f"{value:.4g}"
+
+
+def _height(x: Sequence[float], y: Sequence[float], looked_at: float | None) -> float:
+    """How high a curve lies where the curves are told apart; its highest point where there is no such place."""
+    if not y:
+        return 0.0
+    if looked_at is None:
+        return max(y)
+    return y[min(range(len(x)), key=lambda place: abs(x[place] - looked_at))]
+
+
+def _bars(values: Sequence[tuple[float, tuple[float, float] | None]], tint: str) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [ends[1] - value if ends else 0 for value, ends in values],
+        "arrayminus": [value - ends[0] if ends else 0 for value, ends in values],
+        "color": tint,
+        "thickness": 1,
+        "width": 3,
+    }
+
+
+def _room(values: Sequence[tuple[float, tuple[float, float] | None]], share: float) -> list[float]:
+    """The range that holds all points and their intervals, with room for labels at both ends."""
+    every = [one for value, ends in values for one in (value, *(ends or ()))]
+    low, high = min(every), max(every)
+    spare = share * ((high - low) or abs(low) or 1.0)
+    return [low - spare, high + spare]
+
+
+def _free_sides(part: Sequence[Point], points: Sequence[Point]) -> list[str]:
+    """Labels point away from the nearer side edge, and alternate above and below by height, so that fewer meet."""
+    xs = [point.x for point in points]
+    middle = (min(xs) + max(xs)) / 2
+    ranks = {id(point): rank for rank, point in enumerate(sorted(points, key=lambda one: (one.x, one.y)))}
+    return [
+        f"{'top' if ranks[id(point)] % 2 == 0 else 'bottom'} {'left' if point.x > middle else 'right'}"
+        for point in part
+    ]
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """How one kind of curve is drawn: keys of its document, titles, what a point says, where curves are told apart."""
+
+    x_key: str
+    y_key: str
+    x: str
+    y: str
+    hover: str
+    diagonal: bool = False
+    shares: bool = True
+    looked_at: float | None = None
+
+
+CurveCode = Literal["roc", "precision_recall", "gain", "calibration", "residuals", "predicted_true"]
+_SLATE = 3
+_FAR = 50
+_SHAPES: dict[str, _Shape] = {
+    "roc": _Shape(
+        "fpr", "tpr", "negatives flagged by mistake", "positives found",
+        "false positives %{x:.1%}, found %{y:.1%}", diagonal=True, looked_at=0.2,
+    ),
+    "precision_recall": _Shape(
+        "recall", "precision", "positives found", "flagged that are right",
+        "found %{x:.1%}, of those flagged %{y:.1%} right", looked_at=0.5,
+    ),
+    "gain": _Shape(
+        "share", "found", "share of rows flagged, the likeliest first", "positives found",
+        "flagging %{x:.1%} finds %{y:.1%}", diagonal=True, looked_at=0.2,
+    ),
+    "calibration": _Shape(
+        "mean_score", "share_positive", "predicted probability", "observed share",
+        "predicted %{x:.1%}, observed %{y:.1%}", diagonal=True, looked_at=0.5,
+    ),
+    "residuals": _Shape(
+        "edges", "counts", "predicted minus true {}", "share of rows a unit", "off by %{x:.4g}", shares=False,
+    ),
+    "predicted_true": _Shape(
+        "y_true", "y_pred", "true {}", "predicted {}", "true %{x:.4g}, predicted %{y:.4g}", shares=False,
+    ),
+}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Runs side by side: verdicts against a baseline on the same rows, what differs, curves, any two metrics."""
+"""Runs side by side: verdicts against a baseline on the same rows, differences, curves, trade-offs, decisions."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ from core.datasets import queries as datasets
 from core.errors import LifecycleError
 from core.evaluation import queries as evaluation
 from core.evaluation.metrics import metrics_for
-from core.evaluation.tables import Comparison
 from core.jobs import queries as jobs
 from core.jobs.tables import JobState
 from core.training import queries
+from core.training import side_by_side as sides
 from core.training.queries import RunRecord
 from core.training.service import request_comparison, require_same_question
 from core.training.tables import RunState
@@ -73,10 +73,11 @@ def choose_set(records: Sequence[RunRecord]) -> int | None:
 
 
 wanted = selection.ids("runs")
-panels.header("Compare", "Judged on the same rows, against one baseline.")
+with panels.header("Compare", "Judged on the same rows, against one baseline."):
+    actions = st.container(horizontal=True, width="content")
 if len(wanted) > MOST:
     panels.notice(f"At most {MOST} runs are compared at once; the first {MOST} are shown.", "attention")
-records = comparable([reads.audited(queries.run_record, run_id) for run_id in wanted[:MOST]])
+records = comparable(reads.audited(queries.run_records, tuple(wanted[:MOST])))
 if len(records) < 2:
     panels.empty_state(
         "Nothing to compare yet",
@@ -89,7 +90,7 @@ if len(records) < 2:
 
 with st.container(horizontal=True):
     chosen = selection.pick(
-        "Baseline", {str(one.run.id): comparison_panels.label_of(one) for one in records}, name="baseline", width=320
+        "Baseline", {str(one.run.id): sides.label_of(one) for one in records}, name="baseline", width=320
     )
     baseline = next(one for one in records if str(one.run.id) == chosen)
     metric = selection.pick(
@@ -105,21 +106,19 @@ if job_id is not None:
         if refused := made.get("refused"):
             panels.notice(f"Run {made['candidate_run_id']}: {refused}", "attention")
 
-scored = [
-    (record, one) for record in records if set_id is not None and (one := comparison_panels.on_set(record, set_id))
-]
-unscored = [record for record in records if set_id is None or comparison_panels.on_set(record, set_id) is None]
-base_evaluation = comparison_panels.on_set(baseline, set_id) if set_id is not None else None
-found: dict[int, Comparison] = {}
-if base_evaluation is not None:
-    run_of = {one.evaluation.id or 0: record.run.id or 0 for record, one in scored if record is not baseline}
-    for comparison in reads.fresh(
+scored = sides.sides_of(records, set_id)
+unscored = [record for record in records if sides.on_set(record, set_id) is None]
+base = sides.on_set(baseline, set_id)
+found = {}
+if base is not None:
+    run_of = {side.scored.evaluation.id or 0: side.run_id for side in scored if side.record is not baseline}
+    made_before = reads.fresh(
         evaluation.comparisons,
-        baseline_evaluation_ids=[base_evaluation.evaluation.id or 0],
+        baseline_evaluation_ids=[base.evaluation.id or 0],
         candidate_evaluation_ids=list(run_of),
         metric=metric,
-    ):
-        found.setdefault(run_of[comparison.candidate_evaluation_id], comparison)
+    )
+    found = sides.verdicts_of(made_before, run_of, n_candidates=len(others))
 
 waiting = job_id is not None and reads.fresh(jobs.job, job_id).state in (JobState.QUEUED, JobState.RUNNING)
 if unscored:
@@ -134,9 +133,19 @@ if (unscored or len(found) < len(others)) and not waiting:
         ask(baseline, others, metric=metric, set_id=set_id)
 
 comparison_panels.verdicts(baseline, others, found, metric=metric)
-
-comparison_panels.ranked_by(metric, scored, baseline)
-comparison_panels.differing(records)
+comparison_panels.all_runs(scored, baseline, found, metric=metric)
+comparison_panels.differing(records, baseline)
 if scored:
-    comparison_panels.overlaid(scored)
-    comparison_panels.plane(scored, baseline)
+    comparison_panels.overlaid(scored, baseline)
+    comparison_panels.trade_offs(scored, baseline, metric=metric)
+    comparison_panels.over_parameters(scored, baseline, metric=metric)
+    comparison_panels.changed(scored, baseline, found)
+
+with actions:
+    # What the boxes show, not what the address holds: a default may be another once more is worked out.
+    kept = {name: st.session_state.get(f"address_{name}") for name in ("curve", "x", "y", "changed")}
+    kept["shown"] = st.query_params.get("shown")
+    runs = selection.joined([record.run.id or 0 for record in records])
+    comparison_panels.link({"runs": runs, "baseline": chosen, "metric": metric, "set": set_id} | kept)
+    if scored and set_id is not None:
+        comparison_panels.exports(records, baseline, scored, found, metric=metric, set_id=set_id)

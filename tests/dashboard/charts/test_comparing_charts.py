@@ -1,3 +1,5 @@
+import pytest
+
 from dashboard.charts import comparing as charts
 from dashboard.charts.comparing import Difference, Point
 from dashboard.theme import LIGHT
@@ -28,13 +30,52 @@ def test_the_axis_says_which_direction_is_better():
     assert drawn.layout.xaxis.title.text == "difference in RMSE; right of zero is better"
 
 
-def test_the_baseline_has_its_own_shape_in_the_plane_of_two_metrics():
-    drawn = charts.plane(
-        [Point("Run 1", 0.9, 0.1, True), Point("Run 2", 0.8, 0.2)], x_title="AUC", y_title="Brier", colours=LIGHT
+def test_the_baseline_has_its_own_shape_and_the_front_is_joined_and_named():
+    points = [
+        Point("Run 1", 0.9, 0.1, is_baseline=True, on_front=True),
+        Point("Run 2", 0.8, 0.05, x_ends=(0.78, 0.83), on_front=True),
+        Point("Run 3", 0.7, 0.2),
+    ]
+    front, circles, diamond = charts.plane(points, x_title="AUC", y_title="Brier", colours=LIGHT).data
+    assert list(front.x) == [0.8, 0.9]
+    assert [circles.marker.symbol, diamond.marker.symbol] == ["circle", "diamond"]
+    assert list(circles.text) == ["Run 2 (front)", "Run 3"]
+    assert list(diamond.text) == ["Run 1 (baseline, front)"]
+    assert list(circles.error_x.array) == pytest.approx([0.03, 0.0])
+
+
+def test_curves_carry_their_bands_and_their_names_in_the_order_they_lie():
+    low = {"fpr": [0, 0.2, 1], "tpr": [0, 0.5, 1], "low": [0, 0.4, 1], "high": [0, 0.6, 1]}
+    high = {"fpr": [0, 0.2, 1], "tpr": [0, 0.8, 1]}
+    drawn = charts.overlaid(
+        [charts.Curve("Run 1", low, is_baseline=True), charts.Curve("Run <b>", high)], "roc", colours=LIGHT
     )
-    assert [trace.marker.symbol for trace in drawn.data] == ["circle", "diamond"]
-    assert list(drawn.data[1].x) == [0.9]
-    assert drawn.layout.xaxis.title.text == "AUC"
+    assert [trace.name for trace in drawn.data] == [None, "band", "Run 1", "Run &lt;b&gt;"]
+    assert [note.text for note in drawn.layout.annotations] == ["— Run &lt;b&gt;", "— Run 1"]
+    assert drawn.layout.xaxis.title.text == "negatives flagged by mistake"
+
+
+def test_residuals_are_compared_as_shares_whatever_their_bins():
+    x, y = charts.xy_of({"edges": [0.0, 2.0, 4.0], "counts": [30, 10]}, "residuals")
+    assert x == [1.0, 3.0]
+    assert y == [0.375, 0.125]
+
+
+def test_parallel_axes_say_their_ends_and_take_texts_and_orders_of_magnitude():
+    drawn = charts.parallel(
+        [
+            charts.Ruler("C", (0.01, 1.0, 100.0)),
+            charts.Ruler("class weight", ("none", "balanced", None)),
+            charts.Ruler("AUC", (0.7, 0.8, 0.9)),
+        ],
+        ["Run 1", "Run 2", "Run 3"],
+        [True, False, False],
+        colours=LIGHT,
+    )
+    assert list(drawn.data[1].y) == pytest.approx([0.5, 0.0, 0.5])
+    assert drawn.data[2].y[1] is None
+    told = [note.text for note in drawn.layout.annotations]
+    assert {"0.01", "100", "balanced", "none", "0.7", "0.9", "AUC"} <= set(told)
 
 
 def test_a_difference_is_said_with_its_sign_and_interval():

@@ -109,7 +109,7 @@ def test_a_verdict_is_said_with_effect_interval_chance_and_rows(
 def test_no_run_is_called_better_when_none_is(open_as: OpenAs, workspace: Workspace, viewer: Actor, story: Story):
     compared(workspace, story, "inconclusive", 0.005)
     told = said(open_as(viewer, "compare", runs=story.both))
-    assert f"None is better than run {story.first}" in told
+    assert f"Run {story.second}, Logistic regression is not shown to be better or worse than run {story.first}" in told
     assert "Inconclusive" in told
 
 
