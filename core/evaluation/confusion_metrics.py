@@ -43,9 +43,15 @@ def recall(matrices: Floats) -> Floats:
     return _ratio(matrices[:, 1, 1], matrices[:, 1].sum(axis=1))
 
 
-def f1(matrices: Floats) -> Floats:
-    """2 TP / (2 TP + FP + FN) of the second class."""
-    return _ratio(2 * matrices[:, 1, 1], matrices[:, 1].sum(axis=1) + matrices[:, :, 1].sum(axis=1))
+def f_beta(beta: float) -> Callable[[Floats], Floats]:
+    """(1 + b²) TP / ((1 + b²) TP + b² FN + FP) of the second class."""
+    square = beta * beta
+
+    def values(matrices: Floats) -> Floats:
+        size = square * matrices[:, 1].sum(axis=1) + matrices[:, :, 1].sum(axis=1)
+        return _ratio((1 + square) * matrices[:, 1, 1], size)
+
+    return values
 
 
 def macro_f1(matrices: Floats) -> Floats:
@@ -54,14 +60,28 @@ def macro_f1(matrices: Floats) -> Floats:
     return _ratio(np.nansum(scores, axis=1), np.isfinite(scores).sum(axis=1).astype(np.float64))
 
 
+def weighted_f1(matrices: Floats) -> Floats:
+    """Mean of the F1 of each class, a class counting by how often it is the truth."""
+    scores = _ratio(2 * _diagonal(matrices), matrices.sum(axis=1) + matrices.sum(axis=2))
+    return _ratio((np.nan_to_num(scores) * matrices.sum(axis=2)).sum(axis=1), matrices.sum(axis=(1, 2)))
+
+
+def macro_precision(matrices: Floats) -> Floats:
+    """Mean of the precision of each class that occurs in truth or prediction; 0 for one that is never predicted."""
+    called = matrices.sum(axis=1)
+    present = called + matrices.sum(axis=2) > 0
+    return _ratio(np.nan_to_num(_ratio(_diagonal(matrices), called)).sum(axis=1), present.sum(axis=1).astype(float))
+
+
 def matthews(matrices: Floats) -> Floats:
     """Correlation of truth with prediction; 0 where all rows are predicted alike, NaN where all truly are."""
-    n = matrices.sum(axis=(1, 2))
-    true_share, predicted_share = matrices[:, 1].sum(axis=1) / n, matrices[:, :, 1].sum(axis=1) / n
-    true_variance, predicted_variance = true_share * (1 - true_share), predicted_share * (1 - predicted_share)
-    covariance = matrices[:, 1, 1] / n - true_share * predicted_share
-    value = np.clip(_ratio(covariance, np.sqrt(true_variance * predicted_variance)), -1, 1)
-    return np.where(true_variance > 0, np.where(predicted_variance > 0, value, 0.0), np.nan)
+    n = matrices.sum(axis=(1, 2))[:, None]
+    true_share, predicted_share = matrices.sum(axis=2) / n, matrices.sum(axis=1) / n
+    variances = (1 - (true_share**2).sum(axis=1)) * (1 - (predicted_share**2).sum(axis=1))
+    covariance = _diagonal(matrices).sum(axis=1) / n[:, 0] - (true_share * predicted_share).sum(axis=1)
+    one_truth, one_call = ((shares > 0).sum(axis=1) < 2 for shares in (true_share, predicted_share))
+    value = np.clip(_ratio(covariance, np.sqrt(np.clip(variances, 0, None))), -1, 1)
+    return np.where(one_truth, np.nan, np.where(one_call, 0.0, value))
 
 
 def kappa(matrices: Floats) -> Floats:
@@ -77,8 +97,12 @@ FROM_CONFUSION: dict[str, Callable[[Floats], Floats]] = {
     "balanced_accuracy": balanced_accuracy,
     "precision": precision,
     "recall": recall,
-    "f1": f1,
+    "f1": f_beta(1),
+    "f2": f_beta(2),
+    "f0_5": f_beta(0.5),
     "macro_f1": macro_f1,
+    "weighted_f1": weighted_f1,
+    "macro_precision": macro_precision,
     "matthews_correlation": matthews,
     "cohen_kappa": kappa,
 }

@@ -29,7 +29,9 @@ from core.statistics.intervals import CONFIDENCE
 from core.statistics.paired import PairedEffect
 
 PSEUDO_ROWS = 2.0
-MEANS = frozenset({"log_loss", "brier", "mae", "mape"})
+MEANS = frozenset(
+    {"log_loss", "brier", "top_3_accuracy", "average_cost", "mae", "mape", "quantile_loss_10", "quantile_loss_90"}
+)
 
 
 def paired_effect(
@@ -65,6 +67,8 @@ def paired_effect(
         if len(groups) > 1:
             return _balanced(groups, baseline, candidate, measured, level)
         return _share_correct(baseline, candidate, groups[0], level)
+    if entry.key == "roc_auc" and baseline.predictions.task is Task.MULTICLASS:
+        return _areas_of_classes(baseline, measured, level)
     if entry.key == "roc_auc":
         return _delong(baseline, measured, level)
     if entry.key == "expected_calibration_error":
@@ -182,13 +186,31 @@ def _delong(baseline: Outcome, measured: tuple[Measured, Measured], level: float
             measured[0].value,
             measured[1].value,
             difference,
-            df=ranking.two_sample_df(positive, difference),
+            df=ranking.two_sample_df(positive, difference, baseline.predictions.sample_weight),
             method="paired DeLong",
             key="delong",
             confidence_level=level,
         )
     # Both rank perfectly, or a class has one row: DeLong's variance is 0 or unknown, the truth's is not.
     few, many = (max(1, round(effective_rows(baseline, rows))) for rows in (positive, ~positive))
+    return _apart(measured, [intervals.auc_score_interval(one.value, few, many, level) for one in measured])
+
+
+def _areas_of_classes(baseline: Outcome, measured: tuple[Measured, Measured], level: float) -> PairedEffect:
+    """DeLong's components of each class against the rest, averaged; degrees of freedom from the rarest class."""
+    sizes = [effective_rows(baseline, baseline.y_true == code) for code in np.unique(baseline.y_true)]
+    difference = measured[1].influence - measured[0].influence
+    if min(sizes) > 1 and difference.any():
+        return paired.paired_influence(
+            measured[0].value,
+            measured[1].value,
+            difference,
+            df=max(1.0, min(sizes) - 1),
+            method="paired DeLong of each class against the rest",
+            key="delong",
+            confidence_level=level,
+        )
+    few, many = max(1, round(min(sizes))), max(1, round(sum(sizes) - min(sizes)))
     return _apart(measured, [intervals.auc_score_interval(one.value, few, many, level) for one in measured])
 
 

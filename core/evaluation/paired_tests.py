@@ -274,12 +274,20 @@ def _errors_squared(outcome: Outcome) -> Floats:
     return np.asarray(outcome.errors**2)
 
 
+def _pinball(quantile: float) -> Callable[[Outcome], Floats]:
+    return lambda outcome: np.asarray(np.where(outcome.errors > 0, 1 - quantile, -quantile) * outcome.errors)
+
+
 # The rows' losses whose (weighted) sum orders the metric; swapping rows then is changing the sign of a difference.
 _LOSSES: dict[str, Callable[[Outcome], Floats]] = {
     "log_loss": measures.log_losses,
-    "brier": lambda outcome: np.asarray((outcome.score - outcome.positive) ** 2),
+    "brier": measures.brier_losses,
+    "top_3_accuracy": lambda outcome: measures.top_classes_hit(outcome).astype(np.float64),
+    "average_cost": lambda outcome: np.asarray(outcome.cost_matrix[outcome.y_true, outcome.y_pred]),
     "mae": lambda outcome: np.abs(outcome.errors),
     "mape": lambda outcome: np.asarray(np.abs(outcome.errors) / np.abs(outcome.predictions.y_true)),
+    "quantile_loss_10": _pinball(0.1),
+    "quantile_loss_90": _pinball(0.9),
     "rmse": _errors_squared,
     "r2": _errors_squared,
 }
@@ -301,9 +309,11 @@ def _explained(means: Floats) -> Floats:
 def _form(entry: Metric, *outcomes: Outcome) -> Reweighted | None:
     """A metric as a function of the rows' weights; of the rows of several outcomes, one after the other."""
     first = outcomes[0]
-    if entry.key in _RANKED and not first.is_regression and first.predictions.task is Task.BINARY:
+    if entry.key == "roc_auc" and first.predictions.task is Task.MULTICLASS:
+        return _mean_area(outcomes)
+    if entry.key in _RANKED:
         positive = np.concatenate([outcome.positive for outcome in outcomes])
-        return _RANKED[entry.key](positive, _one_scale(outcomes))
+        return _RANKED[entry.key](positive, _one_scale([outcome.score for outcome in outcomes]))
     if entry.key == "median_absolute_error":
         return reweighting.median_of(np.abs(np.concatenate([outcome.errors for outcome in outcomes])))
     if entry.key == "r2":
@@ -324,10 +334,20 @@ def _form(entry: Metric, *outcomes: Outcome) -> Reweighted | None:
 _RANKED = {"roc_auc": reweighting.auc_of, "average_precision": reweighting.average_precision_of}
 
 
-def _one_scale(outcomes: tuple[Outcome, ...]) -> Floats:
+def _mean_area(outcomes: tuple[Outcome, ...]) -> Reweighted | None:
+    """Mean over the classes that occur of each one's area against the rest; None where one of them is not known."""
+    areas = []
+    for code in np.unique(outcomes[0].y_true):
+        if any(outcome.columns[code] < 0 for outcome in outcomes):
+            return None
+        scores = [outcome.scores[:, outcome.columns[code]] for outcome in outcomes]
+        positive = np.concatenate([outcome.y_true == code for outcome in outcomes])
+        areas.append(reweighting.auc_of(positive, _one_scale(scores)))
+    return lambda weights: np.asarray(sum(area(weights) for area in areas) / len(areas))
+
+
+def _one_scale(scores: list[Floats]) -> Floats:
     """Scores as they are; of several models as ranks, lest one that scores higher throughout seem another."""
     from scipy.stats import rankdata
 
-    if len(outcomes) == 1:
-        return outcomes[0].score
-    return np.concatenate([np.asarray(rankdata(outcome.score)) for outcome in outcomes])
+    return scores[0] if len(scores) == 1 else np.concatenate([np.asarray(rankdata(one)) for one in scores])

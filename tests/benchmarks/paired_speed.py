@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.paired_speed [--rows 100000]
 
-Set OPENBLAS_NUM_THREADS=1 to measure one thread. The peer is scipy.stats.bootstrap(paired=True) on scikit-learn's metric;
-it draws few resamples and its cost is scaled up to 2,000, less what it takes without any. Nothing here fails on time.
+Set OPENBLAS_NUM_THREADS=1 to measure one thread. The peer is scipy.stats.bootstrap(paired=True) on scikit-learn's
+metric; it draws few resamples and its cost is scaled up to 2,000, less what it takes without any. Nothing here fails
+on time.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from sklearn.metrics import (
     balanced_accuracy_score,
     cohen_kappa_score,
     f1_score,
+    fbeta_score,
     matthews_corrcoef,
     precision_score,
     recall_score,
@@ -165,6 +166,10 @@ REFERENCES = {
     "precision": precision_score,
     "recall": recall_score,
     "f1": f1_score,
+    "f2": lambda y, p: fbeta_score(y, p, beta=2),
+    "f0_5": lambda y, p: fbeta_score(y, p, beta=0.5),
+    "weighted_f1": lambda y, p: f1_score(y, p, average="weighted"),
+    "macro_precision": lambda y, p: precision_score(y, p, average="macro", zero_division=0),
     "macro_f1": lambda y, p: f1_score(y, p, average="macro"),
     "matthews_correlation": matthews_corrcoef,
     "cohen_kappa": cohen_kappa_score,
@@ -293,3 +298,23 @@ def test_a_mean_loss_over_rows_without_a_positive_admits_what_it_has_not_seen() 
         wrong += found.verdict in (Verdict.BETTER, Verdict.NOT_WORSE)
 
     assert wrong <= 0.1 * repetitions
+
+
+@pytest.mark.parametrize("key", sorted({key for key, one in METRICS.items() if Task.MULTICLASS in one.tasks}))
+def test_multiclass_metrics_have_every_method(key: str, rng: np.random.Generator) -> None:
+    words = np.array(["a", "b", "c", "d"], dtype=object)
+    truth = rng.integers(0, 4, size=400)
+    costs = {"labels": list(words), "matrix": (1 - np.eye(4)).tolist()}
+    made = []
+    for lift in (1.0, 1.3):
+        logit = lift * np.eye(4)[truth] + rng.normal(size=(400, 4))
+        scores = np.exp(logit) / np.exp(logit).sum(axis=1, keepdims=True)
+        called = words[scores.argmax(axis=1)]
+        made.append(Predictions(Task.MULTICLASS, np.arange(400), words[truth], called, scores, tuple(words)))
+
+    tests = by_key(compare(made[0], made[1], metric=key, costs=costs, rng=rng).tests)
+
+    if key != "expected_calibration_error":
+        first = next(iter(tests.values()))
+        assert {"bootstrap", "permutation"} <= set(tests)
+        assert tests["bootstrap"]["low"] == pytest.approx(first["low"], abs=0.3 * (first["high"] - first["low"]))

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from core.evaluation.confusion_metrics import f1
+from core.evaluation.confusion_metrics import FROM_CONFUSION
 from core.statistics import permutation, reweighting
 from core.statistics.paired import mcnemar_pvalue
 
@@ -67,7 +67,7 @@ def test_swaps_of_a_confusion_matrix_equal_every_swap_by_hand(rng: np.random.Gen
     counts = np.zeros((2, 2, 2), dtype=np.int64)
     np.add.at(counts, (truth, first, second), 1)
 
-    found = permutation.swap_cells(counts, f1, effect, rng=rng)
+    found = permutation.swap_cells(counts, FROM_CONFUSION["f1"], effect, rng=rng)
 
     moving = np.flatnonzero(first != second)
     changes = []
