@@ -253,7 +253,7 @@ def _stretches(moments: NDArray[np.int64], n_folds: int) -> NDArray[np.int16]:
     number = np.searchsorted(starts, moments, side="right").astype(np.int16)
     if len(np.unique(number)) < n_folds + 1:
         raise InsufficientData(
-            f"The rows hold {len(np.unique(moments)):,} different moments, too few or too unevenly filled for {n_folds} "
-            "folds forward in time. Ask for fewer folds."
+            f"The rows hold {len(np.unique(moments)):,} different moments, too few or too unevenly filled to chain "
+            f"{n_folds} folds forward in time. Ask for fewer folds."
         )
     return number

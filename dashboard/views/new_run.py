@@ -82,7 +82,7 @@ def choose_version() -> DatasetVersion | None:
 
 def choose_folds(method: SplitMethod) -> int:
     """How often to train again on other rows, only to see how much the figures move."""
-    folds = st.selectbox(
+    folds: int = st.selectbox(
         "Cross-validation",
         [0, *range(FEWEST_FOLDS, MOST_FOLDS + 1)],
         format_func=lambda n: f"{n} folds" if n else "None",

@@ -128,10 +128,9 @@ def test_the_document_holds_every_metric_of_every_fold(people: pa.Table, task: T
     assert sum(found["n_test"]) == 240
     assert [train + test for train, test in zip(found["n_train"], found["n_test"], strict=True)] == [240] * 4
     assert all(len(values) == 4 for values in found["metrics"].values())
-    needs_costs = {entry.key for entry in metrics_for(task) if "cost" in entry.key}
-    assert set(found["metrics"]) >= {entry.key for entry in metrics_for(task) if "quantile" not in entry.key} - (
-        needs_costs | {"mape"}
-    )
+    # A metric that is not defined on every fold is left out: a cost nobody named, the best three of three classes.
+    defined = {entry.key for entry in metrics_for(task) if entry.key not in ("average_cost", "top_3_accuracy", "mape")}
+    assert set(found["metrics"]) >= defined
     assert validated(people, task=task) == found
 
 
