@@ -20,8 +20,6 @@ RANGE_CASES = [case for case in CASES if case.values[0].key not in ("lift", "ave
 # the median have intervals of their own, not influences, and the jackknife fails where a row moves the cut of the lift.
 NOISE_CASES = [case for case in CASES if case.values[0].key != "expected_calibration_error"]
 INFLUENCE_CASES = [case for case in NOISE_CASES if case.values[0].key not in ("median_absolute_error", "lift")]
-# A comparison is not told what mistakes cost.
-PAIRED_CASES = [case for case in CASES if case.values[0].key != "average_cost"]
 COSTS = {
     Task.BINARY: {"labels": ["a", "b"], "matrix": [[0, 1], [5, 0]]},
     Task.MULTICLASS: {
@@ -238,26 +236,26 @@ def test_a_weighted_influence_is_the_derivative_by_the_weight_times_the_weight(
     assert found.influence[[3, 77, 150, 199]] == pytest.approx(moved, rel=0.02, abs=1e-7)
 
 
-@pytest.mark.parametrize(("entry", "task"), PAIRED_CASES)
+@pytest.mark.parametrize(("entry", "task"), CASES)
 def test_a_run_against_itself_is_never_better(entry: Metric, task: Task, rng: np.random.Generator) -> None:
     made = make(task, rng)
 
-    found = compare(made, made, metric=entry.key, margin=0.0, rng=rng)
+    found = compare(made, made, metric=entry.key, margin=0.0, costs=COSTS.get(task), rng=rng)
 
     assert (found.effect, found.low, found.high) == (0, 0, 0)
     assert found.verdict is Verdict.NOT_WORSE
     assert found.smallest_effect == 0
 
 
-@pytest.mark.parametrize(("entry", "task"), [case for case in NOISE_CASES if case in PAIRED_CASES])
+@pytest.mark.parametrize(("entry", "task"), NOISE_CASES)
 def test_much_less_noise_is_better_and_the_reverse_is_worse(
     entry: Metric, task: Task, rng: np.random.Generator
 ) -> None:
     seed = int(rng.integers(1_000))
     good, bad = (make(task, np.random.default_rng(seed), n=2_000, noise=noise) for noise in (0.7, 3.0))
 
-    there = compare(bad, good, metric=entry.key, margin=0.0, rng=rng)
-    back = compare(good, bad, metric=entry.key, margin=0.0, rng=rng)
+    there = compare(bad, good, metric=entry.key, margin=0.0, costs=COSTS.get(task), rng=rng)
+    back = compare(good, bad, metric=entry.key, margin=0.0, costs=COSTS.get(task), rng=rng)
 
     assert (there.verdict, back.verdict) == (Verdict.BETTER, Verdict.WORSE)
     assert (there.effect, there.low, there.high) == pytest.approx((-back.effect, -back.high, -back.low))
