@@ -14,11 +14,11 @@ Floats = NDArray[np.float64]
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:
-    return np.divide(top, bottom, out=np.full(np.shape(bottom), np.nan), where=bottom > 0)
+    return np.asarray(np.divide(top, bottom, out=np.full(np.shape(bottom), np.nan), where=bottom > 0))
 
 
 def _diagonal(matrices: Floats) -> Floats:
-    return np.einsum("bii->bi", matrices)
+    return np.asarray(np.einsum("bii->bi", matrices))
 
 
 def accuracy(matrices: Floats) -> Floats:

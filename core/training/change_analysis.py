@@ -131,7 +131,8 @@ def _scores(
 ) -> tuple[str | None, NDArray[np.float64] | None, NDArray[np.float64] | None]:
     """What the scores are of, and each row's before and after."""
     if after.task is Task.BINARY and before.classes == after.classes:
-        return after.positive_class, *(None if one.scores is None else one.scores[:, 1] for one in (before, after))
+        was, became = (None if one.scores is None else one.scores[:, 1] for one in (before, after))
+        return after.positive_class, was, became
     return None, _of_the_truth(before), _of_the_truth(after)
 
 

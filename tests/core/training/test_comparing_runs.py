@@ -11,8 +11,8 @@ from core.datasets.tables import DatasetVersion, Relation
 from core.errors import NotApplicable
 from core.evaluation.tables import Comparison, Verdict
 from core.permissions import Actor
-from core.training import queries, service
-from core.training.comparing_runs import compare_runs_now
+from core.training import comparing_runs, queries, service
+from core.training.comparing_runs import compare_folds, compare_runs_now
 from core.training.tables import Run
 from core.workspace import Workspace
 
@@ -134,3 +134,60 @@ def test_a_candidate_that_cannot_be_compared_does_not_spoil_the_others(
     assert "different datasets" in refused["refused"]
     assert compared["candidate_run_id"] == learnt.id
     assert "verdict" in compared
+
+
+def test_a_comparison_is_computed_once_for_each_number_of_candidates(
+    workspace: Workspace, add_version: AddVersion, train: Train, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = add_version()
+    ids = {"baseline_run_id": train(version.id, "dummy").id or 0, "candidate_run_id": train(version.id).id or 0}
+    alone = compare_runs_now(workspace, **ids, now=now)
+    among = compare_runs_now(workspace, **ids, n_candidates=4, now=now)
+    assert among.id != alone.id
+    assert (alone.n_candidates, among.n_candidates) == (1, 4)
+    assert among.low < alone.low < alone.high < among.high
+    assert [one["key"] for one in alone.tests] == ["delong", "bootstrap", "permutation"]
+    assert alone.rows_needed is not None
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(comparing_runs.comparing, "compare", refuse)
+    assert compare_runs_now(workspace, **ids, now=now).id == alone.id
+    assert compare_runs_now(workspace, **ids, n_candidates=4, now=now).id == among.id
+
+
+def test_a_job_allows_for_all_its_candidates(
+    workspace: Workspace, add_version: AddVersion, train: Train, viewer: Actor, now: datetime
+) -> None:
+    version = add_version()
+    dummy = train(version.id, "dummy")
+    candidates = [train(version.id, seed=seed).id or 0 for seed in (1, 2)]
+    with workspace.write() as session:
+        job = service.request_comparison(
+            session, baseline_run_id=dummy.id or 0, candidate_run_ids=candidates, actor=viewer, now=now
+        )
+    result = run_job(workspace, job.id or 0).result
+    assert result is not None
+    for one in result["comparisons"]:
+        assert one["n_candidates"] == 2
+        assert one["corrected_pvalue"] >= one["pvalue"]
+
+
+FOLDS = {"folds": 3, "n_train": [20, 20, 20], "n_test": [10, 10, 10], "assignment": "abc"}
+
+
+def test_runs_with_the_same_folds_are_compared_fold_by_fold() -> None:
+    before = {**FOLDS, "metrics": {"log_loss": [0.5, 0.6, 0.55]}}
+    after = {**FOLDS, "metrics": {"log_loss": [0.4, 0.52, 0.46]}}
+
+    found = compare_folds(before, after, metric="log_loss")
+
+    assert found is not None
+    assert found["key"] == "cross_validation"
+    assert "other trainings" in found["title"]
+    assert found["effect"] == pytest.approx(0.09)
+    assert 0 < found["low"] < 0.09 < found["high"]
+    assert compare_folds(before, {**after, "assignment": "other"}, metric="log_loss") is None
+    assert compare_folds(before, after, metric="roc_auc") is None
+    assert compare_folds(None, after, metric="log_loss") is None
