@@ -109,14 +109,22 @@ CASES = (
 
 
 def simulate(
-    case: Case, n: int, repetitions: int, *, seed: int = SEED, metrics: tuple[str, ...] | None = None
+    case: Case,
+    n: int,
+    repetitions: int,
+    *,
+    seed: int = SEED,
+    metrics: tuple[str, ...] | None = None,
+    n_resamples: int = N_RESAMPLES,
+    n_permutations: int = N_PERMUTATIONS,
+    truth_rows: int = TRUTH_ROWS,
 ) -> dict[str, Cell]:
     """Count right and wrong answers for one kind of data and one number of rows.
 
     Samples on which a metric is not defined (no positive row) are not counted.
     """
     wanted = metrics or case.metrics
-    margins = step_in_metrics(case, wanted)
+    margins = step_in_metrics(case, wanted, truth_rows)
     rng = np.random.default_rng([seed, n, sum(map(ord, case.name))])
     cells = {key: Cell() for key in wanted}
     for _ in range(repetitions):
@@ -128,8 +136,8 @@ def simulate(
                         *pair,
                         metric=key,
                         margin=margins[key],
-                        n_resamples=N_RESAMPLES,
-                        n_permutations=N_PERMUTATIONS,
+                        n_resamples=n_resamples,
+                        n_permutations=n_permutations,
                         rng=rng,
                     )
                 except NotApplicable:
@@ -157,11 +165,11 @@ def _count(cell: Cell, verdict: Verdict, low: float, high: float, tests: list[di
 _STEPS: dict[tuple[str, str], float] = {}
 
 
-def step_in_metrics(case: Case, metrics: tuple[str, ...]) -> dict[str, float]:
+def step_in_metrics(case: Case, metrics: tuple[str, ...], truth_rows: int = TRUTH_ROWS) -> dict[str, float]:
     """By how much the worse run is worse in each metric; as `compare` takes a margin."""
     absent = [key for key in metrics if (case.name, key) not in _STEPS]
     if absent:
-        first, second = (Outcome(one) for one in case.draw(np.random.default_rng(0), TRUTH_ROWS, 1.0))
+        first, second = (Outcome(one) for one in case.draw(np.random.default_rng(0), truth_rows, 1.0))
         for key in absent:
             before, after = (measure(METRICS[key], one).value for one in (first, second))
             step = abs(after - before)
