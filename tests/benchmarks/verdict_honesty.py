@@ -1,6 +1,6 @@
 """How often paired tests and verdicts are wrong, and how often they see a difference that is there. Run by hand.
 
-    python -m tests.benchmarks.verdict_honesty [--share 1.0]
+    python -m tests.benchmarks.verdict_honesty [--share 1.0] [--metrics roc_auc,f1]
 
 Two runs over the same rows are drawn many times: of equal quality, and one worse by a known step. What the step is
 worth in each metric is measured on two million rows and taken as the margin. Prints the Markdown kept in
@@ -123,7 +123,9 @@ def simulate(
 
     Samples on which a metric is not defined (no positive row) are not counted.
     """
-    wanted = metrics or case.metrics
+    wanted = case.metrics if metrics is None else metrics
+    if not wanted:
+        return {}
     margins = step_in_metrics(case, wanted, truth_rows)
     rng = np.random.default_rng([seed, n, sum(map(ord, case.name))])
     cells = {key: Cell() for key in wanted}
@@ -183,7 +185,7 @@ def outside(wrong: int, n: int, nominal: float) -> str:
     return "above" if wrong > high else "below" if wrong < low else ""
 
 
-def main(share: float) -> None:
+def main(share: float, metrics: tuple[str, ...]) -> None:
     """Print the tables, then every cell outside its band."""
     began = time.process_time()
     lines = [
@@ -193,8 +195,9 @@ def main(share: float) -> None:
     ]
     named: dict[str, list[str]] = {"above": [], "below": []}
     for case in CASES:
+        wanted = tuple(key for key in case.metrics if not metrics or key in metrics)
         for n, repetitions in SIZES.items():
-            for key, cell in simulate(case, n, max(20, round(repetitions * share))).items():
+            for key, cell in simulate(case, n, max(20, round(repetitions * share)), metrics=wanted).items():
                 if not cell.n_equal or not cell.n_worse:
                     continue
                 where = f"{case.name}, {n:,} rows, {METRICS[key].title}"
@@ -231,4 +234,6 @@ def main(share: float) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.verdict_honesty")
     parser.add_argument("--share", type=float, default=1.0, help="of the repetitions")
-    main(parser.parse_args().share)
+    parser.add_argument("--metrics", default="", help="only these, separated by commas")
+    given = parser.parse_args()
+    main(given.share, tuple(filter(None, given.metrics.split(","))))
