@@ -33,7 +33,7 @@ MIN_ROWS = 100
 LEVEL = 0.001
 NEIGHBOURS = 200
 FEWEST = 5
-SUREST = 1e-5
+SUREST, COARSE = 1e-5, 0.01
 MOST_FITTED = 20_000
 
 
@@ -133,7 +133,9 @@ def _suspect_classes(predictions: Predictions) -> Suspects:
         raise NotApplicable("All rows carry one label: no other class is there to contradict it.")
     total = scores[known].sum(axis=1, keepdims=True)
     shares = np.divide(scores[known], total, out=np.full((len(known), k), 1 / k), where=total > 0)
-    logits = np.log(np.clip(shares, SUREST, 1 - SUREST))
+    # A score of exactly 0 is a count of votes, none of a hundred or so: surer than that it is not.
+    surest = COARSE if (shares == 0).any() else SUREST
+    logits = np.log(np.clip(shares, surest, 1 - surest))
     logits -= logits.mean(axis=1, keepdims=True)
     if not np.ptp(logits, axis=0).any():
         raise NotApplicable("The model scores all rows alike: it contradicts no label more than another.")
