@@ -272,24 +272,19 @@ def differing(records: Sequence[RunRecord], baseline: RunRecord) -> None:
     differs = [one for one in chosen if one.differs]
     same = [one for one in chosen if not one.differs]
     panels.section(sides.differing_sentence(differs))
-    if differs:
-        shown = [
-            {
-                "Run": label_of(record) + (" (baseline)" if record is baseline else ""),
-                **{one.title: one.values[place] for one in differs},
-            }
-            for place, record in enumerate(records)
-        ]
-        if len(differs) < MOST_COLUMNS:
-            panels.table([panels.Row(row) for row in shown], key="compare_differing")
-        else:
-            st.dataframe(
-                shown,
-                hide_index=True,
-                row_height=panels.ROW_HEIGHT,
-                column_config={"Run": st.column_config.TextColumn(pinned=True)},
-                alt="What differs between the runs",
-            )
+    names = [label_of(one) + (" (baseline)" if one is baseline else "") for one in records]
+    if differs and len(records) < MOST_COLUMNS:
+        panels.table(
+            [panels.Row({"Choice": one.title, **dict(zip(names, one.values, strict=True))}) for one in differs],
+            key="compare_differing",
+        )
+    elif differs:
+        st.dataframe(
+            [{"Run": name, **{one.title: one.values[place] for one in differs}} for place, name in enumerate(names)],
+            hide_index=True,
+            row_height=panels.ROW_HEIGHT,
+            alt="What differs between the runs",
+        )
     if same:
         with st.expander(f"The same in all: {theme.count(len(same), 'choice')}"):
             features = ", ".join(baseline.run.features)

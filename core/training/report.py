@@ -33,6 +33,7 @@ MOST_EXAMPLES = 5
 MOVERS = 3
 SHARE = (0.0, 1.0)
 MOST_DOTS = 200
+MOST_ACROSS = 6
 
 
 def comparison_report(
@@ -227,7 +228,7 @@ def _metrics(scored: Sequence[Side], baseline: RunRecord, found: Mapping[int, Co
             lines.append([axis.title, *(NONE if one is None else figure(one.value) for one in places)])
     return [
         "<h2>Each run on the same rows</h2>",
-        _table(heads, lines),
+        _by_run(heads, lines),
         _quiet(
             "Brackets hold each run's own 95 % interval. The highest value alone does not mean better: the paired "
             "verdict decides."
@@ -246,7 +247,7 @@ def _differing(records: Sequence[RunRecord], baseline: RunRecord) -> list[str]:
     )
     return [
         f"<h2>{_safe(sides.differing_sentence(differs))}</h2>",
-        *([_table(heads, [[one.title, *one.values] for one in differs])] if differs else []),
+        *([_by_run(heads, [[one.title, *one.values] for one in differs])] if differs else []),
         *([_quiet(f"The same in all: {alike}.")] if same else []),
     ]
 
@@ -459,6 +460,15 @@ def _some(values: Sequence[float]) -> list[float]:
     return list(values[::step])
 
 
+def _by_run(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table with a column a run, cut into tables of so many columns as paper holds."""
+    blocks = range(1, len(heads), MOST_ACROSS)
+    return "".join(
+        _table([heads[0], *heads[at : at + MOST_ACROSS]], [[row[0], *row[at : at + MOST_ACROSS]] for row in rows])
+        for at in blocks
+    )
+
+
 def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     head = "".join(f'<th scope="col">{_safe(one)}</th>' for one in heads)
     body = "".join(
@@ -477,7 +487,10 @@ def _safe(value: object) -> str:
 
 
 def _interval(value: float, low: float | None, high: float | None) -> str:
-    return figure(value) + ("" if low is None or high is None else f" [{figure(low)}, {figure(high)}]")
+    if low is None or high is None:
+        return figure(value)
+    said = sides.together(value, low, high)
+    return f"{said[0]} [{said[1]},\u00a0{said[2]}]"
 
 
 def _hash(sha256: str | None) -> str:
@@ -513,7 +526,7 @@ th, td { text-align:left; padding:6px 12px 6px 0; border-bottom:1px solid var(--
   overflow-wrap:break-word; min-width:72px; }
 thead th { color:var(--muted); font-weight:500; }
 tbody th { font-weight:500; }
-svg { display:block; width:100%; max-width:720px; height:auto; margin:8px 0; font-size:13px; }
+svg { display:block; width:100%; min-width:560px; max-width:720px; height:auto; margin:8px 0; font-size:13px; }
 svg text { fill:var(--text); } svg text.muted { fill:var(--muted); }
 svg .grid { stroke:var(--grid); } svg .zero { stroke:var(--s0); stroke-width:1.5; }
 svg .guide { stroke:var(--muted); stroke-dasharray:2 4; }
@@ -536,6 +549,7 @@ svg .band { stroke:none; fill-opacity:.13; } svg .dot { stroke:none; fill-opacit
   --s6:#BE185D; --s7:#3F3F46; }
   body { font-size:11px; print-color-adjust:exact; -webkit-print-color-adjust:exact; }
   main { max-width:none; padding:0; } h2, h3 { break-after:avoid; }
-  svg, tr, li { break-inside:avoid; } .wide { overflow:visible; } th, td { padding-right:6px; min-width:0; } }
+  svg { min-width:0; } svg, tr, li { break-inside:avoid; }
+  .wide { overflow:visible; } th, td { padding-right:6px; min-width:0; } }
 """
 )

@@ -289,14 +289,24 @@ def shown_metrics(sides: Sequence[Side], wanted: Sequence[str], *, first: str, m
 
 def verdict_sentence(record: RunRecord, one: Comparison, *, metric: str, pvalue: float | None) -> str:
     """One candidate's verdict with its figures: "Run 4 is better: +0.011 [+0.006, +0.016], p < 0.001, …"."""
+    effect, low, high = together(one.effect, one.low, one.high, signed=True)
     parts = [
-        f"{METRICS[metric].title} {figure(one.effect, signed=True)} "
-        f"[{figure(one.low, signed=True)}, {figure(one.high, signed=True)}]",
+        f"{METRICS[metric].title} {effect} [{low}, {high}]",
         *([] if pvalue is None else ["p < 0.001" if pvalue < 0.001 else f"p = {pvalue:.3f}"]),
         f"{one.n_rows:,} rows" + (f", {one.n_left_out:,} left out" if one.n_left_out else ""),
         f"detectable {figure(one.smallest_effect)}",
     ]
     return f"{label_of(record)}: {WORDS[Verdict(one.verdict)]}. " + "; ".join(parts) + "."
+
+
+def together(*values: float, signed: bool = False) -> list[str]:
+    """Numbers that are read side by side, written alike: three digits after the point where the largest allows it."""
+    largest = max(abs(value) for value in values)
+    if not 0.0005 <= largest < 10:
+        return [figure(value, signed=signed) for value in values]
+    rounded = [round(value, 3) + 0.0 for value in values]
+    said = [f"{value:+.3f}" if signed and value else f"{value:.3f}" for value in rounded]
+    return [one.replace("-", "−") for one in said]
 
 
 def csv_columns(

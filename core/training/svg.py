@@ -63,7 +63,7 @@ def effects(rows: Sequence[Effect], *, margin: float, x_title: str, alt: str) ->
     margin : float
         Shaded from ``-margin`` to 0; >= 0.
     """
-    left, height = 210, TOP + ROW * len(rows) + BOTTOM
+    left, height = 250, TOP + ROW * len(rows) + BOTTOM
     values = [0.0, -margin, *(end for row in rows for end in (row.low, row.high))]
     low, high = _room(min(values), max(values))
 
@@ -158,7 +158,7 @@ def lines(
     parts.append(_title_across(x_title, (LEFT + WIDTH - RIGHT) / 2, height - 8))
     parts.append(
         f'<text class="muted" text-anchor="middle" transform="translate(14 {middle:.0f}) rotate(-90)">'
-        f"{_text(y_title)}</text>"
+        f"{html.escape(y_title)}</text>"
     )
     return _svg(parts, height, alt)
 
@@ -186,7 +186,7 @@ def _ticks_across(low: float, high: float, across: Callable[[float], float], top
 
 
 def _title_across(title: str, x: float, y: float) -> str:
-    return f'<text class="muted" x="{x:.0f}" y="{y}" text-anchor="middle">{_text(title)}</text>'
+    return f'<text class="muted" x="{x:.0f}" y="{y}" text-anchor="middle">{html.escape(title)}</text>'
 
 
 def _stepped(x: Sequence[float], y: Sequence[float]) -> list[tuple[float, float]]:
@@ -211,7 +211,7 @@ def _text(text: str) -> str:
 
 def _svg(parts: Sequence[str], height: float, alt: str) -> str:
     return (
-        f'<svg role="img" viewBox="0 0 {WIDTH} {height:.0f}"><title>{html.escape(alt)}</title>'
+        f'<div class="wide"><svg role="img" viewBox="0 0 {WIDTH} {height:.0f}"><title>{html.escape(alt)}</title>'
         + "".join(parts)
-        + "</svg>"
+        + "</svg></div>"
     )

@@ -162,6 +162,7 @@ def plane(points: Sequence[Point], *, x_title: str, y_title: str, colours: Colou
         hoverinfo="skip",
         name="front",
     )
+    sides = _free_sides(points)
     for chosen in (False, True):
         part = [point for point in points if point.is_baseline is chosen]
         tint = colours.champion if chosen else colours.candidate
@@ -170,7 +171,7 @@ def plane(points: Sequence[Point], *, x_title: str, y_title: str, colours: Colou
             y=[point.y for point in part],
             mode="markers+text",
             text=[literal(point.words) for point in part],
-            textposition=_free_sides(part, points),
+            textposition=[sides[place] for place, point in enumerate(points) if point.is_baseline is chosen],
             error_x=_bars([(point.x, point.x_ends) for point in part], tint),
             error_y=_bars([(point.y, point.y_ends) for point in part], tint),
             marker={
@@ -273,7 +274,7 @@ def xy_of(data: Mapping[str, Any], code: str) -> tuple[list[float], list[float]]
 
 def tints_of(baselines: Sequence[bool], colours: Colours) -> list[str]:
     """A colour a run: slate for the baseline, and for the others the unordered colours that are no slate."""
-    free = itertools.cycle([tint for place, tint in enumerate(colours.categorical) if place != _SLATE])
+    free = itertools.cycle([colours.categorical[place] for place in _APART])
     return [colours.champion if is_baseline else next(free) for is_baseline in baselines]
 
 
@@ -392,15 +393,42 @@ def _room(values: Sequence[tuple[float, tuple[float, float] | None]], share: flo
     return [low - spare, high + spare]
 
 
-def _free_sides(part: Sequence[Point], points: Sequence[Point]) -> list[str]:
-    """Labels point away from the nearer side edge, and alternate above and below by height, so that fewer meet."""
-    xs = [point.x for point in points]
-    middle = (min(xs) + max(xs)) / 2
-    ranks = {id(point): rank for rank, point in enumerate(sorted(points, key=lambda one: (one.x, one.y)))}
-    return [
-        f"{'top' if ranks[id(point)] % 2 == 0 else 'bottom'} {'left' if point.x > middle else 'right'}"
-        for point in part
-    ]
+def _free_sides(points: Sequence[Point]) -> dict[int, str]:
+    """For each point the side on which its label meets the fewest points and labels placed before it.
+
+    Sizes are those of 13 px text on a figure about 700 px wide: near enough to keep labels apart.
+    """
+    x_low, x_high = _room([(one.x, one.x_ends) for one in points], 0.12)
+    y_low, y_high = _room([(one.y, one.y_ends) for one in points], 0.12)
+    spots = [((one.x - x_low) / (x_high - x_low), (one.y - y_low) / (y_high - y_low)) for one in points]
+    boxes = [(x - 0.01, y - 0.02, x + 0.01, y + 0.02) for x, y in spots]
+    # The lines of the intervals are in the way too.
+    for point, (_, y) in zip(points, spots, strict=True):
+        if point.x_ends:
+            low, high = ((end - x_low) / (x_high - x_low) for end in point.x_ends)
+            boxes.append((low, y - 0.01, high, y + 0.01))
+    chosen: dict[int, str] = {}
+    for place, (point, (x, y)) in enumerate(zip(points, spots, strict=True)):
+        wide, high = 0.011 * len(point.words), 0.06
+        offered = {
+            f"{upright} {across}": (left, foot, left + wide, foot + high)
+            for upright, foot in (("top", y + 0.025), ("bottom", y - 0.025 - high))
+            for across, left in (("right", x), ("left", x - wide), ("center", x - wide / 2))
+        }
+        chosen[place] = min(offered, key=lambda side: _in_the_way(offered[side], boxes))
+        boxes.append(offered[chosen[place]])
+    return chosen
+
+
+def _in_the_way(box: tuple[float, ...], boxes: Sequence[tuple[float, ...]]) -> float:
+    """The area that a box shares with others, and what of it lies off the figure counts double."""
+    shared = sum(
+        max(0.0, min(box[2], other[2]) - max(box[0], other[0]))
+        * max(0.0, min(box[3], other[3]) - max(box[1], other[1]))
+        for other in boxes
+    )
+    off = max(0.0, -box[0]) + max(0.0, box[2] - 1) + max(0.0, -box[1]) + max(0.0, box[3] - 1)
+    return shared + 2 * off
 
 
 @dataclass(frozen=True)
@@ -418,7 +446,8 @@ class _Shape:
 
 
 CurveCode = Literal["roc", "precision_recall", "gain", "calibration", "residuals", "predicted_true"]
-_SLATE = 3
+# Without the slate that is the baseline's, and the two teals far apart.
+_APART = (0, 1, 2, 6, 5, 7, 4)
 _FAR = 50
 _SHAPES: dict[str, _Shape] = {
     "roc": _Shape(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from core.evaluation.service import record_analysis
 from core.evaluation.tables import Comparison
 from core.jobs.queries import queue
 from core.permissions import Actor
@@ -143,7 +144,83 @@ def test_runs_scored_on_different_rows_are_marked_and_scored_on_one_click(
 def test_what_differs_comes_before_what_is_the_same(open_as: OpenAs, viewer: Actor, story: Story):
     page = open_as(viewer, "compare", runs=story.both)
     assert "They differ in inverse regularisation" in said(page)
-    assert list(page.dataframe[-1].value.columns) == ["Run", "Inverse regularisation"]
+    table = next(one.value for one in page.dataframe if "Choice" in one.value.columns)
+    assert list(table["Choice"]) == ["Inverse regularisation"]
+    assert list(table.iloc[0])[1:] == ["1.0", "0.1"]
+
+
+def test_a_comparison_that_allows_for_fewer_candidates_is_worked_out_again(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, story: Story
+):
+    compared(workspace, story, "better", 0.03)
+    with workspace.write() as session:
+        third = key(make_run(session, dataset_version_id=story.version_id))
+        make_evaluation(session, run_id=third, evaluation_set_id=story.set_id)
+    page = open_as(viewer, "compare", runs=f"{story.both},{third}")
+    assert "is better than" not in said(page)
+    assert "Work out the verdicts" in offered(page)
+
+
+def test_the_link_pins_everything_that_is_chosen(open_as: OpenAs, viewer: Actor, story: Story):
+    page = open_as(
+        viewer, "compare", runs=story.both, baseline=story.second, metric="accuracy", x="accuracy", y="roc_auc"
+    )
+    [address] = [one.value for one in page.code]
+    assert address.partition("?")[2] == (
+        f"runs={story.first}%2C{story.second}&baseline={story.second}&metric=accuracy&set={story.set_id}"
+        f"&curve=roc&x=accuracy&y=roc_auc&changed={story.first}"
+    )
+
+
+def test_metrics_of_the_table_are_chosen_by_the_address(open_as: OpenAs, viewer: Actor, story: Story):
+    page = open_as(viewer, "compare", runs=story.both, shown="accuracy")
+    table = next(one.value for one in page.dataframe if "Run" in one.value.columns)
+    assert list(table.columns) == ["Run", "Verdict", "ROC AUC ↑", "Accuracy ↑"]
+    assert table.iloc[0]["Verdict"] == "◆ Baseline"
+
+
+def test_changed_decisions_are_asked_for_and_then_shown_with_what_moved_them(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, story: Story
+):
+    page = open_as(viewer, "compare", runs=story.both)
+    assert "Work out who is affected" in offered(page)
+    options = {"baseline_run_id": story.first}
+    sides = [
+        {"of": "yes", "base": 0.2, "prediction": 0.4, "entries": [{"feature": "age", "contribution": by}]}
+        for by in (0.1, 0.3)
+    ]
+    case = {
+        "ordinal": 6, "values": {"age": 40}, "true": "no", "before": "no", "after": "yes", "score_before": 0.4,
+        "score_after": 0.6, "contributions": {"before": sides[0], "after": sides[1]},
+    }  # fmt: skip
+    counts = {"n_rows": 200, "n_changed": 20, "n_corrected": 15, "n_broken": 5}
+    with workspace.write() as session:
+        record_analysis(
+            session,
+            evaluation_id=story.evaluations[1],
+            kind="changes",
+            options=options,
+            result={
+                **options, **counts, "by_slice": [{"slice": "job = cook", "n": 20, "changed": 3, "corrected": 1,
+                "broken": 2}], "broken": [case], "corrected": [], "contributions_missing": None,
+            },
+            now=NOW,
+        )  # fmt: skip
+    told = said(open_as(viewer, "compare", runs=story.both))
+    assert "decides 20 of 200 rows differently (10.0 %): 15 corrected, 5 broken" in told
+    assert "job = cook" in told
+    assert "age +0.200" in told
+
+
+def test_names_on_the_page_are_literal(open_as: OpenAs, workspace: Workspace, viewer: Actor, story: Story):
+    with workspace.write() as session:
+        third = key(
+            make_run(session, dataset_version_id=story.version_id, features=["age", "**b** [x](https://evil.example)"])
+        )
+        make_evaluation(session, run_id=third, evaluation_set_id=story.set_id, curves=ROC)
+    page = open_as(viewer, "compare", runs=f"{story.both},{third}")
+    assert "added **b** [x](https://evil.example)" in said(page)
+    assert not any("[x](https" in one.value for one in page.markdown)
 
 
 def test_a_run_that_predicts_something_else_is_left_out_with_the_reason(

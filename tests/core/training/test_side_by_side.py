@@ -1,0 +1,68 @@
+import pytest
+
+from core.evaluation.tables import Comparison
+from core.training import side_by_side as sides
+from tests.factories import NOW
+
+
+def made(candidate: int, n_candidates: int, **over: object) -> Comparison:
+    return Comparison(
+        **{
+            "baseline_evaluation_id": 1, "candidate_evaluation_id": candidate, "metric": "roc_auc", "margin": 0.01,
+            "verdict": "better", "effect": 0.02, "low": 0.01, "high": 0.03, "n_rows": 10, "smallest_effect": 0.01,
+            "n_candidates": n_candidates, "method": "DeLong", "created_at": NOW, **over,
+        }
+    )  # fmt: skip
+
+
+def test_a_verdict_that_allows_for_fewer_candidates_is_no_answer():
+    known = [made(11, 1), made(12, 2), made(13, 5), made(13, 3), made(99, 2)]
+    found = sides.verdicts_of(known, {11: 1, 12: 2, 13: 3}, n_candidates=2)
+    assert {run: one.n_candidates for run, one in found.items()} == {2: 2, 3: 3}
+
+
+def test_pvalues_are_corrected_by_holm_over_all_candidates():
+    found = {2: made(12, 3, pvalue=0.01), 3: made(13, 3, pvalue=0.02), 4: made(14, 3, pvalue=None)}
+    # Holm (1979) of 0.01, 0.02 and 1: 3 x 0.01, 2 x 0.02.
+    assert sides.pvalues_of(found) == {2: pytest.approx(0.03), 3: pytest.approx(0.04), 4: None}
+    assert sides.pvalues_of({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("tests", "said"),
+    [
+        ([], ""),
+        ([{"low": 0.01, "high": 0.02}], "It agrees: a gain."),
+        ([{"low": 0.01, "high": 0.02}, {"effect": 0.1, "pvalue": 0.001}], "All 2 agree: a gain."),
+        ([{"low": -0.01, "high": 0.02}, {"effect": 0.1, "pvalue": 0.001}], "1 of 2 agree on a gain"),
+        ([{"effect": None, "pvalue": None}], ""),
+    ],
+)
+def test_other_tests_are_said_to_agree_or_not(tests, said):
+    assert sides.agreement(made(11, 1, tests=tests)).startswith(said)
+    assert bool(sides.agreement(made(11, 1, tests=tests))) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("points", "greater_y", "front"),
+    [
+        ([(0.9, 10.0), (0.8, 5.0), (0.7, 6.0)], False, [True, True, False]),
+        ([(0.9, 10.0), (0.9, 10.0)], False, [True, True]),
+        ([(0.9, 10.0), (0.9, 5.0)], False, [False, True]),
+        ([(0.9, 0.9), (0.8, 0.8)], True, [True, False]),
+        ([], True, []),
+    ],
+)
+def test_the_front_holds_what_no_other_point_beats(points, greater_y, front):
+    assert sides.pareto_front(points, greater_x=True, greater_y=greater_y) == front
+
+
+def test_features_are_said_as_added_and_removed():
+    assert sides.features_against(["a", "b"], ["b", "a"]) == "the baseline's 2"
+    assert sides.features_against(["a", "b"], ["b", "c"]) == "added c; removed a"
+    assert sides.features_against(["a"], ["a", *"bcdefghij"]) == "added b, c, d, e, f, g and 3 more"
+
+
+def test_numbers_read_side_by_side_are_written_alike():
+    assert sides.together(-0.0001, -0.02, 0.012, signed=True) == ["0.000", "−0.020", "+0.012"]
+    assert sides.together(12_345.6, 12_000.0) == ["1.235e+04", "1.2e+04"]
