@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from core.evaluation.comparing import PairedResult
 from core.evaluation.predictions import Predictions
-from core.evaluation.slices import groups as groups
-from core.evaluation.slices import slice_columns as slice_columns
 from core.evaluation.tables import Task, Verdict
 from core.governance.gates import ComparisonFact
 

@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 from sqlmodel import Session, col, delete
 
 from core.audit.service import record
 from core.datasets import queries as datasets
-from core.datasets.tables import DatasetVersion, EvaluationSet, Outcome, Severity
+from core.datasets.tables import Outcome, Severity
 from core.errors import (
-    ArtifactCorrupted,
-    InvalidInput,
-    NotApplicable,
-    NotFound,
-    SchemaMismatch,
     StaleRevision,
 )
 from core.evaluation import queries as evaluations
 from core.evaluation import service as evaluation_service
-from core.evaluation.changes import changed_by_slice
-from core.evaluation.comparing import PairedResult, align, compare
-from core.evaluation.fairness import fairness_change
-from core.evaluation.metrics import compute_metrics, primary_metric
-from core.evaluation.predictions import Predictions
 from core.evaluation.reuse import Reuse, reuse
 from core.evaluation.tables import Evaluation
 from core.governance import binding, gates, standing
 from core.governance.cards import CARD_SECTIONS
 from core.governance.evidence import (
-    MOST_SENTENCES,
-    comparison_entry,
-    dummy_predictions,
     fact,
-    groups,
-    identical,
-    slice_columns,
+)
+from core.governance.judging import (
+    FIXED,
+    LATEST,
+    BehaviourRun,
+    Findings,
+    Sides,
+    against_dummy,
+    data_changes,
+    judge,
+    run_behaviour,
+    sides_of,
+    smoke_test,
+    threshold_of,
 )
 from core.governance.lifecycle import move
 from core.governance.service import store_card
@@ -49,53 +46,7 @@ from core.jobs.tables import Job, JobState
 from core.monitoring.queries import latest_drift
 from core.permissions import Actor, Permission, require, system_actor
 from core.registry import queries as registry
-from core.registry.behaviour_job import behaviour_of
-from core.registry.suites import record_behaviour
-from core.registry.tables import BehaviourSuite, ModelVersion
-from core.training.models import load_model
-from core.training.scoring import evaluate
-from core.training.tables import Run
 from core.workspace import Workspace
-
-SMOKE_ROWS = 50
-FIXED, LATEST = "fixed", "latest"
-
-
-@dataclass(frozen=True)
-class Sides:
-    """What is judged: the candidate and, unless it is the first, the champion, on the sets of one dataset."""
-
-    candidate: ModelVersion
-    candidate_run: Run
-    champion: ModelVersion | None
-    champion_run: Run | None
-    champion_label: str | None
-    sets: Mapping[str, EvaluationSet]
-    data: DatasetVersion
-    champion_data: DatasetVersion | None
-    sensitive: Sequence[str]
-    costs: Mapping[str, Any] | None
-    metric: str
-    margin: float | None
-
-
-@dataclass
-class Findings:
-    """What the scoring and comparing gave, gathered along the way."""
-
-    scored: dict[tuple[str, str], Evaluation] = field(default_factory=dict)
-    compared: list[tuple[Evaluation, Evaluation, PairedResult]] = field(default_factory=list)
-    comparisons: list[dict[str, Any]] = field(default_factory=list)
-    dummy: dict[str, Any] | None = None
-    changed: dict[str, Any] | None = None
-    changed_by_slice: list[dict[str, Any]] = field(default_factory=list)
-    fairness: list[dict[str, Any]] = field(default_factory=list)
-    decided: dict[str, dict[str, Any]] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-
-
-# What makes one comparison impossible without spoiling the rest: the gate that needs it fails and says why.
-IMPOSSIBLE = (InvalidInput, NotApplicable)
 
 
 def prepare_request(workspace: Workspace, context: JobContext) -> None:
@@ -115,19 +66,19 @@ def prepare_request(workspace: Workspace, context: JobContext) -> None:
     require(context.actor, Permission.REQUEST_CREATE)
     request_id, revision = int(context.payload["request_id"]), int(context.payload["revision"])
     with workspace.read() as session:
-        sides = _sides(session, _current(session, request_id, revision))
+        sides = sides_of(session, _current(session, request_id, revision))
     now = context.now()
     found = Findings()
     for position, (kind, rows) in enumerate(sides.sets.items()):
         context.report(0.1 + 0.3 * position, f"Scoring on the {kind} evaluation set")
-        _judge(workspace, sides, kind, rows, found, now)
+        judge(workspace, sides, kind, rows, found, now)
     context.report(0.7, "Comparing with the trivial model")
-    _against_dummy(workspace, sides, found)
+    against_dummy(workspace, sides, found)
     context.report(0.8, "Asking the stored model for its recorded predictions")
-    smoke = _smoke(workspace, sides, found)
+    smoke = smoke_test(workspace, sides, found)
     context.report(0.85, "Running the behaviour suite")
-    behaviour = _behaviour(workspace, sides, found, now)
-    data_changes = _data_changes(workspace, sides)
+    behaviour = run_behaviour(workspace, sides, found, now)
+    changes = data_changes(workspace, sides)
     context.check_cancelled()
     with context.record() as session:
         request = _current(session, request_id, revision)
@@ -151,7 +102,7 @@ def prepare_request(workspace: Workspace, context: JobContext) -> None:
         answers = gates.evaluate(
             _gate_evidence(session, sides, found, smoke, behaviour), standing.policy_of(session, request).gates
         )
-        evidence = _document(session, request, sides, found, smoke, behaviour, data_changes, answers, now)
+        evidence = _document(session, request, sides, found, smoke, behaviour, changes, answers, now)
         _open(session, request, evidence, answers, context.actor, now)
         context.result = {"request_id": request_id, "evidence_digest": request.evidence_digest}
 
@@ -180,226 +131,6 @@ def _current(session: Session, request_id: int, revision: int) -> PromotionReque
     return request
 
 
-def _sides(session: Session, request: PromotionRequest) -> Sides:
-    candidate = registry.version(session, request.version_id)
-    candidate_run = _run(session, candidate)
-    champion = registry.version(session, request.replaces_id) if request.replaces_id is not None else None
-    champion_run = _run(session, champion) if champion is not None else None
-    data = datasets.version(session, candidate_run.dataset_version_id)
-    dataset = datasets.dataset(session, data.dataset_id)
-    sets: dict[str, EvaluationSet] = {}
-    for rows in sorted(datasets.evaluation_sets(session, data.dataset_id), key=lambda rows: rows.id or 0):
-        # The first fixed set is the locked one; of the latest ones the newest counts.
-        if rows.kind == LATEST or rows.kind not in sets:
-            sets[rows.kind] = rows
-    metric = primary_metric(candidate_run.task)
-    return Sides(
-        candidate=candidate,
-        candidate_run=candidate_run,
-        champion=champion,
-        champion_run=champion_run,
-        champion_label=registry.version_label(session, request.replaces_id)
-        if request.replaces_id is not None
-        else None,
-        sets={kind: sets[kind] for kind in (FIXED, LATEST) if kind in sets},
-        data=data,
-        champion_data=datasets.version(session, champion_run.dataset_version_id) if champion_run else None,
-        sensitive=tuple(dataset.sensitive),
-        costs=dataset.costs,
-        metric=metric,
-        margin=standing.policy_of(session, request).margins.get(metric),
-    )
-
-
-def _run(session: Session, version: ModelVersion) -> Run:
-    run = session.get(Run, version.run_id)
-    if run is None:
-        raise NotFound("run", version.run_id)
-    return run
-
-
-def _judge(workspace: Workspace, sides: Sides, kind: str, rows: EvaluationSet, found: Findings, now: datetime) -> None:
-    assert rows.id is not None
-    try:
-        after = evaluate(workspace, run_id=sides.candidate.run_id, evaluation_set_id=rows.id, now=now)
-        found.scored["candidate", kind] = after
-        candidate = _decided(workspace, after, sides.candidate)
-        _keep_metrics(sides, "candidate", kind, candidate, found)
-        champion = None
-        if sides.champion is not None:
-            before = evaluate(workspace, run_id=sides.champion.run_id, evaluation_set_id=rows.id, now=now)
-            found.scored["champion", kind] = before
-            champion = _decided(workspace, before, sides.champion)
-            _keep_metrics(sides, "champion", kind, champion, found)
-            result = compare(
-                champion, candidate, metric=sides.metric, margin=sides.margin, rng=np.random.default_rng(0)
-            )
-            if before.id != after.id:
-                found.compared.append((before, after, _as_stored(workspace, sides, before, after, result)))
-            found.comparisons.append(
-                comparison_entry(
-                    result,
-                    kind=kind,
-                    evaluation_set_id=rows.id,
-                    baseline_label=sides.champion_label or "",
-                    metric=sides.metric,
-                )
-            )
-            champion, candidate, _ = align(champion, candidate)
-            if kind == FIXED:
-                found.changed = dict(result.changed) if result.changed is not None else None
-        if kind == FIXED:
-            _by_group(workspace, sides, rows, candidate, champion, found)
-    except IMPOSSIBLE as error:
-        found.missing[kind] = str(error)
-
-
-def _decided(workspace: Workspace, scored: Evaluation, version: ModelVersion) -> Predictions:
-    """The stored predictions, decided as the version decides: at its threshold, where it has one."""
-    stored = evaluations.load_predictions(workspace.artifacts, scored)
-    threshold = _threshold(version)
-    return stored if threshold is None else stored.decided_at(threshold)
-
-
-def _threshold(version: ModelVersion | None) -> float | None:
-    return None if version is None else version.signature.get("threshold")
-
-
-def _has_threshold(sides: Sides) -> bool:
-    return _threshold(sides.candidate) is not None or _threshold(sides.champion) is not None
-
-
-def _keep_metrics(sides: Sides, side: str, kind: str, decided: Predictions, found: Findings) -> None:
-    """Measure both sides anew where one has a threshold: the evaluations' own metrics are those without one."""
-    if kind == FIXED and _has_threshold(sides):
-        found.decided[side] = {
-            one.key: {"value": one.value, "low": one.low, "high": one.high}
-            for one in compute_metrics(decided, costs=sides.costs)
-        }
-
-
-def _as_stored(
-    workspace: Workspace, sides: Sides, before: Evaluation, after: Evaluation, result: PairedResult
-) -> PairedResult:
-    """The comparison of the evaluations themselves, which is what a stored one speaks of: without thresholds."""
-    if not _has_threshold(sides):
-        return result
-    baseline, candidate = (evaluations.load_predictions(workspace.artifacts, one) for one in (before, after))
-    return compare(baseline, candidate, metric=sides.metric, margin=sides.margin, rng=np.random.default_rng(0))
-
-
-def _by_group(
-    workspace: Workspace,
-    sides: Sides,
-    rows: EvaluationSet,
-    candidate: Predictions,
-    champion: Predictions | None,
-    found: Findings,
-) -> None:
-    with workspace.read() as session:
-        version = datasets.version(session, rows.version_id)
-    columns = slice_columns(
-        version.columns, version.profile, sensitive=sides.sensitive, target=sides.candidate_run.target
-    )
-    if not columns:
-        return
-    table = datasets.read_table(workspace.artifacts, version, columns=columns).take(candidate.ordinals)
-    values = {name: groups(table[name].to_pylist()) for name in columns}
-    if champion is not None:
-        found.changed_by_slice = [
-            {"slice": e["slice"], "n": e["n"], "corrected": e["corrected"], "broken": e["broken"]}
-            for e in changed_by_slice(champion, candidate, values)
-        ]
-    for name in columns:
-        if name in sides.sensitive:
-            found.fairness += fairness_change(name, champion, candidate, values[name], rng=np.random.default_rng(0))
-
-
-def _against_dummy(workspace: Workspace, sides: Sides, found: Findings) -> None:
-    scored = found.scored.get(("candidate", FIXED))
-    if scored is None or sides.candidate_run.dummy is None:
-        found.missing.setdefault("dummy", found.missing.get(FIXED, "The run kept no trivial model."))
-        return
-    try:
-        candidate = _decided(workspace, scored, sides.candidate)
-        result = compare(
-            dummy_predictions(candidate, sides.candidate_run.dummy),
-            candidate,
-            metric=sides.metric,
-            margin=sides.margin,
-            rng=np.random.default_rng(0),
-        )
-    except IMPOSSIBLE as error:
-        found.missing["dummy"] = str(error)
-        return
-    found.dummy = comparison_entry(
-        result,
-        kind=FIXED,
-        evaluation_set_id=scored.evaluation_set_id,
-        baseline_label="the trivial model",
-        metric=sides.metric,
-    )
-
-
-def _smoke(workspace: Workspace, sides: Sides, found: Findings) -> gates.SmokeFact:
-    scored = found.scored.get(("candidate", FIXED))
-    if scored is None:
-        return gates.SmokeFact(0, 0, found.missing.get(FIXED, "there is no fixed evaluation set."))
-    try:
-        recorded = _decided(workspace, scored, sides.candidate).take(np.arange(min(SMOKE_ROWS, scored.n_rows)))
-        with workspace.read() as session:
-            version = datasets.version(session, sides.sets[FIXED].version_id)
-        model = load_model(
-            workspace.artifacts, model_sha256=sides.candidate.model_sha256, signature=sides.candidate.signature
-        )
-        table = datasets.read_table(workspace.artifacts, version, columns=sides.candidate_run.features)
-        answer = model.predict_table(table.take(recorded.ordinals))
-    except (ArtifactCorrupted, NotFound, SchemaMismatch) as error:
-        return gates.SmokeFact(0, 0, str(error))
-    return gates.SmokeFact(recorded.n_rows, identical(recorded, answer.labels, answer.scores))
-
-
-@dataclass(frozen=True)
-class _Behaviour:
-    """How the candidate did on its model's suite, not yet written down."""
-
-    version_id: int
-    suite: BehaviourSuite
-    outcomes: list[dict[str, Any]]
-    n_rows: int
-
-    def record(self, session: Session, actor: Actor, now: datetime) -> None:
-        assert self.suite.id is not None
-        record_behaviour(
-            session,
-            version_id=self.version_id,
-            suite_id=self.suite.id,
-            outcomes=self.outcomes,
-            n_rows=self.n_rows,
-            actor=actor,
-            now=now,
-        )
-
-    def fact(self) -> gates.BehaviourFact:
-        titles = {
-            outcome: tuple(str(one["title"]) for one in self.outcomes if one["outcome"] == outcome)
-            for outcome in (Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED)
-        }
-        return gates.BehaviourFact(
-            self.suite.number, titles[Outcome.PASSED], titles[Outcome.FAILED], titles[Outcome.SKIPPED]
-        )
-
-
-def _behaviour(workspace: Workspace, sides: Sides, found: Findings, now: datetime) -> _Behaviour | None:
-    assert sides.candidate.id is not None
-    try:
-        suite, outcomes, n_rows = behaviour_of(workspace, version_id=sides.candidate.id, now=now)
-    except (ArtifactCorrupted, NotFound, SchemaMismatch) as error:
-        found.missing["behaviour"] = str(error)
-        return None
-    return _Behaviour(sides.candidate.id, suite, outcomes, n_rows)
-
-
 def _reuse(session: Session, sides: Sides, fixed: dict[str, Any] | None) -> Reuse | None:
     rows = sides.sets.get(FIXED)
     if fixed is None or rows is None or rows.id is None:
@@ -408,25 +139,8 @@ def _reuse(session: Session, sides: Sides, fixed: dict[str, Any] | None) -> Reus
     return reuse(n_candidates, low=fixed["low"], high=fixed["high"], margin=fixed["margin"])
 
 
-def _data_changes(workspace: Workspace, sides: Sides) -> list[str]:
-    if sides.champion_data is None:
-        return []
-    assert sides.data.id is not None
-    assert sides.champion_data.id is not None
-    with workspace.read() as session:
-        new, old = (datasets.version_label(session, one.id) for one in (sides.data, sides.champion_data) if one.id)
-    if sides.data.id == sides.champion_data.id:
-        return [f"Both were trained on {new}."]
-    if sides.data.dataset_id != sides.champion_data.dataset_id:
-        return [f"The candidate was trained on {new}, {sides.champion_label} on {old}: different datasets."]
-    diff = sides.data.diff
-    if diff is None or diff.get("base_id") != sides.champion_data.id:
-        diff = datasets.diff_versions(workspace.artifacts, sides.champion_data, sides.data, sides.candidate_run.target)
-    return [str(sentence) for sentence in diff["sentences"]][:MOST_SENTENCES]
-
-
 def _gate_evidence(
-    session: Session, sides: Sides, found: Findings, smoke: gates.SmokeFact, behaviour: _Behaviour | None
+    session: Session, sides: Sides, found: Findings, smoke: gates.SmokeFact, behaviour: BehaviourRun | None
 ) -> gates.Evidence:
     assert sides.candidate.id is not None
     assert sides.data.id is not None
@@ -467,8 +181,8 @@ def _document(
     sides: Sides,
     found: Findings,
     smoke: gates.SmokeFact,
-    behaviour: _Behaviour | None,
-    data_changes: list[str],
+    behaviour: BehaviourRun | None,
+    changes: list[str],
     answers: Sequence[gates.GateAnswer],
     now: datetime,
 ) -> dict[str, Any]:
@@ -492,11 +206,11 @@ def _document(
             side: found.decided.get(side) or _metrics(session, found.scored.get((side, FIXED)))
             for side in ("candidate", "champion")
         },
-        "thresholds": {"candidate": _threshold(sides.candidate), "champion": _threshold(sides.champion)},
+        "thresholds": {"candidate": threshold_of(sides.candidate), "champion": threshold_of(sides.champion)},
         "changed": found.changed,
         "changed_by_slice": found.changed_by_slice,
         "fairness": found.fairness,
-        "data_changes": data_changes,
+        "data_changes": changes,
         "drift": latest_drift(session, sides.candidate.model_id),
         "missing": found.missing,
         "smoke": asdict(smoke),

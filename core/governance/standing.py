@@ -306,7 +306,7 @@ def _behaviour_digest(session: Session, version: ModelVersion) -> str | None:
 def _draft(session: Session, version_id: int) -> dict[str, str]:
     from core.evaluation.metrics import METRICS, primary_metric
     from core.evaluation.tables import Task
-    from core.evaluation.thresholds import threshold_sentence
+    from core.evaluation.threshold_choices import threshold_sentence
     from core.training.algorithms import ALGORITHMS
 
     version = registry.version(session, version_id)

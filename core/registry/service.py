@@ -10,14 +10,14 @@ from sqlmodel import Session, select
 
 from core.audit.service import record
 from core.errors import AlreadyExists, InvalidInput, InvalidTransition, NotApplicable, NotFound
-from core.evaluation.tables import Task
+from core.evaluation.tables import Evaluation, Task
 from core.permissions import Actor, Permission, require
-from core.registry import queries
+from core.registry import queries, suites
 from core.registry.tables import Alias, Cause, Deployment, Environment, ModelVersion, RegisteredModel
 from core.training.tables import Run, RunState
 
 if TYPE_CHECKING:
-    from core.evaluation.thresholds import ThresholdChoice
+    from core.evaluation.threshold_choices import ThresholdChoice
 
 NAME_LENGTH = 200
 
@@ -44,7 +44,8 @@ def register_version(
         Kept for a new model only.
     threshold : ThresholdChoice, optional
         The score from which on the version calls a row positive, wherever it predicts; without one the class of the
-        highest score is predicted. See `thresholds.choice`.
+        highest score is predicted. Its figures are taken as `threshold_choices.choice` counted them; that they were
+        counted on the predictions this run keeps is checked.
 
     Raises
     ------
@@ -56,7 +57,8 @@ def register_version(
     NotApplicable
         A threshold for a run that is not binary.
     InvalidInput
-        A blank or over-long name, or the model predicts something else.
+        A blank or over-long name, the model predicts something else, or the threshold was chosen on the predictions
+        of another run.
     """
     require(actor, Permission.MODEL_REGISTER)
     name = model_name.strip()
@@ -69,6 +71,7 @@ def register_version(
         raise InvalidTransition("run", run.state, "registered")
     if threshold is not None:
         _require_binary(run)
+        _require_its_own(session, run, threshold)
     model = session.exec(select(RegisteredModel).where(RegisteredModel.name == name)).first()
     if model is None:
         model = RegisteredModel(
@@ -135,12 +138,22 @@ def register_version(
         details={"run_id": run_id, "model_sha256": version.model_sha256}
         | ({} if threshold is None else {"threshold": float(threshold.value), "rule": threshold.rule}),
     )
+    suites.request_behaviour(session, version_id=version.id, actor=actor, now=now)
     return version
 
 
 def _require_binary(run: Run) -> None:
     if run.task != Task.BINARY:
         raise NotApplicable(f"Run {run.id} is a {run.task} task, and only a binary one has a threshold. Leave it out.")
+
+
+def _require_its_own(session: Session, run: Run, threshold: ThresholdChoice) -> None:
+    scored = session.exec(select(Evaluation.predictions_sha256).where(Evaluation.run_id == run.id)).all()
+    if threshold.validation_sha256 != run.validation_sha256 or threshold.predictions_sha256 not in scored:
+        raise InvalidInput(
+            f"The figures of the threshold {threshold.key} were not counted on the predictions of run {run.id}. "
+            "Choose the threshold on this run."
+        )
 
 
 def assign(

@@ -256,3 +256,30 @@ def test_every_primary_metric_can_be_sliced(rng: np.random.Generator) -> None:
         found = measure_slices(made, [[halves(300, 100, rng)]], METRICS[primary_metric(task)])
         assert all(one.value is not None for one in found.slices)
     assert set(wrong(binary(rng, 50))) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["a", None, "b"], ["a", "missing", "b"]),
+        ([True, False, None], ["True", "False", "missing"]),
+        ([1, 2, 2], ["1", "2", "2"]),
+        ([], []),
+    ],
+)
+def test_few_values_are_groups_of_their_own(values: list[object], expected: list[str]) -> None:
+    assert groups(values).tolist() == expected
+
+
+def test_many_numbers_become_quarters() -> None:
+    named = groups([*range(101), None])
+    assert named[-1] == "missing"
+    assert named[0] == "0 to 25"
+    assert named[100] == "75 to 100"
+    assert sorted(set(named[:-1])) == ["0 to 25", "25 to 50", "50 to 75", "75 to 100"]
+    assert np.unique(named[:-1], return_counts=True)[1].tolist() == [26, 25, 25, 25]
+
+
+def test_many_words_stay_words() -> None:
+    words = [f"word {i}" for i in range(40)]
+    assert groups(words).tolist() == words

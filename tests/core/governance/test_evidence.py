@@ -1,11 +1,10 @@
-"""The parts of the evidence: the trivial model's predictions, groups to slice by, the smoke test's comparison."""
+"""The parts of the evidence: the trivial model's predictions, the smoke test's comparison."""
 
 import numpy as np
-import pytest
 
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Task
-from core.governance.evidence import dummy_predictions, groups, identical, slice_columns
+from core.governance.evidence import dummy_predictions, identical
 
 
 def binary(**over: object) -> Predictions:
@@ -43,38 +42,3 @@ def test_the_same_predictions_are_identical_up_to_rounding() -> None:
     assert identical(recorded, recorded.y_pred, recorded.scores + np.array([[1e-3, 0]] + [[0, 0]] * 3)) == 3
     assert identical(recorded, np.array(["no"] * 4, dtype=object), recorded.scores) == 1
     assert identical(regression(), np.array([1.5, 2.5, 2.6]), None) == 2
-
-
-def test_sensitive_columns_come_before_the_shortest_categories() -> None:
-    kinds = {"age": "integer", "sex": "category", "member": "boolean"}
-    distinct = {"age": 73, "job": 12, "sex": 2, "member": 2, "country": 42, "one": 1, "y": 2}
-    columns = [{"name": name, "kind": kinds.get(name, "category")} for name in distinct]
-    profile = {"columns": [{"name": name, "n_distinct": n} for name, n in distinct.items()]}
-    assert slice_columns(columns, profile, sensitive=["sex", "age"], target="y") == ["age", "sex", "member", "job"]
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        (["a", None, "b"], ["a", "missing", "b"]),
-        ([True, False, None], ["True", "False", "missing"]),
-        ([1, 2, 2], ["1", "2", "2"]),
-        ([], []),
-    ],
-)
-def test_few_values_are_groups_of_their_own(values: list[object], expected: list[str]) -> None:
-    assert groups(values).tolist() == expected
-
-
-def test_many_numbers_become_quarters() -> None:
-    named = groups([*range(101), None])
-    assert named[-1] == "missing"
-    assert named[0] == "0 to 25"
-    assert named[100] == "75 to 100"
-    assert sorted(set(named[:-1])) == ["0 to 25", "25 to 50", "50 to 75", "75 to 100"]
-    assert np.unique(named[:-1], return_counts=True)[1].tolist() == [26, 25, 25, 25]
-
-
-def test_many_words_stay_words() -> None:
-    words = [f"word {i}" for i in range(40)]
-    assert groups(words).tolist() == words

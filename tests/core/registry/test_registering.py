@@ -8,7 +8,8 @@ from sqlmodel import Session, col, select
 
 from core.audit.tables import AuditEvent
 from core.errors import AlreadyExists, InvalidInput, InvalidTransition, NotApplicable, NotFound, PermissionDenied
-from core.evaluation.thresholds import ThresholdChoice, threshold_sentence
+from core.evaluation.threshold_choices import ThresholdChoice, threshold_sentence
+from core.jobs.tables import Job
 from core.permissions import Actor
 from core.registry import queries, service
 from core.registry.tables import Alias, Cause, Deployment, Environment
@@ -25,7 +26,14 @@ def test_a_finished_run_becomes_version_1_of_a_new_model(scientist: Actor, now: 
     assert version.model_sha256 == run.model_sha256
     assert queries.version_label(session, key(version)) == "income v1"
     actions = session.exec(select(AuditEvent.action).order_by(col(AuditEvent.number))).all()
-    assert actions == ["registered_model.added", "model_version.registered"]
+    assert actions == [
+        "registered_model.added",
+        "model_version.registered",
+        "behaviour_suite.saved",
+        "model_version.behaviour_requested",
+    ]
+    job = session.exec(select(Job)).one()
+    assert (job.kind, job.payload) == ("run_behaviour", {"version_id": version.id})
 
 
 def test_the_next_run_becomes_version_2(scientist: Actor, now: datetime, session: Session) -> None:
