@@ -475,7 +475,8 @@ def changed(scored: Sequence[Side], baseline: RunRecord, found: Mapping[int, Com
 
 
 def by_slice(entries: Sequence[Mapping[str, Any]]) -> None:
-    """Where decisions change, the slices that lose most first."""
+    """Where decisions change, the slices that lose most first; those where none does are left out."""
+    entries = [entry for entry in entries if entry["changed"]]
     panels.table(
         [
             panels.Row(

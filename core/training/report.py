@@ -393,7 +393,7 @@ def _changed(
 def _who(document: Mapping[str, Any]) -> list[str]:
     slices = [
         [one["slice"], f"{one['n']:,}", f"{one['changed']:,}", f"{one['corrected']:,}", f"{one['broken']:,}"]
-        for one in document["by_slice"][:MOST_SLICES]
+        for one in [one for one in document["by_slice"] if one["changed"]][:MOST_SLICES]
     ]
     cases = [
         [
@@ -504,11 +504,11 @@ def _stamp(at: datetime) -> str:
 STYLE = (
     """
 :root { --text:#17212B; --muted:#55636F; --grid:#DFE5EA; --page:#FFFFFF; --gain:#0F766E; --harm:#DC2626;
-  --attention:#B45309; --s0:#475569; --s1:#0F766E; --s2:#2563EB; --s3:#7E22CE; --s4:#0E7490; --s5:#4D7C0F;
-  --s6:#BE185D; --s7:#3F3F46; }
+  --attention:#B45309; --s0:#475569; --s1:#0F766E; --s2:#2563EB; --s3:#7E22CE; --s4:#BE185D; --s5:#4D7C0F;
+  --s6:#3F3F46; --s7:#0E7490; }
 @media (prefers-color-scheme: dark) { :root { --text:#E6EDF3; --muted:#9DABB9; --grid:#2A3642; --page:#0E141A;
   --gain:#2DD4BF; --harm:#F87171; --attention:#FBBF24; --s0:#CBD5E1; --s1:#2DD4BF; --s2:#60A5FA; --s3:#C084FC;
-  --s4:#22D3EE; --s5:#A3E635; --s6:#F472B6; --s7:#D4D4D8; } }
+  --s4:#F472B6; --s5:#A3E635; --s6:#D4D4D8; --s7:#22D3EE; } }
 * { box-sizing: border-box; }
 body { margin:0; background:var(--page); color:var(--text);
   font:14px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -545,8 +545,8 @@ svg .band { stroke:none; fill-opacity:.13; } svg .dot { stroke:none; fill-opacit
     + """
 @page { size:A4; margin:16mm; }
 @media print { :root { --text:#17212B; --muted:#55636F; --grid:#DFE5EA; --page:#FFFFFF; --gain:#0F766E; --harm:#DC2626;
-  --attention:#B45309; --s0:#475569; --s1:#0F766E; --s2:#2563EB; --s3:#7E22CE; --s4:#0E7490; --s5:#4D7C0F;
-  --s6:#BE185D; --s7:#3F3F46; }
+  --attention:#B45309; --s0:#475569; --s1:#0F766E; --s2:#2563EB; --s3:#7E22CE; --s4:#BE185D; --s5:#4D7C0F;
+  --s6:#3F3F46; --s7:#0E7490; }
   body { font-size:11px; print-color-adjust:exact; -webkit-print-color-adjust:exact; }
   main { max-width:none; padding:0; } h2, h3 { break-after:avoid; }
   svg { min-width:0; } svg, tr, li { break-inside:avoid; }

@@ -61,7 +61,9 @@ def test_from_a_file_to_a_rollback_and_back_in_the_audit_log(shell: Shell, tmp_p
 
     dummy = shell("train", "--dataset", "subscribers", "--algorithm", "dummy", "--wait", who="sam")["id"]
     run = shell("train", "--dataset", "subscribers@1", "--algorithm", "logistic_regression", "--wait", who="sam")["id"]
-    (said,) = shell("compare", dummy, run, who="sam")["comparisons"]
+    page = tmp_path / "report.html"
+    (said,) = shell("compare", dummy, run, "--report", page, who="sam")["comparisons"]
+    assert f"Run {run}, Logistic regression is better than run {dummy} in ROC AUC" in page.read_text("utf-8")
     assert said["verdict"] == "better"
     assert said["interval"][0] > 0
 

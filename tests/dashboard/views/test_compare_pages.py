@@ -243,3 +243,28 @@ def test_at_most_twenty_runs_are_compared(open_as: OpenAs, workspace: Workspace,
 
 def test_an_address_that_holds_no_numbers_is_harmless(open_as: OpenAs, viewer: Actor):
     assert "Nothing to compare yet" in said(open_as(viewer, "compare", runs="1;DROP TABLE run,<b>"))
+
+
+def test_regressions_are_compared_by_residuals_and_have_no_decisions(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor
+):
+    curves = {
+        "residuals": {"edges": [-1.0, 0.0, 1.0], "counts": [4, 6]},
+        "predicted_true": {"y_true": [1.0, 2.0], "y_pred": [1.5, 1.5]},
+    }
+    with workspace.write() as session:
+        version = make_dataset_version(session)
+        rows = make_evaluation_set(session, version=version)
+        runs = []
+        for place in range(20):
+            run = make_run(session, dataset_version_id=key(version), task="regression", target="pay",
+                           algorithm="ridge", parameters={"alpha": 0.1 * 3**place})  # fmt: skip
+            make_evaluation(session, run_id=key(run), evaluation_set_id=key(rows), task="regression",
+                            metrics={"rmse": 1.0 - place / 100, "r2": 0.5}, curves=curves)  # fmt: skip
+            runs.append(key(run))
+    page = open_as(viewer, "compare", runs=",".join(map(str, runs)))
+    told = said(page)
+    assert "The baseline and the first 7 others of 20 runs are drawn." in told
+    assert "A narrow hill over zero" in told
+    assert "What Ridge regression was tried with" in told
+    assert "Decisions of" not in [box.label for box in page.selectbox]
