@@ -12,7 +12,7 @@ from core.datasets import queries as datasets
 from core.evaluation import queries as evaluation
 from core.evaluation.metrics import METRICS, primary_metric
 from core.evaluation.tables import Task
-from core.evaluation.thresholds import threshold_sentence
+from core.evaluation.threshold_choices import threshold_sentence
 from core.governance import queries as governance
 from core.governance import service
 from core.governance.cards import CARD_SECTIONS, blanks

@@ -14,7 +14,7 @@ from core.collaboration import service as remarks
 from core.datasets import queries as datasets
 from core.datasets.tables import Outcome
 from core.evaluation.metrics import METRICS
-from core.evaluation.thresholds import threshold_sentence
+from core.evaluation.threshold_choices import threshold_sentence
 from core.governance.cards import blanks
 from core.governance.gates import GATES
 from core.governance.queries import DecisionPage

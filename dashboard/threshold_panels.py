@@ -8,24 +8,14 @@ from typing import Any
 import streamlit as st
 
 from core.datasets import queries as datasets
+from core.datasets.costs import BinaryCosts
 from core.errors import InvalidInput
-from core.evaluation.thresholds import (
-    CELLS,
-    DEFAULT,
-    SENTENCES,
-    TITLES,
-    Costs,
-    FigureKey,
-    Grid,
-    Rule,
-    Suggestion,
-    Tally,
-    ThresholdChoice,
-    choice,
-    suggest,
-)
+from core.evaluation.threshold_choices import ThresholdChoice, choice
+from core.evaluation.threshold_figures import FIGURES, FigureKey, Tally
+from core.evaluation.threshold_grids import DEFAULT, Grid
+from core.evaluation.threshold_rules import Rule, Suggestion, suggest
 from core.permissions import Permission
-from core.training.queries import RunRecord
+from core.training.queries import RunRecord, ScoredOn
 from core.training.threshold_analysis import NO_VALIDATION
 from dashboard import analysis_panels, panels, reads, selection, session, theme
 from dashboard.charts import runs as run_charts
@@ -84,19 +74,19 @@ def show(record: RunRecord, register: Callable[[RunRecord, ThresholdChoice], Non
         return
     document = analysis_panels.document(record, scored, "thresholds")
     if document is not None:
-        explore(record, Grid.from_document(document), scored.set_label, register)
+        explore(record, Grid.from_document(document), scored, register)
 
 
 # A fragment, so that a move of the slider draws this part alone.
 @st.fragment
 def explore(
-    record: RunRecord, grid: Grid, set_label: str, register: Callable[[RunRecord, ThresholdChoice], None]
+    record: RunRecord, grid: Grid, scored: ScoredOn, register: Callable[[RunRecord, ThresholdChoice], None]
 ) -> None:
     """A rule, the slider, and everything that follows from where it stands."""
     costs, note = _costs(record, grid)
     rule = _rule_form(grid, costs, note)
     place = _slider(grid)
-    _finding(grid, place, set_label)
+    _finding(grid, place, scored.set_label)
     found = _of_the_slider(grid, rule, place)
     if found is not None:
         for sentence in found.sentences:
@@ -104,27 +94,35 @@ def explore(
     if session.may(Permission.MODEL_REGISTER) and st.button(
         "Register with this threshold", icon=":material/deployed_code:", key="threshold_register"
     ):
-        register(record, choice(grid, place, rule=None if found is None else rule, costs=costs))
+        chosen = choice(
+            grid,
+            place,
+            validation_sha256=record.run.validation_sha256 or "",
+            predictions_sha256=scored.evaluation.predictions_sha256,
+            rule=None if found is None else rule,
+            costs=costs,
+        )
+        register(record, chosen)
     _figures(grid, place, costs)
     _confusions(grid, place)
     _curve(grid, place, costs)
 
 
-def _costs(record: RunRecord, grid: Grid) -> tuple[Costs | None, str]:
+def _costs(record: RunRecord, grid: Grid) -> tuple[BinaryCosts | None, str]:
     """What a mistake costs: as the address says for this page, else as the dataset keeps it; and what to know of it."""
     version = reads.audited(datasets.version, record.run.dataset_version_id)
-    kept = Costs.of(reads.audited(datasets.dataset, version.dataset_id).costs, (grid.negative, grid.positive))
+    kept = BinaryCosts.of(reads.audited(datasets.dataset, version.dataset_id).costs, (grid.negative, grid.positive))
     false_alarm, miss = _number("false_alarm"), _number("miss")
     if false_alarm is None or miss is None:
         return kept, "" if kept else "The dataset keeps no costs yet: what is written here counts on this page alone."
     try:
-        given = Costs(false_alarm, miss, hit=kept.hit if kept else 0.0, rest=kept.rest if kept else 0.0)
+        given = BinaryCosts(false_alarm, miss, hit=kept.hit if kept else 0.0, rest=kept.rest if kept else 0.0)
     except InvalidInput as error:
         return kept, str(error)
     return given, "" if given == kept else "These costs are this page's alone; the dataset's page keeps those of all."
 
 
-def _rule_form(grid: Grid, costs: Costs | None, note: str) -> Rule:
+def _rule_form(grid: Grid, costs: BinaryCosts | None, note: str) -> Rule:
     """The rule with its values, and the click that moves the slider to what it finds; gives the rule last asked for."""
     panels.section(
         "Suggest a threshold",
@@ -150,7 +148,7 @@ def _rule_form(grid: Grid, costs: Costs | None, note: str) -> Rule:
                     label, min_value=0.0, step=1.0, format="%g", width=140, key=f"threshold_{name}",
                     on_change=_keep_costs,
                 )  # fmt: skip
-        rule = Rule(key, bound, (costs or Costs(1.0, 1.0)) if key == "cost" else None)
+        rule = Rule(key, bound, (costs or BinaryCosts(1.0, 1.0)) if key == "cost" else None)
         st.button("Find it", icon=":material/search:", key="threshold_find", on_click=_find, args=(grid, rule))
     if key == "cost" and note:
         panels.quiet(note)
@@ -219,7 +217,7 @@ def _finding(grid: Grid, place: int, rows: str) -> None:
         )
 
 
-def _figures(grid: Grid, place: int, costs: Costs | None) -> None:
+def _figures(grid: Grid, place: int, costs: BinaryCosts | None) -> None:
     """Every figure on validation and on test rows, side by side."""
 
     def shown(rows: Tally, key: FigureKey) -> str:
@@ -230,13 +228,13 @@ def _figures(grid: Grid, place: int, costs: Costs | None) -> None:
         [
             Row(
                 {
-                    "Figure": TITLES[key],
+                    "Figure": figure.title,
                     "Test": shown(grid.test, key),
                     "Validation": shown(grid.validation, key),
-                    "What it means": SENTENCES[key],
+                    "What it means": figure.sentence,
                 }
             )
-            for key in TITLES
+            for key, figure in FIGURES.items()
             if key != "cost" or costs is not None
         ],
         key="threshold_figures",
@@ -248,16 +246,15 @@ def _figures(grid: Grid, place: int, costs: Costs | None) -> None:
 
 def _confusions(grid: Grid, place: int) -> None:
     """The four outcomes on both sets of rows."""
-    weighted = grid.test.squares is not grid.test.cells
     panels.section(
         "The four outcomes",
         "Each row of a square is a true class; a stronger shade is a larger share of it."
-        + (" Rows count by their weight." if weighted else ""),
+        + (" Rows count by their weight." if grid.test.weighted else ""),
     )
     for column, (words, rows) in zip(
         st.columns(2), (("Test", grid.test), ("Validation", grid.validation)), strict=True
     ):
-        tp, fp, tn, fn = (float(rows.cells[cell, place]) for cell in range(len(CELLS)))
+        tp, fp, tn, fn = (float(cell) for cell in rows.cells[:, place])
         matrix = {"labels": [grid.negative, grid.positive], "matrix": [[tn, fp], [fn, tp]]}
         with column:
             panels.quiet(f"{words}, {theme.count(rows.n_rows, 'row')}")
@@ -269,7 +266,7 @@ def _confusions(grid: Grid, place: int) -> None:
             )
 
 
-def _curve(grid: Grid, place: int, costs: Costs | None) -> None:
+def _curve(grid: Grid, place: int, costs: BinaryCosts | None) -> None:
     """One trade-off curve at a time, the chosen threshold marked on it."""
     kinds = {kind: words for kind, words in CURVES.items() if kind != "cost" or costs is not None}
     kind: Any = selection.view("Curve", {str(kind): words for kind, words in kinds.items()}, name="curve")

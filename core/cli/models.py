@@ -76,7 +76,7 @@ def register_run(
         require(actor, Permission.MODEL_REGISTER)
         chosen, said = None, ""
         if threshold is not None or rule is not None:
-            from core.evaluation.thresholds import threshold_sentence
+            from core.evaluation.threshold_choices import threshold_sentence
             from core.training.threshold_analysis import choose
 
             chosen = choose(workspace, run_id=run_id, threshold=threshold, rule=rule)

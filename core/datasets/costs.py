@@ -1,19 +1,74 @@
 """What being wrong costs: a matrix that belongs to the question, and so to the dataset. Pure.
 
 ``{"labels": [...], "matrix": [[...], ...]}``: labels of the target in sorted order, rows by the true label, columns by
-the predicted one, all in any one unit; a gain is a negative cost.
+the predicted one, all in any one unit; a gain is a negative cost. `BinaryCosts` are those of a question with two
+answers, by the outcomes of a decision.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from core.datasets.tables import ColumnKind
 from core.errors import InvalidInput
 
 MOST_LABELS = 20
+
+
+@dataclass(frozen=True)
+class BinaryCosts:
+    """What each outcome of a decision between two answers costs.
+
+    Parameters
+    ----------
+    false_alarm, miss : float
+        A negative row called positive, a positive row not called.
+    hit, rest : float
+        A positive row called positive, a negative one not called.
+
+    Raises
+    ------
+    InvalidInput
+        A cost that is not a finite number, or what `checked` refuses of a matrix.
+    """
+
+    false_alarm: float
+    miss: float
+    hit: float = 0.0
+    rest: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require_worth_weighing([[self.rest, self.false_alarm], [self.miss, self.hit]])
+
+    @property
+    def by_cell(self) -> tuple[float, float, float, float]:
+        """In the order in which outcomes are counted: hit, false alarm, rest, miss."""
+        return self.hit, self.false_alarm, self.rest, self.miss
+
+    @classmethod
+    def of(cls, costs: Mapping[str, Any] | None, classes: Sequence[str]) -> BinaryCosts | None:
+        """A dataset's costs, as `checked` gave them, for a model's two classes, negative first.
+
+        None where there are none or they are of another question: there are not two classes, or they have other labels.
+        """
+        if costs is None or len(classes) != 2 or set(costs["labels"]) != set(classes):
+            return None
+        negative, positive = (list(costs["labels"]).index(label) for label in classes)
+        matrix = costs["matrix"]
+        return cls(
+            false_alarm=float(matrix[negative][positive]),
+            miss=float(matrix[positive][negative]),
+            hit=float(matrix[positive][positive]),
+            rest=float(matrix[negative][negative]),
+        )
+
+    def in_words(self) -> str:
+        """Say them, as in "a false alarm costs 1 and a miss 10", with what being right costs where it is not 0."""
+        said = f"a false alarm costs {self.false_alarm:g} and a miss {self.miss:g}"
+        return said + (f", a hit {self.hit:g} and a rightly left row {self.rest:g}" if self.hit or self.rest else "")
 
 
 def of_mistakes(labels: Sequence[str], *, miss: float, false_alarm: float) -> dict[str, Any]:
@@ -73,12 +128,7 @@ def checked(costs: Mapping[str, Any], labels: Sequence[str] | None) -> dict[str,
         )
     if len(matrix) != len(names) or any(len(row) != len(names) for row in matrix):
         raise InvalidInput(f"The matrix of costs must have {len(names)} rows and columns, one for each label.")
-    if not all(_is_number(cost) for row in matrix for cost in row):
-        raise InvalidInput("A cost is not a finite number. Give each pair of labels a number.")
-    if any(cost < row[place] for place, row in enumerate(matrix) for cost in row):
-        raise InvalidInput("A mistake costs less than being right about the same row. Check the costs.")
-    if all(cost == row[place] for place, row in enumerate(matrix) for cost in row):
-        raise InvalidInput("No mistake costs anything, so nothing could be weighed. Give one of them a cost above 0.")
+    _require_worth_weighing(matrix)
     order = sorted(range(len(names)), key=names.__getitem__)
     return {
         "labels": [names[place] for place in order],
@@ -126,6 +176,16 @@ def in_words(costs: Mapping[str, Any]) -> str:
     ]
     more = [f"and {len(pairs) - 6} more"] if len(pairs) > 6 else []
     return ", ".join([*said, *right[:6], *more])
+
+
+def _require_worth_weighing(matrix: Sequence[Sequence[float]]) -> None:
+    """Refuse numbers that are none, and those by which being wrong is cheaper than being right, or never dearer."""
+    if not all(_is_number(cost) for row in matrix for cost in row):
+        raise InvalidInput("A cost is not a finite number. Give each pair of labels a number.")
+    if any(cost < row[place] for place, row in enumerate(matrix) for cost in row):
+        raise InvalidInput("A mistake costs less than being right about the same row. Check the costs.")
+    if all(cost == row[place] for place, row in enumerate(matrix) for cost in row):
+        raise InvalidInput("No mistake costs anything, so nothing could be weighed. Give one of them a cost above 0.")
 
 
 def _is_list(given: object) -> bool:

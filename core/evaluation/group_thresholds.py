@@ -18,12 +18,12 @@ from core.errors import InvalidInput, NotApplicable
 from core.evaluation.group_measures import MIN_GROUP_ROWS
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Task
+from core.evaluation.threshold_figures import CELLS
 from core.statistics.intervals import Interval
 from core.statistics.paired import tango_interval
 
 MOST_THRESHOLDS = 101
 COMMON = 0.5
-CELLS = ("tp", "fp", "tn", "fn")
 
 Goal = Literal["selection_rate", "true_positive_rate"]
 Counts = NDArray[np.int64]

@@ -50,8 +50,8 @@ class ModelVersion(SQLModel, table=True):
     """One immutable version of a registered model.
 
     ``signature["threshold"]``, where it is there, is the score from which on a row is called positive; ``threshold``
-    says by which rule it was chosen, on which rows, and how it did on others. The same run with another threshold is
-    another version, told apart by ``threshold_key``.
+    is a `ThresholdChoice`: by which rule it was chosen, on which rows, and how it did on others. The same run with
+    another threshold is another version, told apart by ``threshold_key``.
     """
 
     __tablename__ = "model_version"

@@ -9,13 +9,15 @@ from sqlmodel import Session, col, select
 
 from core.datasets import queries as datasets
 from core.datasets import splits
+from core.datasets.costs import BinaryCosts
 from core.datasets.tables import EvaluationSet
 from core.errors import InvalidInput, NotApplicable
 from core.evaluation import queries as evaluations
-from core.evaluation import thresholds
-from core.evaluation.predictions import Predictions
+from core.evaluation import threshold_grids
 from core.evaluation.tables import Evaluation
-from core.evaluation.thresholds import Costs, Grid, ThresholdChoice
+from core.evaluation.threshold_choices import ThresholdChoice, choice
+from core.evaluation.threshold_grids import Grid
+from core.evaluation.threshold_rules import Rule, parse_rule, suggest
 from core.training import queries
 from core.workspace import Workspace
 
@@ -48,7 +50,9 @@ def grid(material: Material, options: Mapping[str, Any]) -> dict[str, Any]:  # n
     NotApplicable
         The run kept no validation predictions, or its model gives no scores.
     """
-    return _grid(material.validation, material.predictions).to_document()
+    if material.validation is None:
+        raise NotApplicable(NO_VALIDATION)
+    return threshold_grids.grid(material.validation, material.predictions).to_document()
 
 
 def choose(
@@ -61,7 +65,7 @@ def choose(
     threshold : float, optional
         In (0, 1].
     rule : str, optional
-        As `thresholds.parse_rule` reads it; the costs are those of the dataset. One of the two must be given.
+        As `threshold_rules.parse_rule` reads it; the costs are those of the dataset. One of the two must be given.
 
     Returns
     -------
@@ -81,28 +85,32 @@ def choose(
     with workspace.read() as session:
         run = queries.run(session, run_id)
         version = datasets.version(session, run.dataset_version_id)
-        costs = Costs.of(
+        costs = BinaryCosts.of(
             datasets.dataset(session, version.dataset_id).costs, (run.signature or {}).get("classes") or ()
         )
         scored = _fixed(session, run_id)
     store = workspace.artifacts
-    validation = None if run.validation_sha256 is None else evaluations.predictions_file(store, run.validation_sha256)
+    if run.validation_sha256 is None:
+        raise NotApplicable(NO_VALIDATION)
+    validation = evaluations.predictions_file(store, run.validation_sha256)
     test = evaluations.load_predictions(store, scored)
-    if threshold is not None:
-        found = _grid(validation, test, at=threshold)
-        return thresholds.choice(found, 0, costs=costs)
-    wanted = thresholds.parse_rule(rule or "", costs)
-    found = _grid(validation, test)
-    suggestion = thresholds.suggest(found, wanted)
+    wanted = None if rule is None else parse_rule(rule, costs)
+    found = threshold_grids.grid(validation, test, at=None if threshold is None else (threshold,))
+    return choice(
+        found,
+        0 if wanted is None else _place(found, wanted),
+        validation_sha256=run.validation_sha256,
+        predictions_sha256=scored.predictions_sha256,
+        rule=wanted,
+        costs=costs,
+    )
+
+
+def _place(found: Grid, rule: Rule) -> int:
+    suggestion = suggest(found, rule)
     if suggestion.place is None:
         raise NotApplicable(" ".join(suggestion.sentences))
-    return thresholds.choice(found, suggestion.place, rule=wanted, costs=costs)
-
-
-def _grid(validation: Predictions | None, test: Predictions, *, at: float | None = None) -> Grid:
-    if validation is None:
-        raise NotApplicable(NO_VALIDATION)
-    return thresholds.grid(validation, test, at=None if at is None else (at,))
+    return suggestion.place
 
 
 def _fixed(session: Session, run_id: int) -> Evaluation:

@@ -9,7 +9,9 @@ from typing import Literal
 import numpy as np
 import plotly.graph_objects as go
 
-from core.evaluation.thresholds import Costs, Grid, Tally
+from core.datasets.costs import BinaryCosts
+from core.evaluation.threshold_figures import Tally
+from core.evaluation.threshold_grids import Grid
 from dashboard.charts.canvas import blank
 from dashboard.theme import Colours
 
@@ -55,7 +57,7 @@ AXES: dict[Kind, Axes] = {
 }
 
 
-def lines(grid: Grid, place: int, kind: Kind, *, costs: Costs | None = None) -> list[Line]:
+def lines(grid: Grid, place: int, kind: Kind, *, costs: BinaryCosts | None = None) -> list[Line]:
     """The curve of the validation and of the test rows, and where the threshold at ``place`` lies on each."""
     return [
         _line(label, rows, grid, place, kind, costs)
@@ -63,7 +65,7 @@ def lines(grid: Grid, place: int, kind: Kind, *, costs: Costs | None = None) -> 
     ]
 
 
-def _line(label: str, rows: Tally, grid: Grid, place: int, kind: Kind, costs: Costs | None) -> Line:
+def _line(label: str, rows: Tally, grid: Grid, place: int, kind: Kind, costs: BinaryCosts | None) -> Line:
     match kind:
         case "roc":
             x, y = rows.values("fpr"), rows.values("recall")

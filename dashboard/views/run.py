@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.errors import NotFound
 from core.evaluation.tables import Task
-from core.evaluation.thresholds import ThresholdChoice, threshold_sentence
+from core.evaluation.threshold_choices import ThresholdChoice, threshold_sentence
 from core.permissions import Permission
 from core.registry import queries as registry
 from core.registry.service import register_version

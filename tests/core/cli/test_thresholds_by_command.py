@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from core.cli.demo.stream import month
 from core.cli.main import app
 from core.errors import InvalidInput, LifecycleError
-from core.evaluation.thresholds import threshold_sentence
+from core.evaluation.threshold_choices import threshold_sentence
 
 
 def shell(home: Path, *arguments: object, who: str = "sam") -> Any:

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from core.audit.tables import AuditEvent
 from core.datasets import queries, service
-from core.datasets.costs import checked, in_words, labels_of, of_mistakes
+from core.datasets.costs import BinaryCosts, checked, in_words, labels_of, of_mistakes
 from core.errors import InvalidInput, PermissionDenied
 from core.permissions import Actor
 from core.workspace import Workspace
@@ -55,6 +55,31 @@ def test_costs_that_make_no_sense_are_refused(over: dict[str, Any], said: str) -
 def test_a_miss_belongs_to_a_question_with_two_answers() -> None:
     with pytest.raises(InvalidInput, match="this one has 3"):
         of_mistakes(("a", "b", "c"), miss=1, false_alarm=1)
+
+
+def test_costs_are_read_for_the_classes_of_a_model() -> None:
+    kept = checked({"labels": ["no", "yes"], "matrix": [[0, 1], [5, -2]]}, None)
+    assert BinaryCosts.of(kept, ("no", "yes")) == BinaryCosts(1, 5, hit=-2)
+    assert BinaryCosts.of({**kept, "labels": ["yes", "no"]}, ("no", "yes")) == BinaryCosts(5, 1, rest=-2)
+    assert BinaryCosts.of(kept, ("0", "1")) is None
+    assert BinaryCosts.of(kept, ()) is None
+    assert BinaryCosts.of(None, ("no", "yes")) is None
+    assert BinaryCosts(1, 5).in_words() == "a false alarm costs 1 and a miss 5"
+    assert BinaryCosts(1, 5, hit=-2).in_words().endswith(", a hit -2 and a rightly left row 0")
+
+
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        ({"false_alarm": -1}, "less than being right"),
+        ({"miss": 1, "hit": 2}, "less than being right"),
+        ({"false_alarm": 0, "miss": 0}, "No mistake costs anything"),
+        ({"false_alarm": float("inf")}, "not a finite number"),
+    ],
+)
+def test_two_costs_that_weigh_nothing_are_refused(over: dict[str, float], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        BinaryCosts(**{"false_alarm": 1, "miss": 5} | over)
 
 
 @pytest.mark.parametrize(

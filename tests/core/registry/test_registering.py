@@ -1,6 +1,8 @@
 """Registering versions, finding them, and following them back to their people."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -8,13 +10,23 @@ from sqlmodel import Session, col, select
 
 from core.audit.tables import AuditEvent
 from core.errors import AlreadyExists, InvalidInput, InvalidTransition, NotApplicable, NotFound, PermissionDenied
+from core.evaluation import queries as evaluations
 from core.evaluation.threshold_choices import ThresholdChoice, threshold_sentence
 from core.jobs.tables import Job
 from core.permissions import Actor
 from core.registry import queries, service
 from core.registry.tables import Alias, Cause, Deployment, Environment
+from core.training.tables import Run
 from core.workspace import Workspace
-from tests.factories import key, make_dataset_version, make_model_version, make_run, make_upload
+from tests.factories import (
+    fresh_sha256,
+    key,
+    make_dataset_version,
+    make_evaluation,
+    make_model_version,
+    make_run,
+    make_upload,
+)
 
 
 def test_a_finished_run_becomes_version_1_of_a_new_model(scientist: Actor, now: datetime, session: Session) -> None:
@@ -67,17 +79,33 @@ def test_the_same_run_twice_is_refused(scientist: Actor, now: datetime, session:
     service.register_version(session, run_id=key(run), model_name="another", actor=scientist, now=now)
 
 
-def chosen(value: float) -> ThresholdChoice:
+def make_scored_run(session: Session, **over: Any) -> Run:
+    """A run that kept predictions of its validation rows and was scored once."""
+    run = make_run(session, validation_sha256=fresh_sha256(), **over)
+    make_evaluation(session, run_id=key(run))
+    return run
+
+
+def chosen(session: Session, run: Run, value: float) -> ThresholdChoice:
+    """A threshold with figures from the run's own predictions."""
     figures = {"n_rows": 200, "n_positive": 50, "recall": {"value": 0.9, "low": 0.85, "high": 0.94}}
-    return ThresholdChoice(value, "a recall of at least 0.9", chosen_on=figures, tested=figures)
+    [evaluation] = evaluations.evaluations_of_run(session, key(run))
+    return ThresholdChoice(
+        value,
+        "a recall of at least 0.9",
+        chosen_on=figures,
+        tested=figures,
+        validation_sha256=run.validation_sha256 or "",
+        predictions_sha256=evaluation.predictions_sha256,
+    )
 
 
 def test_a_version_keeps_its_threshold_with_what_it_was_chosen_for(
     scientist: Actor, now: datetime, session: Session
 ) -> None:
-    run = make_run(session)
+    run = make_scored_run(session)
     version = service.register_version(
-        session, run_id=key(run), model_name="income", threshold=chosen(0.31), actor=scientist, now=now
+        session, run_id=key(run), model_name="income", threshold=chosen(session, run, 0.31), actor=scientist, now=now
     )
     assert run.signature is not None
     assert version.signature == {**run.signature, "threshold": 0.31}
@@ -94,8 +122,8 @@ def test_a_version_keeps_its_threshold_with_what_it_was_chosen_for(
 def test_the_same_run_with_another_threshold_is_the_next_version(
     scientist: Actor, now: datetime, session: Session
 ) -> None:
-    run = make_run(session)
-    for number, threshold in enumerate((None, chosen(0.31), chosen(0.5)), start=1):
+    run = make_scored_run(session)
+    for number, threshold in enumerate((None, chosen(session, run, 0.31), chosen(session, run, 0.5)), start=1):
         version = service.register_version(
             session, run_id=key(run), model_name="income", threshold=threshold, actor=scientist, now=now
         )
@@ -103,22 +131,33 @@ def test_the_same_run_with_another_threshold_is_the_next_version(
     assert "threshold" not in (run.signature or {})
     with pytest.raises(AlreadyExists, match=r"with the threshold 0\.31 is income v2 already"):
         service.register_version(
-            session, run_id=key(run), model_name="income", threshold=chosen(0.31), actor=scientist, now=now
+            session,
+            run_id=key(run),
+            model_name="income",
+            threshold=chosen(session, run, 0.31),
+            actor=scientist,
+            now=now,
         )
 
 
-@pytest.mark.parametrize("value", [0.0, -0.1, 1.01, float("nan")])
-def test_a_threshold_is_a_score(value: float) -> None:
-    with pytest.raises(InvalidInput, match="above 0 and at most 1"):
-        chosen(value)
+def test_a_threshold_chosen_on_another_run_is_refused(scientist: Actor, now: datetime, session: Session) -> None:
+    run, other = make_scored_run(session), make_scored_run(session)
+    own = chosen(session, run, 0.3)
+    for part in ("validation_sha256", "predictions_sha256"):
+        mixed = replace(own, **{part: getattr(chosen(session, other, 0.3), part)})
+        with pytest.raises(InvalidInput, match=f"not counted on the predictions of run {run.id}"):
+            service.register_version(
+                session, run_id=key(run), model_name="income", threshold=mixed, actor=scientist, now=now
+            )
+    assert queries.list_models(session) == []
 
 
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
 def test_only_a_binary_run_has_a_threshold(scientist: Actor, now: datetime, task: str, session: Session) -> None:
-    run = make_run(session, task=task)
+    run = make_scored_run(session, task=task)
     with pytest.raises(NotApplicable, match="only a binary one"):
         service.register_version(
-            session, run_id=key(run), model_name="income", threshold=chosen(0.3), actor=scientist, now=now
+            session, run_id=key(run), model_name="income", threshold=chosen(session, run, 0.3), actor=scientist, now=now
         )
 
 

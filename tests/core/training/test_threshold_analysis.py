@@ -10,10 +10,12 @@ import pytest
 from sqlmodel import Session
 
 from core.datasets import service as datasets
+from core.datasets.costs import BinaryCosts
 from core.datasets.tables import DatasetVersion
 from core.errors import InvalidInput, NotApplicable
 from core.evaluation import queries as evaluations
-from core.evaluation.thresholds import Costs, Grid, Rule, suggest
+from core.evaluation.threshold_grids import Grid
+from core.evaluation.threshold_rules import Rule, suggest
 from core.permissions import Actor
 from core.training import queries
 from core.training.analyses import analysis_kind
@@ -79,6 +81,10 @@ def test_what_is_chosen_from_the_files_is_what_the_stored_grid_says(workspace: W
     assert chosen.rule == "a recall of at least 0.9 with the fewest rows called positive"
     assert chosen.chosen_on["recall"]["value"] >= 0.9
     assert chosen.tested["n_rows"] == found.test.n_rows
+    with workspace.read() as session:
+        [evaluation] = evaluations.evaluations_of_run(session, key(run))
+    assert chosen.validation_sha256 == run.validation_sha256
+    assert chosen.predictions_sha256 == evaluation.predictions_sha256
     by_hand = choose(workspace, run_id=key(run), threshold=chosen.value)
     assert (by_hand.rule, by_hand.tested) == ("by hand", chosen.tested)
 
@@ -94,7 +100,7 @@ def test_the_costs_are_those_of_the_dataset(
     chosen = choose(workspace, run_id=key(run), rule="cost")
     with workspace.read() as session:
         found, _ = stored_grid(session, run)
-    assert chosen.chosen_on["cost"]["value"] == pytest.approx(found.validation.values("cost", Costs(1, 5)).min())
+    assert chosen.chosen_on["cost"]["value"] == pytest.approx(found.validation.values("cost", BinaryCosts(1, 5)).min())
     assert chosen.value < 0.5
 
 

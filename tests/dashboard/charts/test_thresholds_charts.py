@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from core.datasets.costs import BinaryCosts
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Task
-from core.evaluation.thresholds import Costs, Grid, grid
+from core.evaluation.threshold_grids import Grid, grid
 from dashboard import theme
 from dashboard.charts import thresholds as charts
 from dashboard.charts.thresholds import AXES, Kind
 
-COSTS = Costs(1, 5)
+COSTS = BinaryCosts(1, 5)
 
 
 @pytest.fixture

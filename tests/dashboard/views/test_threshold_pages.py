@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from sqlmodel import select
 
+from core.datasets.costs import BinaryCosts
 from core.datasets.tables import Dataset
 from core.evaluation.predictions import Predictions
 from core.evaluation.service import record_analysis
 from core.evaluation.tables import Task
-from core.evaluation.thresholds import Costs, Grid, Rule, grid, suggest
+from core.evaluation.threshold_grids import Grid, grid
+from core.evaluation.threshold_rules import Rule, suggest
 from core.permissions import Actor
 from core.registry.tables import ModelVersion
 from core.workspace import Workspace
@@ -143,16 +145,18 @@ def test_costs_come_from_the_dataset_and_can_be_tried_here(
     page = open_as(viewer, "run", run=run_id, view="threshold", rule="cost", curve="cost")
     assert page.number_input(key="threshold_miss").value == 5
     page.button(key="threshold_find").click().run()
-    expected = suggest(GRID, Rule("cost", costs=Costs(1, 5)))
+    expected = suggest(GRID, Rule("cost", costs=BinaryCosts(1, 5)))
     assert page.select_slider(key="threshold_place").value == expected.place
     assert "What a row costs on average" in said(page)
     page.number_input(key="threshold_miss").set_value(20.0).run()
     page.button(key="threshold_find").click().run()
-    assert page.select_slider(key="threshold_place").value == suggest(GRID, Rule("cost", costs=Costs(1, 20))).place
+    assert (
+        page.select_slider(key="threshold_place").value == suggest(GRID, Rule("cost", costs=BinaryCosts(1, 20))).place
+    )
     assert "These costs are this page's" in said(page)
     for name in ("false_alarm", "miss"):
         page.number_input(key=f"threshold_{name}").set_value(0.0).run()
-    assert "every threshold is as good" in said(page)
+    assert "nothing could be weighed" in said(page)
 
 
 def test_registering_with_a_threshold_keeps_it_and_its_rule(
