@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import plotly.graph_objects as go
 
 from dashboard.charts.canvas import blank, literal, name_rows, short
@@ -119,11 +120,15 @@ def differences(rows: Sequence[Difference], *, margin: float, metric: str, colou
     drawn.add_vrect(x0=-margin, x1=0, fillcolor=colours.reference, opacity=0.18, line={"width": 0}, layer="below")
     drawn.add_vline(x=0, line={"color": colours.champion, "width": 1.5})
     tints = [colours.harm if row.harm else colours.candidate for row in shown]
-    for position, row, tint in zip(positions, shown, tints, strict=True):
+    for tint in dict.fromkeys(tints):
+        part = [place for place in positions if tints[place] == tint]
         drawn.add_scatter(
-            x=[row.low, row.high], y=[position, position], mode="lines", line={"color": tint, "width": 1.5},
+            x=[end for place in part for end in (shown[place].low, shown[place].high, None)],
+            y=[end for place in part for end in (place, place, None)],
+            mode="lines",
+            line={"color": tint, "width": 1.5},
             hoverinfo="skip",
-        )  # fmt: skip
+        )
     drawn.add_scatter(
         x=[row.effect for row in shown],
         y=positions,
@@ -132,11 +137,14 @@ def differences(rows: Sequence[Difference], *, margin: float, metric: str, colou
         customdata=[literal(in_words(row)) for row in shown],
         hovertemplate="%{customdata}<extra></extra>",
     )
-    for position, row, tint in zip(positions, shown, tints, strict=True):
-        drawn.add_annotation(
-            x=1, xref="paper", xanchor="left", xshift=8, y=position, text=literal(row.word), showarrow=False,
-            font={"color": tint},
-        )  # fmt: skip
+    notes = [
+        {
+            "x": 1, "xref": "paper", "xanchor": "left", "xshift": 8, "y": position, "text": literal(row.word),
+            "showarrow": False, "font": {"color": tint},
+        }
+        for position, row, tint in zip(positions, shown, tints, strict=True)
+    ]  # fmt: skip
+    drawn.update_layout(annotations=notes)
     drawn.update_layout(showlegend=False, margin={"r": 110})
     drawn.update_xaxes(
         title=f"difference in {literal(metric)}; right of zero is better", zeroline=False, nticks=3, tickangle=0
@@ -221,8 +229,8 @@ def overlaid(curves: Sequence[Curve], code: str, *, colours: Colours, target: st
         x, y = xy_of(curve.data, code)
         if code not in ("residuals", "predicted_true") and curve.data.get("low"):
             drawn.add_scatter(
-                x=[*x, *reversed(x)],
-                y=[*curve.data["high"], *reversed(curve.data["low"])],
+                x=np.array([*x, *reversed(x)]),
+                y=np.array([*curve.data["high"], *reversed(curve.data["low"])]),
                 fill="toself",
                 fillcolor=tint,
                 opacity=0.13,
@@ -231,8 +239,9 @@ def overlaid(curves: Sequence[Curve], code: str, *, colours: Colours, target: st
                 name="band",
             )
         drawn.add_scatter(
-            x=x,
-            y=y,
+            # As arrays, since plotly checks a list number by number.
+            x=np.array(x),
+            y=np.array(y),
             mode={"calibration": "lines+markers", "predicted_true": "markers"}.get(code, "lines"),
             name=literal(curve.label),
             line={
@@ -282,11 +291,16 @@ def name_at_right(drawn: go.Figure, labels: Sequence[str], heights: Sequence[flo
     """Write each line's name at the right, from top to bottom as the lines lie, in the line's colour."""
     order = sorted(range(len(labels)), key=lambda place: -heights[place])
     step = min(0.12, 1 / max(1, len(order)))
-    for position, place in enumerate(order):
-        drawn.add_annotation(
-            x=1, xref="paper", xanchor="left", xshift=10, y=1 - step * position, yref="paper", yanchor="top",
-            text=f"— {short(labels[place], 14)}", showarrow=False, font={"color": tints[place]},
-        )  # fmt: skip
+    notes = [
+        {
+            "x": 1, "xref": "paper", "xanchor": "left", "xshift": 10, "y": 1 - step * position, "yref": "paper",
+            "yanchor": "top", "text": f"— {short(labels[place], 14)}", "showarrow": False,
+            "font": {"color": tints[place]},
+        }
+        for position, place in enumerate(order)
+    ]  # fmt: skip
+    # All at once: plotly copies every annotation there is for each one added.
+    drawn.update_layout(annotations=[*drawn.layout.annotations, *notes])
     drawn.update_layout(showlegend=False, margin={"r": 96})
 
 
@@ -318,20 +332,19 @@ def parallel(
             customdata=[literal(f"{label}: {said}")] * len(rulers),
             hovertemplate="%{customdata}<extra></extra>",
         )
-    for position, (ruler, (_, lowest, highest)) in enumerate(zip(rulers, laid, strict=True)):
-        drawn.add_shape(
-            type="line", x0=position, x1=position, y0=0, y1=1, line={"color": colours.reference, "width": 1},
-            layer="below",
-        )  # fmt: skip
-        for height, words, anchor in ((1.03, highest, "bottom"), (-0.03, lowest, "top")):
-            drawn.add_annotation(
-                x=position, y=height, yanchor=anchor, text=short(words, 14), showarrow=False,
-                font={"color": colours.muted},
-            )  # fmt: skip
-        drawn.add_annotation(
-            x=position, y=-0.16, yanchor="top", text=short(ruler.title, 22), showarrow=False,
-            font={"color": colours.text},
-        )  # fmt: skip
+    upright = {"type": "line", "y0": 0, "y1": 1, "line": {"color": colours.reference, "width": 1}, "layer": "below"}
+    notes = [
+        {"x": position, "y": height, "yanchor": anchor, "text": words, "showarrow": False, "font": {"color": tint}}
+        for position, (ruler, (_, lowest, highest)) in enumerate(zip(rulers, laid, strict=True))
+        for height, words, anchor, tint in (
+            (1.03, short(highest, 14), "bottom", colours.muted),
+            (-0.03, short(lowest, 14), "top", colours.muted),
+            (-0.16, short(ruler.title, 22), "top", colours.text),
+        )
+    ]
+    drawn.update_layout(
+        annotations=notes, shapes=[{**upright, "x0": position, "x1": position} for position in range(len(rulers))]
+    )
     name_at_right(drawn, labels, [laid[-1][0][place] or 0.0 for place in range(len(labels))], tints)
     drawn.update_xaxes(visible=False, range=[-0.25, len(rulers) - 0.75])
     drawn.update_yaxes(visible=False, range=[-0.3, 1.14])
