@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,8 @@ def align(
 ) -> tuple[Predictions, Predictions, int]:
     """Keep the rows that both were scored on and that are not to be left out, in the order of ordinals.
 
+    How much a row counts is a fact about the row, so where only one of the two knows the weights, both get them.
+
     Returns
     -------
     baseline, candidate : Predictions
@@ -127,10 +129,14 @@ def align(
             "The two runs disagree about what is true on the same rows, so they were scored on different data. "
             "Score both on one evaluation set."
         )
+    weights = second.sample_weight if first.sample_weight is None else first.sample_weight
+    first, second = (
+        one if one.sample_weight is not None else replace(one, sample_weight=weights) for one in (first, second)
+    )
     if not _same_weights(first, second):
         raise InvalidInput(
             "The two runs give the same rows different weights, so their figures mean different things. "
-            "Train both with the same weight column."
+            "Train both with the same weight column, or one of them without."
         )
     return first, second, len(every) - len(common)
 

@@ -38,6 +38,8 @@ def comparison_entry(
         "n_rows": result.n_rows,
         "n_left_out": result.n_left_out,
         "smallest_effect": result.smallest_effect,
+        "rows_needed": result.rows_needed,
+        "tests": [dict(one) for one in result.tests],
         "pvalue": result.pvalue,
         "method": result.method,
         "sentence": result.sentence,
@@ -62,6 +64,8 @@ def fact(entry: dict[str, Any] | None) -> ComparisonFact | None:
 def dummy_predictions(candidate: Predictions, dummy: dict[str, Any]) -> Predictions:
     """Predict the candidate's rows by the constants of the trivial model: the training mean, or the class shares.
 
+    Rows count as much as they do for the candidate.
+
     Parameters
     ----------
     candidate : Predictions
@@ -71,12 +75,20 @@ def dummy_predictions(candidate: Predictions, dummy: dict[str, Any]) -> Predicti
     n = candidate.n_rows
     if candidate.task is Task.REGRESSION:
         guess: NDArray[Any] = np.full(n, float(dummy["mean"]))
-        return Predictions(candidate.task, candidate.ordinals, candidate.y_true, guess, None, ())
+        return Predictions(
+            candidate.task, candidate.ordinals, candidate.y_true, guess, None, (), candidate.sample_weight
+        )
     shares = dict(zip(dummy["classes"], dummy["shares"], strict=True))
     row = np.array([float(shares.get(name, 0.0)) for name in candidate.classes])
     guess = np.full(n, candidate.classes[int(row.argmax())], dtype=object)
     return Predictions(
-        candidate.task, candidate.ordinals, candidate.y_true, guess, np.tile(row, (n, 1)), candidate.classes
+        candidate.task,
+        candidate.ordinals,
+        candidate.y_true,
+        guess,
+        np.tile(row, (n, 1)),
+        candidate.classes,
+        candidate.sample_weight,
     )
 
 

@@ -230,10 +230,18 @@ def test_weights_move_the_effect_and_rows_of_no_weight_are_left_out(rng: np.rand
     assert (found.n_rows, found.n_left_out) == (30, 30)
 
 
-def test_other_weights_on_the_same_rows_are_refused(rng: np.random.Generator) -> None:
+def test_other_weights_on_the_same_rows_are_refused_and_known_ones_count_for_both(rng: np.random.Generator) -> None:
     first, second = pair(rng, 50, 0.5)
-    weighted = binary(second.y_true == "yes", np.asarray(second.scores)[:, 1], np.linspace(1, 2, 50))
+    truth, scores = second.y_true == "yes", [np.asarray(one.scores)[:, 1] for one in (first, second)]
+    weights = np.linspace(1, 2, 50)
+    both = [binary(truth, one, weights) for one in scores]
+    weighted = both[1]
 
+    alone = compare(first, weighted, metric="accuracy", rng=rng)
+    assert alone.effect == pytest.approx(compare(*both, metric="accuracy", rng=rng).effect)
+    assert alone.effect == pytest.approx(-compare(weighted, first, metric="accuracy", rng=rng).effect)
+
+    first = binary(truth, scores[0], weights[::-1])
     with pytest.raises(InvalidInput, match="different weights"):
         compare(first, weighted, metric="accuracy", rng=rng)
 

@@ -35,6 +35,13 @@ def test_the_trivial_model_of_a_regression_answers_the_mean() -> None:
     assert list(dummy_predictions(regression(), {"mean": 2.25}).y_pred) == [2.25] * 3
 
 
+def test_the_trivial_model_counts_rows_as_the_candidate_does() -> None:
+    weights = np.array([1.0, 2.0, 0.0, 4.0])
+    dummy = dummy_predictions(binary(sample_weight=weights), {"classes": ["no", "yes"], "shares": [0.7, 0.3]})
+    assert dummy.sample_weight is not None
+    assert dummy.sample_weight.tolist() == weights.tolist()
+
+
 def test_the_same_predictions_are_identical_up_to_rounding() -> None:
     recorded = binary()
     assert recorded.scores is not None
