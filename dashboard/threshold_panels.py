@@ -94,10 +94,11 @@ def explore(
     if session.may(Permission.MODEL_REGISTER) and st.button(
         "Register with this threshold", icon=":material/deployed_code:", key="threshold_register"
     ):
+        assert record.run.validation_sha256 is not None
         chosen = choice(
             grid,
             place,
-            validation_sha256=record.run.validation_sha256 or "",
+            validation_sha256=record.run.validation_sha256,
             predictions_sha256=scored.evaluation.predictions_sha256,
             rule=None if found is None else rule,
             costs=costs,

@@ -111,6 +111,6 @@ def threshold_sentence(stored: Mapping[str, Any] | None) -> str:
     if rule != BY_HAND and "n_rows" in chosen_on:
         said += f" on {chosen_on['n_rows']:,} validation rows"
     shown = [
-        f"{FIGURES[key].in_words} {Estimate(**tested[key]).in_words()}" for key in SAID if tested.get(key) is not None
+        f"{FIGURES[key].in_words()} {Estimate(**tested[key]).in_words()}" for key in SAID if tested.get(key) is not None
     ]
     return said + (f"; on {tested['n_rows']:,} test rows: {', '.join(shown)}." if shown else ".")

@@ -32,8 +32,8 @@ class Figure:
     sentence : str
         What it means.
     hits, among : tuple of int
-        The outcomes, by place in `CELLS`, whose share of which others it is; F1 is 2 J / (1 + J) of the share J. None
-        for the cost.
+        The outcomes whose share of which it is, by place in `CELLS`; F1 is 2 J / (1 + J) of the share J. Empty for
+        the cost.
     name : str, optional
         Inside a sentence; the title in small letters unless given.
     """
@@ -44,7 +44,6 @@ class Figure:
     among: tuple[int, ...] = ()
     name: str = ""
 
-    @property
     def in_words(self) -> str:
         """Its name inside a sentence."""
         return self.name or self.title.lower()

@@ -186,7 +186,7 @@ def _held(rows: Tally, rule: Rule, place: int) -> Held | None:
 def _chosen(found: Grid, rule: Rule, place: int) -> str:
     rows = found.validation
     value = rows.values(rule.key, rule.costs)[place]
-    title = FIGURES[rule.key].in_words
+    title = FIGURES[rule.key].in_words()
     return (
         f"Call positive from a score of {found.thresholds[place]:.6g} on: {rule.in_words()}, chosen on {rows.n_rows:,} "
         f"validation rows, where the {title} is {value:.3f}."
@@ -194,7 +194,7 @@ def _chosen(found: Grid, rule: Rule, place: int) -> str:
 
 
 def _tested(found: Grid, rule: Rule, place: int, held: Held | None) -> str:
-    rows, title = found.test, FIGURES[rule.key].in_words
+    rows, title = found.test, FIGURES[rule.key].in_words()
     estimate = rows.estimate(rule.key, place, rule.costs)
     if estimate is None:
         return f"On the {rows.n_rows:,} test rows the {title} is not defined."

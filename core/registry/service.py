@@ -44,8 +44,8 @@ def register_version(
         Kept for a new model only.
     threshold : ThresholdChoice, optional
         The score from which on the version calls a row positive, wherever it predicts; without one the class of the
-        highest score is predicted. Its figures are taken as `threshold_choices.choice` counted them; that they were
-        counted on the predictions this run keeps is checked.
+        highest score is predicted. Its figures are not counted again: `threshold_choices.choice` vouches for them.
+        That the predictions it counted are this run's is checked.
 
     Raises
     ------
