@@ -38,6 +38,8 @@ def changed(material: Material, options: Mapping[str, Any]) -> dict[str, Any]:
     options : mapping
         ``"baseline_run_id"``, a run scored on the same evaluation set. ``"columns"``, optional: names of the columns to
         slice by, at most 12; without it the sensitive columns and then the categories of fewest values.
+        ``"thresholds"``, optional, for a binary task: ``{"before", "after"}``, the scores from which on the baseline
+        and the run call a row positive; None, or left out, for the class of the highest score.
 
     Returns
     -------
@@ -62,12 +64,13 @@ def changed(material: Material, options: Mapping[str, Any]) -> dict[str, Any]:
     InvalidInput
         No baseline, the run itself, an unknown option, too many columns, or another task.
     NotApplicable
-        The baseline was not scored on this evaluation set.
+        The baseline was not scored on this evaluation set, or a threshold where there are no two classes with scores.
     SchemaMismatch
         A column is not there.
     """
+    was_from, is_from = _thresholds(options.get("thresholds"))
     baseline = _baseline(material, options)
-    before, after, n_left_out = align(baseline.predictions, material.predictions)
+    before, after, n_left_out = align(_decided(baseline, was_from), _decided(material, is_from))
     counted = changes.changed_decisions(before, after)
     if counted is None:
         raise NotApplicable("A regression decides nothing, so no decision can change.")
@@ -99,15 +102,32 @@ def changed(material: Material, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _baseline(material: Material, options: Mapping[str, Any]) -> Material:
-    unknown = sorted(set(options) - {"baseline_run_id", "columns"})
+    unknown = sorted(set(options) - {"baseline_run_id", "columns", "thresholds"})
     if unknown:
-        raise InvalidInput(f"There is no option {', '.join(unknown)} here; give baseline_run_id and columns.")
+        words = "give baseline_run_id, columns and thresholds"
+        raise InvalidInput(f"There is no option {', '.join(unknown)} here; {words}.")
     run_id = options.get("baseline_run_id")
     if isinstance(run_id, bool) or not isinstance(run_id, int):
         raise InvalidInput(f"baseline_run_id is {run_id!r}; give the number of the run to hold this one against.")
     if run_id == material.run.id:
         raise InvalidInput("A run decides as itself; give another run to hold it against.")
     return material.other(run_id)
+
+
+def _thresholds(given: object) -> tuple[float | None, float | None]:
+    """The baseline's and the run's own threshold, None where the highest score decides."""
+    if given is None:
+        return None, None
+    if not isinstance(given, Mapping) or not set(given) <= {"before", "after"}:
+        raise InvalidInput(f"thresholds is {given!r}; give before, after or both, each a number.")
+    wrong = [one for one in given.values() if isinstance(one, bool) or not isinstance(one, int | float | None)]
+    if wrong:
+        raise InvalidInput(f"A threshold is {wrong[0]!r}; give a number, usually between 0 and 1.")
+    return given.get("before"), given.get("after")
+
+
+def _decided(one: Material, threshold: float | None) -> Predictions:
+    return one.predictions if threshold is None else one.predictions.decided_at(threshold)
 
 
 def _columns(material: Material, given: object) -> list[str]:

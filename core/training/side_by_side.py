@@ -165,15 +165,20 @@ def finding(baseline: RunRecord, others: Sequence[RunRecord], found: Mapping[int
 
 
 def agreement(one: Comparison) -> str:
-    """Whether the other tests on the same rows say what the verdict's own method says; empty without other tests.
+    """Whether the other tests on the same rows say what the verdict's own method says; empty without other tests."""
+    return agreeing(one.tests, low=one.low, high=one.high, n_candidates=one.n_candidates)
+
+
+def agreeing(tests: Sequence[Mapping[str, Any]], *, low: float, high: float, n_candidates: int = 1) -> str:
+    """Whether tests say what the verdict's own interval from ``low`` to ``high`` says; empty where none can speak.
 
     A test speaks for a difference where its interval leaves zero out, or without an interval its p-value is below
     5 % shared out over the candidates tried.
     """
-    signs = [sign for test in one.tests if (sign := says(test, n_candidates=one.n_candidates)) is not None]
+    signs = [sign for test in tests if (sign := says(test, n_candidates=n_candidates)) is not None]
     if not signs:
         return ""
-    own = 1 if one.low > 0 else -1 if one.high < 0 else 0
+    own = 1 if low > 0 else -1 if high < 0 else 0
     agreeing = sum(sign == own for sign in signs)
     claim = {1: "a gain", -1: "a loss", 0: "no certain difference"}[own]
     if agreeing == len(signs):

@@ -87,6 +87,24 @@ def test_columns_are_those_asked_for(workspace: Workspace, add_version: AddVersi
     assert {entry["slice"].split(" ")[0] for entry in found["by_slice"]} == {"pay"}
 
 
+def test_each_side_decides_by_its_own_threshold(workspace: Workspace, add_version: AddVersion, train: Train) -> None:
+    version = add_version()
+    dummy, learnt = train(version.id, "dummy"), train(version.id)
+    mine = material(workspace, learnt)
+
+    found = analyse(
+        analysis_kind("changes", learnt.task),
+        mine,
+        {"baseline_run_id": dummy.id, "thresholds": {"before": None, "after": 0.2}},
+    )
+
+    before, after, _ = align(material(workspace, dummy).predictions, mine.predictions.decided_at(0.2))
+    assert {name: found[name] for name in ("n_rows", "n_changed", "n_corrected", "n_broken")} == changed_decisions(
+        before, after
+    )
+    assert all((one["score_after"] >= 0.2) == (one["after"] == after.positive_class) for one in found["broken"])
+
+
 def test_what_cannot_be_held_against_it_is_refused(workspace: Workspace, add_version: AddVersion, train: Train) -> None:
     run, foreign = train(add_version(seed=1).id), train(add_version(seed=2, name="other").id)
     mine = material(workspace, run)
@@ -95,6 +113,7 @@ def test_what_cannot_be_held_against_it_is_refused(workspace: Workspace, add_ver
         ({}, "number of the run"),
         ({"baseline_run_id": run.id}, "another run"),
         ({"baseline_run_id": foreign.id, "rows": 3}, "no option rows"),
+        ({"baseline_run_id": foreign.id, "thresholds": 0.3}, "give before, after or both"),
     ):
         with pytest.raises(InvalidInput, match=message):
             analyse(kind, mine, options)
