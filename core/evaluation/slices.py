@@ -275,6 +275,7 @@ def measure_slices(
     crossings: Sequence[Sequence[Grouped]],
     entry: Metric,
     *,
+    costs: Mapping[str, Any] | None = None,
     min_rows: int = MIN_ROWS,
     n_looked_at: int = 0,
     most: int = MOST_SLICES,
@@ -291,8 +292,10 @@ def measure_slices(
     crossings : sequence of sequences of Grouped
         Each gives the slices of its columns' combinations; codes are aligned with the predictions.
     entry : Metric
+    costs : mapping, optional
+        As `Outcome` takes them; for a metric that needs them.
     min_rows : int
-        A smaller slice, or one whose rest is smaller, is shown without a comparison.
+        A slice of fewer rows of a weight above 0, or one whose rest has fewer, is shown without a comparison.
     n_looked_at : int
         How many slices there were to choose from, where these were chosen by their losses; the correction then allows
         for that many.
@@ -309,7 +312,7 @@ def measure_slices(
     NotApplicable
         The metric is not for the task, or not defined on the rows as a whole.
     """
-    whole = Outcome(predictions)
+    whole = Outcome(predictions, costs=costs)
     overall, _ = _estimate(entry, whole, measure(entry, whole))
     found: list[Slice] = []
     tests: list[int] = []
@@ -362,10 +365,10 @@ def _read(one: Slice, corrected: float, entry: Metric) -> Slice:
 def _held_against_rest(
     whole: Outcome, conditions: tuple[tuple[str, str], ...], rows: NDArray[np.intp], entry: Metric, min_rows: int
 ) -> Slice:
-    n, n_rest = len(rows), whole.n_rows - len(rows)
-    if n < min_rows:
-        return _unsaid(conditions, n, f"Fewer than {min_rows} rows.")
     inside = _part(whole, rows)
+    n, n_rest = len(rows), whole.n_counted - inside.n_counted
+    if inside.n_counted < min_rows:
+        return _unsaid(conditions, n, f"Fewer than {min_rows} rows{' that count' * whole.is_weighted}.")
     try:
         measured = measure(entry, inside)
     except NotApplicable as error:
@@ -387,8 +390,8 @@ def _held_against_rest(
         return _unsaid(conditions, n, "Too few other rows of a class for an interval.", estimate)
     difference = estimate.value - rest_estimate.value
     span = intervals.combine([1, -1], [estimate.value, rest_estimate.value], [interval, rest_interval])
-    if entry.needs == "scores" or whole.is_regression:
-        span = _widened(difference, span, (measured, rest))
+    if entry.needs == "scores" or whole.is_regression or entry.key in _BY_DELTA:
+        span = _widened(difference, span, (measured, rest), (inside.n_counted, outside.n_counted))
     df = min(_freedom(entry, inside), _freedom(entry, outside))
     return Slice(
         conditions, n, estimate.value, estimate.low, estimate.high, rest_estimate.value,
@@ -396,16 +399,18 @@ def _held_against_rest(
     )  # fmt: skip
 
 
-def _widened(difference: float, interval: Interval, measured: tuple[Measured, Measured]) -> Interval:
+def _widened(
+    difference: float, interval: Interval, measured: tuple[Measured, Measured], sizes: tuple[int, int]
+) -> Interval:
     """At least as wide as if the rows of both parts were spread alike.
 
     A small slice often holds none of the rare rows of a large loss and then looks surer than it can be: of slices cut
-    at random out of heavy-tailed errors, one in eight had an RMSE "unlike" the rest's. Metrics of labels need it not:
-    their intervals allow for what was not seen.
+    at random out of heavy-tailed errors, one in eight had an RMSE "unlike" the rest's, and of reports on rows with one
+    positive in twelve, one in seven had a slice with an "unlike" Matthews correlation. Metrics of labels whose intervals
+    are made of shares need it not: those allow for what was not seen.
     """
     if not all(len(one.influence) for one in measured):
         return interval
-    sizes = [len(one.influence) for one in measured]
     # A row's influence times the rows is its share in the value, whose variance is that of one row.
     spread = [size * one.standard_error**2 for size, one in zip(sizes, measured, strict=True)]
     pooled = sum(size * part for size, part in zip(sizes, spread, strict=True)) / sum(sizes)
@@ -447,7 +452,7 @@ def _part(whole: Outcome, rows: NDArray[np.intp]) -> Outcome:
 
 
 def _estimate(entry: Metric, outcome: Outcome, measured: Measured) -> tuple[MetricEstimate, Interval | None]:
-    found = entry.interval(outcome, measured) if outcome.n_rows > 1 else None
+    found = entry.interval(outcome, measured) if outcome.n_counted > 1 else None
     if found is None or not (math.isfinite(found.low) and math.isfinite(found.high)):
         return MetricEstimate(entry.key, measured.value, None, None), None
     interval = Interval(max(entry.low, float(found.low)), min(entry.high, float(found.high)))
@@ -455,17 +460,33 @@ def _estimate(entry: Metric, outcome: Outcome, measured: Measured) -> tuple[Metr
 
 
 def _freedom(entry: Metric, outcome: Outcome) -> float:
-    """How many rows the metric rests on, less one."""
-    n: float = outcome.n_rows
-    if outcome.predictions.task is Task.BINARY:
-        positives = float(outcome.positive.sum())
-        if entry.key in ("recall", "average_precision"):
-            n = positives
-        elif entry.key == "precision":
-            n = float(outcome.confusion[:, 1].sum())
-        elif entry.key in ("roc_auc", "balanced_accuracy", "matthews_correlation", "f1"):
-            n = min(positives, outcome.n_rows - positives)
+    """How many rows of equal weight the metric rests on, less one."""
+    n = outcome.n_effective
+    if entry.key in _BY_RAREST:
+        sizes = outcome.confusion.sum(axis=1)
+        if entry.key == "expected_calibration_error" and not outcome.is_binary:
+            right = np.eye(len(sizes), dtype=bool)
+            n = min(outcome.effective(right), outcome.effective(~right))
+        elif outcome.is_binary:
+            n = min(outcome.effective(1), outcome.effective(np.arange(len(sizes)) != 1))
+        else:
+            n = min(outcome.effective(int(code)) for code in np.flatnonzero(sizes > 0))
+    elif entry.key in ("recall", "average_precision", "lift"):
+        n = outcome.effective(1)
+    elif entry.key == "precision":
+        n = outcome.effective((slice(None), 1))
     return max(1.0, n - 1)
+
+
+# These rest on each class by itself; of the many rows of a common one they know no more than of the few of a rare one.
+_BY_RAREST = frozenset(
+    {
+        "roc_auc", "balanced_accuracy", "matthews_correlation", "cohen_kappa", "f1", "f0_5", "f2", "macro_f1",
+        "macro_precision", "expected_calibration_error",
+    }
+)  # fmt: skip
+# Metrics of labels whose intervals are the delta method's.
+_BY_DELTA = frozenset({"matthews_correlation", "cohen_kappa", "weighted_f1"})
 
 
 def _grouped(name: str, labels: Sequence[str], codes: NDArray[np.int64], other: int | None) -> Grouped:

@@ -159,8 +159,7 @@ def score_model(
     return ScoredSet(
         predictions,
         stored.sha256,
-        # Intervals are resampled; one seed for all, so that scoring again gives the same figures.
-        metrics=compute_metrics(predictions, rng=np.random.default_rng(0), costs=costs),
+        metrics=compute_metrics(predictions, costs=costs),
         curves=curves(predictions),
         n_left_out=int((~unseen).sum()),
     )

@@ -68,7 +68,9 @@ def slices(material: Material, options: Mapping[str, Any]) -> dict[str, Any]:
         raise InsufficientData(
             "No column of these rows has groups to slice by; name up to three columns with the option columns."
         )
-    report = measure_slices(material.predictions, crossings, entry, n_looked_at=n_looked_at)
+    report = measure_slices(
+        material.predictions, crossings, entry, costs=material.dataset.costs, n_looked_at=n_looked_at
+    )
     return {
         "metric": entry.key,
         "columns": [column.name for column in chosen],

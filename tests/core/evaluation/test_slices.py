@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.proportion import confint_proportions_2indep
 
@@ -283,3 +285,64 @@ def test_many_numbers_become_quarters() -> None:
 def test_many_words_stay_words() -> None:
     words = [f"word {i}" for i in range(40)]
     assert groups(words).tolist() == words
+
+
+def many_classes(rng: np.random.Generator, n: int, weight: NDArray[np.float64] | None = None) -> Predictions:
+    shares = np.array([0.4, 0.3, 0.2, 0.1])
+    truth = rng.choice(4, size=n, p=shares)
+    seen = np.exp(rng.normal(size=(n, 4)) + 2 * np.eye(4)[truth]) * shares
+    scores = seen / seen.sum(axis=1, keepdims=True)
+    names = np.array(list("abcd"), dtype=object)
+    return Predictions(
+        Task.MULTICLASS, np.arange(n), names[truth], names[scores.argmax(axis=1)], scores, tuple("abcd"), weight
+    )
+
+
+def rows_rested_on(made: Predictions, rows: NDArray[np.bool_], key: str) -> float:
+    truth, weight = made.y_true[rows], np.ones(made.n_rows) if made.sample_weight is None else made.sample_weight
+    sizes = {
+        label: weight[rows][truth == label].sum() ** 2 / (weight[rows][truth == label] ** 2).sum()
+        for label in set(truth)
+    }
+    return sizes["yes"] if key == "lift" else min(sizes.values())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    ("task", "key"),
+    [(Task.BINARY, "cohen_kappa"), (Task.BINARY, "lift"), (Task.BINARY, "f0_5"), (Task.BINARY, "f2")]
+    + [(Task.MULTICLASS, key) for key in ("roc_auc", "cohen_kappa", "macro_f1", "balanced_accuracy")],
+)
+def test_a_pvalue_knows_how_few_rows_of_the_rarest_class_carry_it(
+    task: Task, key: str, weighted: bool, rng: np.random.Generator
+) -> None:
+    made = binary(rng, 900, share=0.2) if task is Task.BINARY else many_classes(rng, 900)
+    if weighted:
+        made = replace(made, sample_weight=rng.exponential(size=900))
+    column = halves(900, 200, rng)
+    one = measure_slices(made, [[column]], METRICS[key]).slices[0]
+    assert one.difference is not None
+    span = Interval(one.difference_low or 0.0, one.difference_high or 0.0)
+    rests_on = min(rows_rested_on(made, column.codes == code, key) for code in (0, 1))
+    assert one.pvalue == pytest.approx(agreeing_pvalue(one.difference, span, rests_on - 1))
+
+
+def test_the_average_cost_is_sliced_by_the_costs_given(rng: np.random.Generator) -> None:
+    made, column = binary(rng, 600), halves(600, 200, rng)
+    costs = {"labels": ["no", "yes"], "matrix": [[0.0, 1.0], [5.0, 0.0]]}
+    one = measure_slices(made, [[column]], METRICS["average_cost"], costs=costs).slices[0]
+    inside = column.codes == 0
+    paid = np.where(made.y_true == made.y_pred, 0.0, np.where(made.y_true == "yes", 5.0, 1.0))
+    assert one.value == pytest.approx(paid[inside].mean())
+    assert one.difference == pytest.approx(paid[inside].mean() - paid[~inside].mean())
+    with pytest.raises(NotApplicable, match="cost"):
+        measure_slices(made, [[column]], METRICS["average_cost"])
+
+
+def test_rows_of_weight_0_do_not_make_a_slice_large_enough(rng: np.random.Generator) -> None:
+    column = halves(400, 60, rng)
+    weight = np.ones(400)
+    weight[np.flatnonzero(column.codes == 0)[10:]] = 0
+    found = measure_slices(replace(binary(rng, 400), sample_weight=weight), [[column]], METRICS["accuracy"])
+    assert [one.reading for one in found.slices] == ["too_small", "too_small"]
+    assert found.slices[0].reason == "Fewer than 30 rows that count."
