@@ -6,7 +6,7 @@ Each step adds to `Findings` what it found, or why it could not be found; the ga
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -283,10 +283,14 @@ class BehaviourRun:
     outcomes: list[dict[str, Any]]
     n_rows: int
 
-    def record(self, session: Session, actor: Actor, now: datetime) -> None:
-        """Write it down, in the transaction that records the evidence."""
+    def record(self, session: Session, actor: Actor, now: datetime) -> BehaviourRun:
+        """Write it down, in the transaction that records the evidence; gives what is on record.
+
+        Registering a version runs its suite too. Where that ended first, its outcomes stay, and times measured twice
+        are never the same: evidence of what was found here would be stale at once.
+        """
         assert self.suite.id is not None
-        record_behaviour(
+        stored = record_behaviour(
             session,
             version_id=self.version_id,
             suite_id=self.suite.id,
@@ -295,6 +299,7 @@ class BehaviourRun:
             actor=actor,
             now=now,
         )
+        return replace(self, outcomes=list(stored.outcomes), n_rows=stored.n_rows)
 
     def fact(self) -> gates.BehaviourFact:
         """What the gate looks at."""

@@ -95,7 +95,7 @@ def prepare_request(workspace: Workspace, context: JobContext) -> None:
                 now=now,
             )
         if behaviour is not None:
-            behaviour.record(session, context.actor, now)
+            behaviour = behaviour.record(session, context.actor, now)
         if session.get(ModelCard, request.version_id) is None:
             draft = standing.card(session, request.version_id).sections
             store_card(session, version_id=request.version_id, sections=draft, actor=system_actor(), now=now)
