@@ -58,17 +58,15 @@ def show(model: ModelRow, version: VersionRow) -> None:
 
 
 def ask(version: VersionRow, button: str) -> None:
-    """The button that queues the run, or the progress of one that was asked for."""
-    asked = f"behaviour_job_{version.id}"
-    job_id: int | None = st.session_state.get(asked)
-    if job_id is not None:
-        panels.job_progress(job_id)
-        if reads.fresh(jobs.job, job_id).state not in panels.FINAL:
+    """The progress of the newest run, whoever asked for it or a registration; where none is under way, the button."""
+    queued = [job for job in reads.fresh(jobs.jobs_of, "model_version", version.id) if job.kind == "run_behaviour"]
+    if queued:
+        panels.job_progress(queued[0].id or 0)
+        if queued[0].state not in panels.FINAL:
             return
     if st.button(button, icon=":material/play_arrow:", key="behaviour_run"):
         with session.act() as act:
-            job = suites.request_behaviour(act, version_id=version.id, actor=session.actor(), now=session.now())
-        st.session_state[asked] = job.id
+            suites.request_behaviour(act, version_id=version.id, actor=session.actor(), now=session.now())
         st.rerun()
 
 

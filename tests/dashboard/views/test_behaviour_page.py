@@ -53,6 +53,19 @@ def test_a_suite_that_was_not_run_is_one_click_away(
         assert queries.suite(session, of_model(workspace, version_id)) is not None
 
 
+def test_a_run_that_a_registration_queued_is_watched_and_not_asked_for_twice(
+    open_as: OpenAs, workspace: Workspace, scientist: Actor, viewer: Actor, version_id: int
+) -> None:
+    with workspace.write() as session:
+        suites.request_behaviour(session, version_id=version_id, actor=scientist, now=utc_now())
+
+    page = open_as(viewer, "model", model=of_model(workspace, version_id), view="behaviour")
+
+    assert not page.exception
+    assert "Run the suite" not in offered(page)
+    assert [one.proto.text for one in page.get("progress")] == ["Waiting for a worker"]
+
+
 def test_each_test_says_what_was_found_against_what_is_allowed(
     open_as: OpenAs, workspace: Workspace, scientist: Actor, viewer: Actor, version_id: int
 ) -> None:
