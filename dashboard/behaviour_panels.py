@@ -48,6 +48,8 @@ def show(model: ModelRow, version: VersionRow) -> None:
             f"{theme.stamp(done.created_at)}. A test changes real rows and looks at what the answers do.",
         )
         outcomes_table(done.outcomes)
+        with st.expander("What does this mean?"):
+            meanings(done.outcomes)
     author = "Gatehouse" if suite.author_id is None else "a person who decides no request judged by it"
     panels.quiet(f"Suite {suite.number} was written by {author}, {theme.day(suite.created_at)}: {suite.reason}")
     if not session.may(Permission.SUITE_EDIT):
@@ -86,8 +88,13 @@ def outcomes_table(outcomes: Sequence[Mapping[str, Any]]) -> None:
         key="behaviour_outcomes",
         columns={"What was found": st.column_config.TextColumn(width=640)},
     )
-    with st.expander("What does this mean?"):
-        for test in BEHAVIOUR_TESTS.values():
+
+
+def meanings(outcomes: Sequence[Mapping[str, Any]]) -> None:
+    """What each kind of test among these asks."""
+    kinds = {one["test"] for one in outcomes}
+    for test in BEHAVIOUR_TESTS.values():
+        if test.key in kinds:
             panels.quiet(f"{test.title}: {test.sentence}")
 
 
@@ -131,8 +138,7 @@ def edit(model: ModelRow, suite: BehaviourSuite, kinds: Mapping[str, str]) -> No
     reason = st.text_input("Why", key="suite_reason")
     if st.button("Save the suite", type="primary", key="suite_save"):
         tests = [
-            {str(key): value for key, value in row.items() if not pd.isna(value)}
-            for row in edited.to_dict("records")
+            {str(key): value for key, value in row.items() if not pd.isna(value)} for row in edited.to_dict("records")
         ]
         with session.act("Suite saved") as act:
             suites.save_suite(

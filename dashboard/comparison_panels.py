@@ -100,7 +100,7 @@ def verdicts(baseline: RunRecord, others: Sequence[RunRecord], found: dict[int, 
                     "Difference": with_interval(one),
                     "p-value": theme.pvalue(pvalues[record.run.id or 0]),
                     "Rows": theme.number(one.n_rows) + (f", {one.n_left_out:,} left out" if one.n_left_out else ""),
-                    "Detectable": theme.number(one.smallest_effect),
+                    "Detectable": theme.number(one.smallest_effect) if one.smallest_effect else theme.MISSING,
                     "Rows needed": needed(one),
                 },
                 page="run",
@@ -147,15 +147,7 @@ def other_tests(records: Sequence[RunRecord], found: Mapping[int, Comparison]) -
         panels.table(
             [
                 panels.Row(
-                    {
-                        "Candidate": label_of(record),
-                        "Test": str(test.get("title") or test.get("key", "")),
-                        "Says": {1: "a gain", -1: "a loss", 0: "no certain difference", None: theme.MISSING}[
-                            sides.says(test, n_candidates=one.n_candidates)
-                        ],
-                        "Difference": tested(test),
-                        "p-value": theme.pvalue(test.get("pvalue")),
-                    }
+                    {"Candidate": label_of(record), **cells_of_test(test, n_candidates=one.n_candidates)},
                 )
                 for record, one in pairs
                 for test in one.tests
@@ -163,10 +155,27 @@ def other_tests(records: Sequence[RunRecord], found: Mapping[int, Comparison]) -
             key="compare_tests",
             right=("Difference",),
         )
-        kinds = {str(test.get("key")) for _, one in pairs for test in one.tests}
-        for method in PAIRED_TESTS.values():
-            if method.key in kinds:
-                panels.quiet(f"{method.title}: {method.sentence}")
+        meanings_of_tests([test for _, one in pairs for test in one.tests])
+
+
+def cells_of_test(test: Mapping[str, Any], *, n_candidates: int = 1) -> dict[str, str]:
+    """One test's row of a table."""
+    return {
+        "Test": str(test.get("title") or test.get("key", "")),
+        "Says": {1: "a gain", -1: "a loss", 0: "no certain difference", None: theme.MISSING}[
+            sides.says(test, n_candidates=n_candidates)
+        ],
+        "Difference": tested(test),
+        "p-value": theme.pvalue(test.get("pvalue")),
+    }
+
+
+def meanings_of_tests(tests: Sequence[Mapping[str, Any]]) -> None:
+    """What each kind of test among these asks."""
+    kinds = {str(test.get("key")) for test in tests}
+    for method in PAIRED_TESTS.values():
+        if method.key in kinds:
+            panels.quiet(f"{method.title}: {method.sentence}")
 
 
 def tested(test: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -13,17 +14,32 @@ from core.collaboration import queries as collaboration
 from core.collaboration import service as remarks
 from core.datasets import queries as datasets
 from core.datasets.tables import Outcome
+from core.evaluation.fairness import CRITERIA
 from core.evaluation.metrics import METRICS
+from core.evaluation.tables import Verdict
 from core.evaluation.threshold_choices import threshold_sentence
+from core.evaluation.verdicts import rows_in_words
 from core.governance.cards import blanks
 from core.governance.gates import GATES
 from core.governance.queries import DecisionPage
 from core.governance.tables import DecisionKind
 from core.permissions import Permission
 from core.registry import queries as registry
-from dashboard import model_panels, panels, reads, request_answers, session, theme
+from core.training import queries as training
+from core.training.side_by_side import agreeing
+from dashboard import (
+    analysis_panels,
+    behaviour_panels,
+    comparison_panels,
+    model_panels,
+    panels,
+    reads,
+    request_answers,
+    session,
+    theme,
+)
 from dashboard.charts import comparing as charts
-from dashboard.comparison_panels import WORDS
+from dashboard.comparison_panels import MEANINGS, WORDS
 from dashboard.panels import Moment, Row
 from dashboard.request_answers import ANSWERS
 from dashboard.theme import Role
@@ -47,7 +63,8 @@ def verdict(page: DecisionPage) -> None:
         )
     if page.dummy:
         panels.quiet(f"Against the trivial model: {page.dummy['sentence']}")
-    thresholds(page)
+    if not page.changed:
+        thresholds(page)
     if page.metrics.get("candidate"):
         with st.expander("All metrics"):
             all_metrics(page)
@@ -85,11 +102,52 @@ def compared(page: DecisionPage, comparisons: Sequence[dict[str, Any]]) -> None:
     )
     for one in comparisons:
         left_out = f", {one['n_left_out']:,} left out because a model had trained on them" if one["n_left_out"] else ""
+        power = "no row tells the two apart by this metric, so no difference could have shown"
+        if one["smallest_effect"]:
+            power = f"the smallest difference these rows could have shown is {theme.number(one['smallest_effect'])}"
         panels.quiet(
             f"{theme.words(SETS[one['set']])}: {theme.difference(one['effect'])} [{theme.difference(one['low'])}, "
             f"{theme.difference(one['high'])}] on {theme.count(one['n_rows'], 'row')}{left_out}; "
-            f"the smallest difference these rows could have shown is {theme.number(one['smallest_effect'])}."
+            f"{power}."
+            f"{_more_rows(one)}"
         )
+    other_tests(comparisons)
+
+
+def _more_rows(one: dict[str, Any]) -> str:
+    """How many rows would settle what these could not."""
+    if one["verdict"] != Verdict.INCONCLUSIVE or one.get("rows_needed") is None:
+        return ""
+    return f" {rows_in_words(one['rows_needed'])} would settle a difference as large as the margin."
+
+
+def other_tests(comparisons: Sequence[dict[str, Any]]) -> None:
+    """Whether other tests of the same rows say what the verdict says; what each of them gives, folded."""
+    tested = [one for one in comparisons if one.get("tests")]
+    if not tested:
+        return
+    for one in tested:
+        agree = agreeing(one["tests"], low=one["low"], high=one["high"])
+        where = f" of the {SETS[one['set']]}" if len(tested) > 1 else ""
+        panels.quiet(f"Other tests on the same rows{where}: {agree[:1].lower()}{agree[1:]}")
+    with st.expander("What the verdict means, and the other tests"):
+        for verdict in dict.fromkeys(Verdict(one["verdict"]) for one in comparisons):
+            panels.quiet(f"{WORDS[verdict].capitalize()}: {MEANINGS[verdict]}")
+        panels.table(
+            [
+                Row(
+                    ({"Set": theme.words(SETS[one["set"]])} if len(tested) > 1 else {})
+                    | comparison_panels.cells_of_test(test)
+                )
+                for one in tested
+                for test in one["tests"]
+            ],
+            key="request_tests",
+            right=("Difference",),
+        )
+        panels.quiet("Smallest difference: these rows would have shown it four times in five.")
+        panels.quiet("p-value: how often a difference this large would show if the two were equally good.")
+        comparison_panels.meanings_of_tests([test for one in tested for test in one["tests"]])
 
 
 def thresholds(page: DecisionPage) -> None:
@@ -99,13 +157,19 @@ def thresholds(page: DecisionPage) -> None:
     if not any(threshold for _, threshold in stored):
         return
     for label, threshold in stored:
-        panels.quiet(f"{label}: {threshold_sentence(threshold) or 'the class of the highest score is predicted.'}")
-    panels.quiet("What is said here of decisions is said of those these thresholds make.")
-    costs = [(page.metrics.get(side) or {}).get("average_cost") for side in ("candidate", "champion")]
-    if costs[0]:
-        against = f", {page.replaces_label} {theme.interval(**costs[1])}" if costs[1] else ""
+        decides = threshold_sentence(threshold) or "the class of the highest score is predicted."
+        panels.quiet(f"{label}: {decides}")
+    panels.quiet("Decisions, their fairness and their metrics on this page are those made in this way.")
+
+
+def costs(page: DecisionPage) -> None:
+    """What a row costs on average by what the dataset says a mistake costs."""
+    after, before = ((page.metrics.get(side) or {}).get("average_cost") for side in ("candidate", "champion"))
+    if after:
+        against = f", with {page.replaces_label} {theme.interval(**before)}" if before else ""
         panels.quiet(
-            f"By the dataset's costs a row costs {page.version_label} {theme.interval(**costs[0])} on average{against}."
+            f"By what a mistake costs in this dataset, a row costs {theme.interval(**after)} on average with "
+            f"{page.version_label}{against}."
         )
 
 
@@ -147,11 +211,14 @@ def gates(page: DecisionPage) -> None:
     )
     for gate in attention:
         if gate.waived_by:
-            detail = f"Waived by {gate.waived_by} until {theme.day(gate.waived_until)}: {gate.waiver_reason}"
+            stands = f"Waived by {gate.waived_by} until {theme.day(gate.waived_until)}: {gate.waiver_reason}"
         else:
-            detail = "It blocks an approval." if gate.blocks else "It warns and does not block."
+            stands = "It blocks an approval." if gate.blocks else "It warns and does not block."
         role: Role = "neutral" if gate.waived_by else "attention"
-        panels.notice(f"{gate.title}: {gate.explanation}", role, detail=detail)
+        ended = theme.words(gate.outcome).lower()
+        panels.notice(gate.explanation, role, detail=f"Gate “{gate.title}” {ended}. {stands}")
+        if gate.code == "behaviour_suite":
+            behaviour_failed(page)
         if gate.blocks and page.may_waive and st.button("Waive this gate", key=f"waive_{gate.code}"):
             request_answers.waive(page, gate)
     if not rest:
@@ -168,6 +235,26 @@ def gates(page: DecisionPage) -> None:
                 panels.quiet(gate.explanation)
 
 
+def behaviour_failed(page: DecisionPage) -> None:
+    """What each behaviour test found that did not pass."""
+    for one in (page.behaviour or {}).get("outcomes", []):
+        if one["outcome"] in (Outcome.FAILED, Outcome.SKIPPED):
+            panels.quiet(f"{one['title']}: {one['explanation']}")
+
+
+def behaviour(page: DecisionPage) -> None:
+    """Every test of the behaviour suite as it ended for the candidate, folded."""
+    if not page.behaviour or not page.behaviour["outcomes"]:
+        return
+    outcomes = page.behaviour["outcomes"]
+    passed = sum(one["outcome"] == Outcome.PASSED for one in outcomes)
+    with st.expander(
+        f"Behaviour suite {page.behaviour['suite']}: {passed} of {theme.count(len(outcomes), 'test')} passed"
+    ):
+        behaviour_panels.outcomes_table(outcomes)
+        behaviour_panels.meanings(outcomes)
+
+
 def changed_decisions(page: DecisionPage) -> None:
     """How many rows are answered differently, to the better and the worse, with the worst slice named."""
     if not page.changed:
@@ -177,10 +264,18 @@ def changed_decisions(page: DecisionPage) -> None:
         f"{n:,} of {theme.count(rows, 'decision')} {'changes' if n == 1 else 'change'} "
         f"({theme.percent(n / rows if rows else 0)}): "
         f"{page.changed['n_corrected']:,} corrected, {page.changed['n_broken']:,} broken",
-        "Rows of the evaluation set that the candidate answers differently from what is live.",
+        f"Rows of the fixed evaluation set that {page.version_label} decides otherwise than {page.replaces_label}. "
+        "Corrected: wrong before, right now. Broken: right before, wrong now.",
     )
-    if not page.changed_by_slice:
-        return
+    thresholds(page)
+    costs(page)
+    if page.changed_by_slice:
+        changed_by_slice(page)
+    examples(page)
+
+
+def changed_by_slice(page: DecisionPage) -> None:
+    """Where decisions change, the slice that loses most named."""
     worst = page.changed_by_slice[0]
     if worst["broken"] > worst["corrected"]:
         panels.quiet(
@@ -208,19 +303,74 @@ def changed_decisions(page: DecisionPage) -> None:
         )
 
 
+def examples(page: DecisionPage) -> None:
+    """The clearest cases that change and what moved them, folded; or the click that has them looked for."""
+    fixed = next((one.get("evaluation_set_id") for one in page.comparisons if one["set"] == "fixed"), None)
+    if fixed is None or page.replaces_id is None or not page.changed or not page.changed["n_changed"]:
+        return
+    record = reads.audited(training.run_record, page.run_id)
+    scored = next((one for one in record.evaluations if one.evaluation.evaluation_set_id == fixed), None)
+    if scored is None:
+        return
+    options: dict[str, Any] = {"baseline_run_id": reads.audited(registry.version, page.replaces_id).run_id}
+    at = {"before": page.thresholds.get("champion"), "after": page.thresholds.get("candidate")}
+    if any(threshold is not None for threshold in at.values()):
+        options["thresholds"] = at
+    found = analysis_panels.known(scored, "changes", options)
+    if found is None:
+        with st.expander("Examples of what changes"):
+            analysis_panels.document(record, scored, "changes", options, button="Find examples")
+        return
+    comparison_panels.examples(found, "broken", "Broken: the clearest cases")
+    comparison_panels.examples(found, "corrected", "Corrected: the clearest cases")
+
+
 def fairness(page: DecisionPage) -> None:
-    """The worst gap between groups before and after, by sensitive column; the other criteria folded."""
-    for column, gaps in groupby(page.fairness, key=lambda gap: gap["column"]):
-        worst, *others = gaps
-        panels.section(f"Fairness by {column}")
+    """The worst gap between groups before and after, by sensitive column, the widest first; other criteria folded."""
+    said: set[str] = set()
+    by_column = [[*gaps] for _, gaps in groupby(page.fairness, key=lambda gap: gap["column"])]
+    for gaps in sorted(by_column, key=lambda found: -max(gap.get("after") or 0.0 for gap in found)):
+        (worst, *others), column = gaps, gaps[0]["column"]
+        panels.section(f"Fairness by {column}{gap_moved(worst)}")
         panels.quiet(worst["sentence"])
-        rule = FOUR_FIFTHS.get(next((gap["four_fifths"] for gap in (worst, *others) if gap.get("four_fifths")), ""))
-        if rule:
+        meaning = CRITERIA.get(worst.get("criterion", ""))
+        if meaning and meaning.title not in said:
+            panels.quiet(f"{meaning.title} asks: {meaning.sentence}")
+            said.add(meaning.title)
+        if rule := four_fifths(gaps):
             panels.quiet(rule)
         if others:
             with st.expander(f"{theme.count(len(others), 'more criterion', 'more criteria')} by {theme.plain(column)}"):
                 for gap in others:
                     panels.quiet(gap["sentence"])
+
+
+def gap_moved(gap: Mapping[str, Any]) -> str:
+    """Where a gap was and is; it widened or narrowed only where the intervals lie apart."""
+    before, after = gap.get("before"), gap.get("after")
+    if after is None:
+        return ""
+    now = theme.number(after)
+    if before is None:
+        return f": a gap of {now}"
+    if gap["low"] > gap["before_high"]:
+        return f": the gap widens from {theme.number(before)} to {now}"
+    if gap["high"] < gap["before_low"]:
+        return f": the gap narrows from {theme.number(before)} to {now}"
+    return f": a gap of {now}, not shown to differ from {theme.number(before)} before"
+
+
+def four_fifths(gaps: Sequence[Mapping[str, Any]]) -> str:
+    """How the four-fifths rule reads for a column, with its ratio; empty where it was not judged."""
+    judged = next((gap for gap in gaps if gap.get("four_fifths")), {})
+    rule = FOUR_FIFTHS.get(judged.get("four_fifths", ""), "")
+    if not rule or judged.get("ratio") is None:
+        return rule
+    return (
+        f"{rule} {judged['lowest']} is called positive "
+        f"{theme.interval(judged['ratio'], judged['ratio_low'], judged['ratio_high'], 2)} times as often as "
+        f"{judged['highest']}."
+    )
 
 
 def surroundings(page: DecisionPage) -> None:
@@ -239,10 +389,14 @@ def surroundings(page: DecisionPage) -> None:
     if page.drift_now and page.drift_now != page.drift:
         panels.quiet(f"Drift now, which binds nothing: {page.drift_now['sentence']}")
     if page.way_back:
-        tested = f"last done on {theme.day(page.way_back.tested_at)}" if page.way_back.tested_at else "never tried here"
+        tested = (
+            f"one was last done on {theme.day(page.way_back.tested_at)}"
+            if page.way_back.tested_at
+            else "none was ever tried here"
+        )
         panels.section(
             f"The way back is {page.way_back.label}",
-            f"An operator rolls back on Deployments; it was {tested}.",
+            f"An operator makes it live again by a rollback on Deployments; {tested}.",
         )
         if page.way_back.warning:
             panels.notice(page.way_back.warning, "attention")
@@ -316,7 +470,7 @@ def decisions(page: DecisionPage) -> None:
         {
             "Request": str(page.request_id),
             "Evidence": theme.short_hash(page.evidence_digest),
-            "Prepared": page.prepared_at or theme.MISSING,
+            "Prepared": theme.stamp(datetime.fromisoformat(page.prepared_at)) if page.prepared_at else theme.MISSING,
             "Policy": str(page.policy_number),
         }
     )

@@ -70,7 +70,7 @@ class DecisionPage:
         What changed since the evidence was prepared; an approval is refused while there is any.
     evidence_digest : str or None
         Hand it back with the decision.
-    comparisons, dummy, metrics, changed, changed_by_slice, fairness, data_changes, drift
+    comparisons, dummy, metrics, thresholds, changed, changed_by_slice, fairness, data_changes, drift, behaviour
         The frozen evidence, as documented in `evidence`; empty or None before it is prepared.
     drift_now : dict or None
         The champion's newest drift, live; binds nothing.
@@ -119,6 +119,7 @@ class DecisionPage:
     comparisons: tuple[dict[str, Any], ...]
     dummy: dict[str, Any] | None
     metrics: dict[str, Any]
+    thresholds: dict[str, float | None]
     gates: tuple[GateRow, ...]
     n_blocking: int
     n_warnings: int
@@ -128,6 +129,7 @@ class DecisionPage:
     data_changes: tuple[str, ...]
     drift: dict[str, Any] | None
     drift_now: dict[str, Any] | None
+    behaviour: dict[str, Any] | None
     way_back: WayBack | None
     card: Card
     lineage: registry.Lineage
@@ -190,6 +192,7 @@ def decision_page(session: Session, request_id: int, actor: Actor, now: datetime
         comparisons=tuple(evidence.get("comparisons", ())),
         dummy=evidence.get("dummy"),
         metrics=evidence.get("metrics", {}),
+        thresholds=evidence.get("thresholds", {}),
         gates=gates,
         n_blocking=sum(row.blocks for row in gates),
         n_warnings=sum(row.severity == "warning" and row.outcome == "failed" for row in gates),
@@ -199,6 +202,7 @@ def decision_page(session: Session, request_id: int, actor: Actor, now: datetime
         data_changes=tuple(evidence.get("data_changes", ())),
         drift=evidence.get("drift"),
         drift_now=latest_drift(session, version.model_id),
+        behaviour=evidence.get("behaviour"),
         way_back=_to(session, found.replaces_id, version.model_id, found.environment, found.alias)
         if found.replaces_id is not None
         else None,

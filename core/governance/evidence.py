@@ -2,7 +2,8 @@
 
 Keys: ``comparisons``, ``dummy``, ``metrics``, ``thresholds`` (of candidate and champion, at which every
 decision here was taken; None for none), ``changed``, ``changed_by_slice``, ``fairness``, ``data_changes``,
-``drift``, ``missing`` (why a comparison is not there, by what it was to be), ``smoke``, ``behaviour``, ``gates``,
+``drift``, ``missing`` (why a comparison is not there, by what it was to be), ``smoke``, ``behaviour`` (``suite``,
+``n_rows`` and ``outcomes`` as `behaviour.run_suite` gives them; None where it was not run), ``gates``,
 ``bound``, ``policy``, ``prepared_at``. The digest of the whole is what a decision is given on.
 """
 

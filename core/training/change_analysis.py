@@ -39,7 +39,8 @@ def changed(material: Material, options: Mapping[str, Any]) -> dict[str, Any]:
         ``"baseline_run_id"``, a run scored on the same evaluation set. ``"columns"``, optional: names of the columns to
         slice by, at most 12; without it the sensitive columns and then the categories of fewest values.
         ``"thresholds"``, optional, for a binary task: ``{"before", "after"}``, the scores from which on the baseline
-        and the run call a row positive; None, or left out, for the class of the highest score.
+        and the run call a row positive; None, or left out, for the class of the highest score. With them the run may be
+        held against itself.
 
     Returns
     -------
@@ -109,7 +110,7 @@ def _baseline(material: Material, options: Mapping[str, Any]) -> Material:
     run_id = options.get("baseline_run_id")
     if isinstance(run_id, bool) or not isinstance(run_id, int):
         raise InvalidInput(f"baseline_run_id is {run_id!r}; give the number of the run to hold this one against.")
-    if run_id == material.run.id:
+    if run_id == material.run.id and not options.get("thresholds"):
         raise InvalidInput("A run decides as itself; give another run to hold it against.")
     return material.other(run_id)
 

@@ -86,6 +86,7 @@ with st.container(horizontal_alignment="center"), st.container(width=request_ans
     standing(page)
     request_panels.verdict(page)
     request_panels.gates(page)
+    request_panels.behaviour(page)
     request_panels.changed_decisions(page)
     request_panels.fairness(page)
     if page.evidence_digest:

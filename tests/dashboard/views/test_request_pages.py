@@ -7,13 +7,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlmodel import select
 from streamlit.testing.v1 import AppTest
 
 from core.database import utc_now
+from core.evaluation.service import record_analysis
 from core.governance import binding
 from core.governance.policies import ensure_seeded_policy
 from core.governance.tables import Decision, PromotionRequest, Waiver
+from core.jobs.tables import Job
 from core.permissions import Actor, Role
+from core.registry import queries as registry
 from core.registry.service import assign
 from core.registry.tables import Alias, Cause, Environment
 from core.workspace import Workspace
@@ -25,6 +29,8 @@ from tests.factories import (
     add,
     key,
     make_dataset_version,
+    make_evaluation,
+    make_evaluation_set,
     make_model,
     make_model_version,
     make_open_request,
@@ -157,6 +163,111 @@ def test_the_verdict_names_each_set_with_effect_interval_rows_and_power(
     assert "roc_auc" not in told
 
 
+def test_one_model_at_two_thresholds_has_no_smallest_difference(open_as: OpenAs, workspace: Workspace, reviewer: Actor):
+    alike = {"effect": 0.0, "low": 0.0, "high": 0.0, "smallest_effect": 0.0}
+    evidence = {**EVIDENCE, "comparisons": [COMPARISON | alike]}
+    told = said(open_as(reviewer, "request", request=make_request(workspace, replacing=True, evidence=evidence)))
+    assert "no row tells the two apart by this metric, so no difference could have shown" in told
+    assert "smallest difference" not in told
+
+
+TESTS = [
+    {"key": "delong", "title": "Paired DeLong", "effect": 0.0, "low": -0.004, "high": 0.004, "pvalue": 0.9},
+    {"key": "bootstrap", "title": "Paired bootstrap", "effect": 0.0, "low": -0.004, "high": 0.005, "pvalue": 0.9},
+]
+
+
+def test_other_tests_of_the_same_rows_are_said_to_agree_and_folded(
+    open_as: OpenAs, workspace: Workspace, reviewer: Actor
+):
+    tested = {"comparisons": [COMPARISON | {"tests": TESTS}]}
+    page = open_as(reviewer, "request", request=make_request(workspace, replacing=True, evidence=EVIDENCE | tested))
+    told = said(page)
+    assert "Other tests on the same rows: all 2 agree: no certain difference." in told
+    folded = next(one for one in page.expander if one.label == "What the verdict means, and the other tests")
+    assert list(folded.dataframe[0].value["Says"]) == ["no certain difference"] * 2
+    assert "Not worse: A loss as large as the margin is ruled out." in told
+
+
+def test_rows_that_could_not_tell_are_said_to_need_more(open_as: OpenAs, workspace: Workspace, reviewer: Actor):
+    short = {"comparisons": [COMPARISON | {"verdict": "inconclusive", "rows_needed": 2161}]}
+    told = said(
+        open_as(reviewer, "request", request=make_request(workspace, replacing=True, evidence=EVIDENCE | short))
+    )
+    assert "About 2,200 rows would settle a difference as large as the margin." in told
+
+
+def test_what_a_behaviour_test_found_stands_under_its_gate(open_as: OpenAs, workspace: Workspace, reviewer: Actor):
+    noise = {"test": "noise", "title": "Noise", "outcome": "failed", "explanation": "13.4% of 500 decisions change."}
+    size = {"test": "size", "title": "Size", "outcome": "passed", "explanation": "The model's file has 0.26 MiB."}
+    behaviour = {"behaviour": {"suite": 3, "n_rows": 500, "outcomes": [noise, size]}}
+    made = make_request(workspace, gates={"behaviour_suite": "failed"}, evidence=behaviour)
+    page = open_as(reviewer, "request", request=made)
+    told = said(page)
+    assert "Noise: 13.4% of 500 decisions change." in told
+    folded = next(one for one in page.expander if one.label == "Behaviour suite 3: 1 of 2 tests passed")
+    assert list(folded.dataframe[0].value["Test"]) == ["Noise", "Size"]
+
+
+def test_examples_of_what_changes_are_one_click_away_and_decided_by_the_thresholds(
+    open_as: OpenAs, workspace: Workspace, reviewer: Actor
+):
+    with workspace.write() as session:
+        evaluation_set = key(make_evaluation_set(session))
+    evidence = EVIDENCE | {
+        "comparisons": [COMPARISON | {"evaluation_set_id": evaluation_set}],
+        "thresholds": {"candidate": 0.175, "champion": None},
+    }
+    made = make_request(workspace, replacing=True, evidence=evidence)
+    with workspace.write() as session:
+        request = session.get_one(PromotionRequest, made)
+        run_id = registry.version(session, request.version_id).run_id
+        scored = make_evaluation(session, run_id=run_id, evaluation_set_id=evaluation_set)
+        baseline = registry.version(session, request.replaces_id or 0).run_id
+    page = open_as(reviewer, "request", request=made)
+    next(button for button in page.button if button.label == "Find examples").click().run()
+    with workspace.read() as session:
+        [job] = session.exec(select(Job).where(Job.kind == "analyse_run")).all()
+    options = {"baseline_run_id": baseline, "thresholds": {"before": None, "after": 0.175}}
+    assert job.payload["options"] == options
+    case = {"ordinal": 11, "values": {"age": 31}, "true": "no", "before": "no", "after": "yes"}
+    with workspace.write() as session:
+        record_analysis(
+            session, evaluation_id=key(scored), kind="changes", options=options, now=NOW,
+            result={
+                "broken": [case | {"score_before": 0.1, "score_after": 0.2, "contributions": None}],
+                "corrected": [], "contributions_missing": "It cannot be explained.",
+            },
+        )  # fmt: skip
+    page = open_as(reviewer, "request", request=made)
+    assert "0.100 to 0.200" in said(page)
+    assert "Broken: the clearest cases (1)" in [one.label for one in page.expander]
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        ({"before": 0.1, "before_low": 0.08, "before_high": 0.12}, "the gap widens from 0.100 to 0.300"),
+        ({"before": 0.5, "before_low": 0.45, "before_high": 0.55}, "the gap narrows from 0.500 to 0.300"),
+        ({"before": 0.29, "before_low": 0.2, "before_high": 0.4}, "a gap of 0.300, not shown to differ from 0.290"),
+        ({}, "a gap of 0.300"),
+    ],
+)
+def test_the_widest_gap_of_all_columns_leads_and_says_whether_it_moved(
+    open_as: OpenAs, workspace: Workspace, reviewer: Actor, before: dict[str, float], words: str
+):
+    parity = {"criterion": "demographic_parity", "highest": "m", "lowest": "f", "sentence": "Demographic parity."}
+    wide = parity | {"column": "sex", "after": 0.3, "low": 0.25, "high": 0.35, **before, "four_fifths": "below"}
+    wide |= {"ratio": 0.42, "ratio_low": 0.19, "ratio_high": 0.64}
+    narrow = parity | {"column": "race", "after": 0.1, "low": 0.0, "high": 0.2}
+    made = make_request(workspace, replacing=True, evidence=EVIDENCE | {"fairness": [narrow, wide]})
+    told = said(open_as(reviewer, "request", request=made))
+    assert f"Fairness by sex: {words}" in told
+    assert told.index("Fairness by sex") < told.index("Fairness by race")
+    assert "f is called positive 0.42 [0.19, 0.64] times as often as m." in told
+    assert "Demographic parity asks: Every group is called positive equally often." in told
+
+
 def test_the_worst_gap_comes_first_with_the_four_fifths_rule_and_the_others_are_folded(
     open_as: OpenAs, workspace: Workspace, reviewer: Actor
 ):
@@ -198,7 +309,8 @@ def test_a_failed_gate_blocks_approving_and_can_be_waived(
     page = open_as(reviewer, "request", request=made)
     told = said(page)
     assert "Blocking: 1. Warnings: 1." in told
-    assert "Smoke test: The gate failed." in told
+    assert "The gate failed." in told
+    assert "Gate “Smoke test” failed. It blocks an approval." in told
     assert "It warns and does not block." in told
     assert "It cannot be approved: 1 gate blocks." in told
     assert shut(page) == {"Approve"}
