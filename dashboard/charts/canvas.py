@@ -3,22 +3,67 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
 
 import plotly.graph_objects as go
 
 from dashboard.theme import Colours, template
 
 LONGEST_LABEL = 24
+# So that the two zeros at the origin do not print over each other.
+_OFF_THE_AXIS = {"ticklabelstandoff": 4}
 
 
 def blank(*, height: int, colours: Colours) -> go.Figure:
     """An empty figure in the one template."""
     drawn = go.Figure()
     drawn.update_layout(template=template(colours), height=height)
-    # Off the axes, so that the two zeros at the origin do not print over each other.
-    drawn.update_xaxes(ticklabelstandoff=4)
-    drawn.update_yaxes(ticklabelstandoff=4)
+    drawn.update_xaxes(**_OFF_THE_AXIS)
+    drawn.update_yaxes(**_OFF_THE_AXIS)
     return drawn
+
+
+def whole(
+    traces: Sequence[Mapping[str, Any]],
+    *,
+    height: int,
+    colours: Colours,
+    x: Mapping[str, Any],
+    y: Mapping[str, Any],
+    **layout: Any,
+) -> go.Figure:
+    """A figure in the one template, made in one go from plain values that plotly does not check.
+
+    It costs a tenth of adding part after part, each of which plotly checks and copies with all that came before. What
+    is drawn this way is checked by the tests instead.
+
+    Parameters
+    ----------
+    traces : sequence of mapping
+        As plotly.js takes them, each with its ``type``.
+    x, y : mapping
+        The axes.
+    **layout
+        The rest of the layout.
+    """
+    return go.Figure(
+        data=[dict(trace) for trace in traces],
+        layout={
+            "template": _template(colours),
+            "height": height,
+            "xaxis": {**_OFF_THE_AXIS, **x},
+            "yaxis": {**_OFF_THE_AXIS, **y},
+            **layout,
+        },
+        _validate=False,
+    )
+
+
+@lru_cache(maxsize=4)
+def _template(colours: Colours) -> dict[str, Any]:
+    return dict(template(colours).to_plotly_json())
 
 
 def literal(text: object) -> str:
@@ -43,12 +88,16 @@ def name_rows(drawn: go.Figure, labels: list[str]) -> None:
 
     As categories, "2012-06" would be read as a date, "1" as a number, and two equal names would fall together.
     """
-    drawn.update_yaxes(
-        tickmode="array",
-        tickvals=list(range(len(labels))),
-        ticktext=[short(label) for label in labels],
-        range=[-0.6, len(labels) - 0.4],
-        showgrid=False,
-        zeroline=False,
-        title=None,
-    )
+    drawn.update_yaxes(**named_rows(labels), title=None)
+
+
+def named_rows(labels: Sequence[str]) -> dict[str, Any]:
+    """The upright axis that `name_rows` gives a chart."""
+    return {
+        "tickmode": "array",
+        "tickvals": list(range(len(labels))),
+        "ticktext": [short(label) for label in labels],
+        "range": [-0.6, len(labels) - 0.4],
+        "showgrid": False,
+        "zeroline": False,
+    }

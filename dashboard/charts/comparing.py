@@ -11,8 +11,11 @@ from typing import Any, Literal
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboard.charts.canvas import blank, literal, name_rows, short
+from dashboard.charts.canvas import literal, named_rows, short, whole
 from dashboard.theme import Colours
+
+# Room for a line's name beside the figure, in pixels.
+NAME_WIDTH = 96
 
 
 @dataclass(frozen=True)
@@ -115,42 +118,57 @@ def differences(rows: Sequence[Difference], *, margin: float, metric: str, colou
         What the difference is of; shown literally.
     """
     shown = sorted(rows, key=lambda row: row.effect)
-    positions = list(range(len(shown)))
-    drawn = blank(height=max(180, 90 + 34 * len(shown)), colours=colours)
-    drawn.add_vrect(x0=-margin, x1=0, fillcolor=colours.reference, opacity=0.18, line={"width": 0}, layer="below")
-    drawn.add_vline(x=0, line={"color": colours.champion, "width": 1.5})
     tints = [colours.harm if row.harm else colours.candidate for row in shown]
+    intervals = []
     for tint in dict.fromkeys(tints):
-        part = [place for place in positions if tints[place] == tint]
-        drawn.add_scatter(
-            x=[end for place in part for end in (shown[place].low, shown[place].high, None)],
-            y=[end for place in part for end in (place, place, None)],
-            mode="lines",
-            line={"color": tint, "width": 1.5},
-            hoverinfo="skip",
+        part = [place for place in range(len(shown)) if tints[place] == tint]
+        intervals.append(
+            {
+                "type": "scatter",
+                "x": [end for place in part for end in (shown[place].low, shown[place].high, None)],
+                "y": [end for place in part for end in (place, place, None)],
+                "mode": "lines",
+                "line": {"color": tint, "width": 1.5},
+                "hoverinfo": "skip",
+            }
         )
-    drawn.add_scatter(
-        x=[row.effect for row in shown],
-        y=positions,
-        mode="markers",
-        marker={"color": tints, "size": 10},
-        customdata=[literal(in_words(row)) for row in shown],
-        hovertemplate="%{customdata}<extra></extra>",
-    )
-    notes = [
-        {
-            "x": 1, "xref": "paper", "xanchor": "left", "xshift": 8, "y": position, "text": literal(row.word),
-            "showarrow": False, "font": {"color": tint},
-        }
-        for position, row, tint in zip(positions, shown, tints, strict=True)
-    ]  # fmt: skip
-    drawn.update_layout(annotations=notes)
-    drawn.update_layout(showlegend=False, margin={"r": 110})
-    drawn.update_xaxes(
-        title=f"difference in {literal(metric)}; right of zero is better", zeroline=False, nticks=3, tickangle=0
-    )
-    name_rows(drawn, [row.label for row in shown])
-    return drawn
+    dots = {
+        "type": "scatter",
+        "x": [row.effect for row in shown],
+        "y": list(range(len(shown))),
+        "mode": "markers",
+        "marker": {"color": tints, "size": 10},
+        "customdata": [literal(in_words(row)) for row in shown],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
+    upright = {"yref": "y domain", "y0": 0, "y1": 1}
+    return whole(
+        [*intervals, dots],
+        height=max(180, 90 + 34 * len(shown)),
+        colours=colours,
+        x={
+            "title": {"text": f"difference in {literal(metric)}; right of zero is better"},
+            "zeroline": False,
+            "nticks": 3,
+            "tickangle": 0,
+        },
+        y=named_rows([row.label for row in shown]),
+        shapes=[
+            {
+                "type": "rect", "x0": -margin, "x1": 0, **upright, "fillcolor": colours.reference, "opacity": 0.18,
+                "line": {"width": 0}, "layer": "below",
+            },
+            {"type": "line", "x0": 0, "x1": 0, **upright, "line": {"color": colours.champion, "width": 1.5}},
+        ],
+        annotations=[
+            {
+                "x": 1, "xref": "paper", "xanchor": "left", "xshift": 8, "y": place, "text": literal(row.word),
+                "showarrow": False, "font": {"color": tint},
+            }
+            for place, (row, tint) in enumerate(zip(shown, tints, strict=True))
+        ],
+        margin={"r": 110},
+    )  # fmt: skip
 
 
 def in_words(row: Difference) -> str:
@@ -160,42 +178,51 @@ def in_words(row: Difference) -> str:
 
 def plane(points: Sequence[Point], *, x_title: str, y_title: str, colours: Colours) -> go.Figure:
     """Runs by any two axes with their intervals, the ones on the front joined and marked with the word."""
-    drawn = blank(height=360, colours=colours)
     front = sorted((point for point in points if point.on_front), key=lambda point: (point.x, point.y))
-    drawn.add_scatter(
-        x=[point.x for point in front],
-        y=[point.y for point in front],
-        mode="lines",
-        line={"color": colours.reference, "width": 1.5, "dash": "dot"},
-        hoverinfo="skip",
-        name="front",
-    )
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "x": [point.x for point in front],
+            "y": [point.y for point in front],
+            "mode": "lines",
+            "line": {"color": colours.reference, "width": 1.5, "dash": "dot"},
+            "hoverinfo": "skip",
+            "name": "front",
+        }
+    ]
     sides = _free_sides(points)
     for chosen in (False, True):
         part = [point for point in points if point.is_baseline is chosen]
         tint = colours.champion if chosen else colours.candidate
-        drawn.add_scatter(
-            x=[point.x for point in part],
-            y=[point.y for point in part],
-            mode="markers+text",
-            text=[literal(point.words) for point in part],
-            textposition=[sides[place] for place, point in enumerate(points) if point.is_baseline is chosen],
-            error_x=_bars([(point.x, point.x_ends) for point in part], tint),
-            error_y=_bars([(point.y, point.y_ends) for point in part], tint),
-            marker={
-                "size": 10,
-                "color": tint,
-                "symbol": "diamond" if chosen else "circle",
-                "opacity": [1.0 if point.on_front or chosen else 0.55 for point in part],
-            },
-            cliponaxis=False,
-            customdata=[literal(point_in_words(point)) for point in part],
-            hovertemplate="%{customdata}<extra></extra>",
+        traces.append(
+            {
+                "type": "scatter",
+                "x": [point.x for point in part],
+                "y": [point.y for point in part],
+                "mode": "markers+text",
+                "text": [literal(point.words) for point in part],
+                "textposition": [sides[place] for place, point in enumerate(points) if point.is_baseline is chosen],
+                "error_x": _bars([(point.x, point.x_ends) for point in part], tint),
+                "error_y": _bars([(point.y, point.y_ends) for point in part], tint),
+                "marker": {
+                    "size": 10,
+                    "color": tint,
+                    "symbol": "diamond" if chosen else "circle",
+                    "opacity": [1.0 if point.on_front or chosen else 0.55 for point in part],
+                },
+                "cliponaxis": False,
+                "customdata": [literal(point_in_words(point)) for point in part],
+                "hovertemplate": "%{customdata}<extra></extra>",
+            }
         )
-    drawn.update_layout(showlegend=False, margin={"t": 24, "r": 24})
-    drawn.update_xaxes(title=literal(x_title), range=_room([(one.x, one.x_ends) for one in points], 0.12))
-    drawn.update_yaxes(title=literal(y_title), range=_room([(one.y, one.y_ends) for one in points], 0.12))
-    return drawn
+    return whole(
+        traces,
+        height=360,
+        colours=colours,
+        x={"title": {"text": literal(x_title)}, "range": _room([(one.x, one.x_ends) for one in points], 0.12)},
+        y={"title": {"text": literal(y_title)}, "range": _room([(one.y, one.y_ends) for one in points], 0.12)},
+        margin={"t": 24, "r": 24},
+    )
 
 
 def point_in_words(point: Point) -> str:
@@ -216,58 +243,77 @@ def overlaid(curves: Sequence[Curve], code: str, *, colours: Colours, target: st
     target : str
         What a regression predicts; shown literally.
     """
-    drawn = blank(height=360, colours=colours)
     tints = tints_of([curve.is_baseline for curve in curves], colours)
     shape = _SHAPES[code]
-    if shape.diagonal:
-        drawn.add_scatter(
-            x=[0, 1], y=[0, 1], mode="lines", line={"color": colours.reference, "dash": "dot", "width": 1},
-            hoverinfo="skip",
-        )  # fmt: skip
+    traces: list[dict[str, Any]] = []
     heights: list[float] = []
     for curve, tint in zip(curves, tints, strict=True):
         x, y = xy_of(curve.data, code)
         if code not in ("residuals", "predicted_true") and curve.data.get("low"):
-            drawn.add_scatter(
-                x=np.array([*x, *reversed(x)]),
-                y=np.array([*curve.data["high"], *reversed(curve.data["low"])]),
-                fill="toself",
-                fillcolor=tint,
-                opacity=0.13,
-                line={"width": 0},
-                hoverinfo="skip",
-                name="band",
+            traces.append(
+                {
+                    "type": "scatter",
+                    "x": _packed([*x, *reversed(x)]),
+                    "y": _packed([*curve.data["high"], *reversed(curve.data["low"])]),
+                    "mode": "lines",
+                    "fill": "toself",
+                    "fillcolor": tint,
+                    "opacity": 0.13,
+                    "line": {"width": 0},
+                    "hoverinfo": "skip",
+                    "name": "band",
+                }
             )
-        drawn.add_scatter(
-            # As arrays, since plotly checks a list number by number.
-            x=np.array(x),
-            y=np.array(y),
-            mode={"calibration": "lines+markers", "predicted_true": "markers"}.get(code, "lines"),
-            name=literal(curve.label),
-            line={
-                "width": 2.5 if curve.is_baseline else 1.75,
-                "color": tint,
-                "dash": "dash" if curve.is_baseline else "solid",
-                "shape": {"precision_recall": "hv", "residuals": "hvh"}.get(code, "linear"),
-            },
-            marker={"size": 5, "color": tint, "opacity": 0.4 if code == "predicted_true" else 1},
-            hovertemplate=f"{literal(curve.label)}: {shape.hover}<extra></extra>",
+        traces.append(
+            {
+                "type": "scatter",
+                "x": _packed(x),
+                "y": _packed(y),
+                "mode": {"calibration": "lines+markers", "predicted_true": "markers"}.get(code, "lines"),
+                "name": literal(curve.label),
+                "line": {
+                    "width": 2.5 if curve.is_baseline else 1.75,
+                    "color": tint,
+                    "dash": "dash" if curve.is_baseline else "solid",
+                    "shape": {"precision_recall": "hv", "residuals": "hvh"}.get(code, "linear"),
+                },
+                "marker": {"size": 5, "color": tint, "opacity": 0.4 if code == "predicted_true" else 1},
+                "hovertemplate": f"{literal(curve.label)}: {shape.hover}<extra></extra>",
+            }
         )
         heights.append(_height(x, y, shape.looked_at))
+    ends = [0.0, 1.0]
     if code == "predicted_true":
-        every = [value for curve in curves for values in xy_of(curve.data, code) for value in values] or [0.0, 1.0]
+        every = [value for curve in curves for values in xy_of(curve.data, code) for value in values] or ends
         ends = [min(every), max(every)]
-        drawn.add_scatter(
-            x=ends, y=ends, mode="lines", line={"color": colours.reference, "dash": "dot", "width": 1},
-            hoverinfo="skip",
-        )  # fmt: skip
-    name_at_right(drawn, [curve.label for curve in curves], heights, tints)
-    if shape.shares:
-        drawn.update_xaxes(range=[0, 1], tickformat=".0%")
-        drawn.update_yaxes(range=[0, 1.01], tickformat=".0%")
-    drawn.update_xaxes(title=shape.x.format(literal(target)))
-    drawn.update_yaxes(title=shape.y.format(literal(target)))
-    return drawn
+    if shape.diagonal:
+        traces.insert(
+            0,
+            {
+                "type": "scatter",
+                "x": ends,
+                "y": ends,
+                "mode": "lines",
+                "line": {"color": colours.reference, "dash": "dot", "width": 1},
+                "hoverinfo": "skip",
+            },
+        )
+    across: dict[str, Any] = {"range": [0, 1], "tickformat": ".0%"} if shape.shares else {}
+    upward: dict[str, Any] = {"range": [0, 1.01], "tickformat": ".0%"} if shape.shares else {}
+    return whole(
+        traces,
+        height=360,
+        colours=colours,
+        x={"title": {"text": shape.x.format(literal(target))}, **across},
+        y={"title": {"text": shape.y.format(literal(target))}, **upward},
+        annotations=names_at_right([curve.label for curve in curves], heights, tints),
+        margin={"r": NAME_WIDTH},
+    )
+
+
+def _packed(values: Sequence[float]) -> np.ndarray:
+    """Numbers as plotly sends them shortest; seven digits are more than a figure shows."""
+    return np.asarray(values, dtype=np.float32)
 
 
 def xy_of(data: Mapping[str, Any], code: str) -> tuple[list[float], list[float]]:
@@ -287,11 +333,11 @@ def tints_of(baselines: Sequence[bool], colours: Colours) -> list[str]:
     return [colours.champion if is_baseline else next(free) for is_baseline in baselines]
 
 
-def name_at_right(drawn: go.Figure, labels: Sequence[str], heights: Sequence[float], tints: Sequence[str]) -> None:
-    """Write each line's name at the right, from top to bottom as the lines lie, in the line's colour."""
+def names_at_right(labels: Sequence[str], heights: Sequence[float], tints: Sequence[str]) -> list[dict[str, Any]]:
+    """Each line's name at the right, from top to bottom as the lines lie, in the line's colour; as annotations."""
     order = sorted(range(len(labels)), key=lambda place: -heights[place])
     step = min(0.12, 1 / max(1, len(order)))
-    notes = [
+    return [
         {
             "x": 1, "xref": "paper", "xanchor": "left", "xshift": 10, "y": 1 - step * position, "yref": "paper",
             "yanchor": "top", "text": f"— {short(labels[place], 14)}", "showarrow": False,
@@ -299,9 +345,6 @@ def name_at_right(drawn: go.Figure, labels: Sequence[str], heights: Sequence[flo
         }
         for position, place in enumerate(order)
     ]  # fmt: skip
-    # All at once: plotly copies every annotation there is for each one added.
-    drawn.update_layout(annotations=[*drawn.layout.annotations, *notes])
-    drawn.update_layout(showlegend=False, margin={"r": 96})
 
 
 def parallel(
@@ -311,27 +354,27 @@ def parallel(
 
     A parameter tried at values of several orders of magnitude is laid out by its logarithm.
     """
-    drawn = blank(height=320, colours=colours)
     tints = tints_of(baselines, colours)
     laid = [_levels(ruler) for ruler in rulers]
-    for place, label in enumerate(labels):
-        heights = [levels[place] for levels, _, _ in laid]
-        said = ", ".join(f"{ruler.title} {_said(ruler.values[place])}" for ruler in rulers)
-        drawn.add_scatter(
-            x=list(range(len(rulers))),
-            y=heights,
-            mode="lines+markers",
-            name=literal(label),
-            line={
+    traces = [
+        {
+            "type": "scatter",
+            "x": list(range(len(rulers))),
+            "y": [levels[place] for levels, _, _ in laid],
+            "mode": "lines+markers",
+            "name": literal(label),
+            "line": {
                 "color": tints[place],
                 "width": 2.5 if baselines[place] else 1.75,
                 "dash": "dash" if baselines[place] else "solid",
             },
-            marker={"size": 7, "color": tints[place]},
-            cliponaxis=False,
-            customdata=[literal(f"{label}: {said}")] * len(rulers),
-            hovertemplate="%{customdata}<extra></extra>",
-        )
+            "marker": {"size": 7, "color": tints[place]},
+            "cliponaxis": False,
+            "text": literal(f"{label}: " + ", ".join(f"{one.title} {_said(one.values[place])}" for one in rulers)),
+            "hovertemplate": "%{text}<extra></extra>",
+        }
+        for place, label in enumerate(labels)
+    ]
     upright = {"type": "line", "y0": 0, "y1": 1, "line": {"color": colours.reference, "width": 1}, "layer": "below"}
     notes = [
         {"x": position, "y": height, "yanchor": anchor, "text": words, "showarrow": False, "font": {"color": tint}}
@@ -342,13 +385,17 @@ def parallel(
             (-0.16, short(ruler.title, 22), "top", colours.text),
         )
     ]
-    drawn.update_layout(
-        annotations=notes, shapes=[{**upright, "x0": position, "x1": position} for position in range(len(rulers))]
+    ends = [laid[-1][0][place] or 0.0 for place in range(len(labels))]
+    return whole(
+        traces,
+        height=320,
+        colours=colours,
+        x={"visible": False, "range": [-0.25, len(rulers) - 0.75]},
+        y={"visible": False, "range": [-0.3, 1.14]},
+        annotations=[*notes, *names_at_right(labels, ends, tints)],
+        shapes=[{**upright, "x0": position, "x1": position} for position in range(len(rulers))],
+        margin={"r": NAME_WIDTH},
     )
-    name_at_right(drawn, labels, [laid[-1][0][place] or 0.0 for place in range(len(labels))], tints)
-    drawn.update_xaxes(visible=False, range=[-0.25, len(rulers) - 0.75])
-    drawn.update_yaxes(visible=False, range=[-0.3, 1.14])
-    return drawn
 
 
 def _levels(ruler: Ruler) -> tuple[list[float | None], str, str]:
@@ -483,6 +530,7 @@ _SHAPES: dict[str, _Shape] = {
         "edges", "counts", "predicted minus true {}", "share of rows a unit", "off by %{x:.4g}", shares=False,
     ),
     "predicted_true": _Shape(
-        "y_true", "y_pred", "true {}", "predicted {}", "true %{x:.4g}, predicted %{y:.4g}", shares=False,
+        "y_true", "y_pred", "true {}", "predicted {}", "true %{x:.4g}, predicted %{y:.4g}", diagonal=True,
+        shares=False,
     ),
 }  # fmt: skip

@@ -1,4 +1,5 @@
 import pytest
+from plotly import graph_objects as go
 
 from dashboard.charts import comparing as charts
 from dashboard.charts.comparing import Difference, Point
@@ -80,3 +81,26 @@ def test_parallel_axes_say_their_ends_and_take_texts_and_orders_of_magnitude():
 
 def test_a_difference_is_said_with_its_sign_and_interval():
     assert charts.in_words(ROWS[0]) == "Run 2: +0.0110 [+0.0060, +0.0160], better"
+
+
+@pytest.mark.parametrize("code", ["roc", "precision_recall", "gain", "calibration", "residuals", "predicted_true"])
+def test_every_kind_of_curve_is_one_that_plotly_takes(code):
+    ends, counts = [0.0, 0.5, 1.0], [3, 4]
+    data = {
+        "fpr": ends, "tpr": ends, "recall": ends, "precision": ends, "share": ends, "found": ends, "mean_score": ends,
+        "share_positive": ends, "low": ends, "high": ends, "edges": ends, "counts": counts, "y_true": ends,
+        "y_pred": ends,
+    }  # fmt: skip
+    drawn = charts.overlaid([charts.Curve("Run 1", data, is_baseline=True)], code, colours=LIGHT)
+    assert len(go.Figure(drawn.to_dict()).data) == len(drawn.data) >= 1
+
+
+def test_the_other_figures_are_ones_that_plotly_takes():
+    points = [Point("Run 1", 0.9, 0.1, is_baseline=True), Point("Run 2", 0.8, 0.05, x_ends=(0.78, 0.83))]
+    rulers = [charts.Ruler("C", (0.01, None)), charts.Ruler("AUC", (0.7, 0.8))]
+    for drawn in (
+        charts.differences(ROWS, margin=0.01, metric="ROC AUC", colours=LIGHT),
+        charts.plane(points, x_title="AUC", y_title="Brier", colours=LIGHT),
+        charts.parallel(rulers, ["Run 1", "Run 2"], [True, False], colours=LIGHT),
+    ):
+        assert go.Figure(drawn.to_dict()).layout.height == drawn.layout.height
