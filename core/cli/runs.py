@@ -184,7 +184,7 @@ def compare(
         result = finish(workspace, job_id).result or {}
         if report is not None:
             with workspace.read() as session:
-                written = _report(session, baseline, candidates, metric, result["comparisons"])
+                written = _report(session, baseline, candidates, metric, margin, result["comparisons"])
             report.write_text(written, "utf-8")
         show(result, as_json, "\n".join(_said(one) for one in result["comparisons"]))
 
@@ -241,7 +241,12 @@ def analyse(
 
 
 def _report(
-    session: Session, baseline: int, candidates: list[int], metric: str | None, made: list[dict[str, Any]]
+    session: Session,
+    baseline: int,
+    candidates: list[int],
+    metric: str | None,
+    margin: float | None,
+    made: list[dict[str, Any]],
 ) -> str:
     """The runs as one page, judged on the rows that the comparison just made was made on."""
     from core.database import utc_now
@@ -262,6 +267,7 @@ def _report(
         metric=metric or primary_metric(queries.run(session, baseline).task),
         set_id=evaluations.evaluation(session, evaluation_id).evaluation_set_id,
         now=utc_now(),
+        margin=margin,
     )
 
 

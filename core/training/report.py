@@ -37,7 +37,14 @@ MOST_ACROSS = 6
 
 
 def comparison_report(
-    session: Session, *, run_ids: Sequence[int], baseline_id: int, metric: str, set_id: int, now: datetime
+    session: Session,
+    *,
+    run_ids: Sequence[int],
+    baseline_id: int,
+    metric: str,
+    set_id: int,
+    now: datetime,
+    margin: float | None = None,
 ) -> str:
     """Write runs against a baseline as one self-contained HTML page.
 
@@ -53,6 +60,8 @@ def comparison_report(
         The evaluation set all are judged on; a run that was not scored on it is named and left out.
     now : datetime
         Printed as when it was written.
+    margin : float, optional
+        As the comparisons were asked for with; the metric's default when None. Verdicts at other margins are not shown.
 
     Raises
     ------
@@ -87,7 +96,8 @@ def comparison_report(
             candidate_evaluation_ids=list(run_of),
             metric=metric,
         )
-        found = sides.verdicts_of(made, run_of, n_candidates=len(others))
+        asked = sides.margin_on(base, metric, margin)
+        found = sides.verdicts_of(made, run_of, n_candidates=len(others), margin=asked)
     title = f"Runs {', '.join(str(one) for one in ids)} compared"
     body = [
         f"<h1>{_safe(title)}</h1>",

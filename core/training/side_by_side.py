@@ -5,6 +5,7 @@ The page that compares and the report that is handed on say the same because bot
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ WORDS: dict[Verdict, str] = {
 }
 NONE = "–"
 LISTED = 6
+NEAR = 0.1
 
 
 @dataclass(frozen=True)
@@ -110,13 +112,37 @@ def sides_of(records: Sequence[RunRecord], set_id: int | None) -> list[Side]:
     return [Side(record, one) for record in records if (one := on_set(record, set_id))]
 
 
+def margin_on(scored: ScoredOn, metric: str, margin: float | None = None) -> float | None:
+    """The margin in the metric's unit that a comparison with a baseline is asked for with.
+
+    Parameters
+    ----------
+    scored : ScoredOn
+        The baseline's evaluation.
+    margin : float, optional
+        As `core.evaluation.comparing.compare` takes it; the metric's default when None.
+
+    Returns
+    -------
+    float or None
+        None where it is a share of the baseline's value and that is not known.
+    """
+    entry = METRICS[metric]
+    given = entry.margin if margin is None else margin
+    if not entry.margin_is_share:
+        return given
+    value = scored.metrics.get(metric)
+    return None if value is None else given * abs(value.value)
+
+
 def verdicts_of(
-    comparisons: Sequence[Comparison], candidates: Mapping[int, int], *, n_candidates: int
+    comparisons: Sequence[Comparison], candidates: Mapping[int, int], *, n_candidates: int, margin: float | None = None
 ) -> dict[int, Comparison]:
-    """For each candidate the comparison that allows for as many candidates as are looked at.
+    """For each candidate the comparison at a margin that allows for as many candidates as are looked at.
 
     One that allows for more is stricter than it need be and taken where there is none for exactly so many; one that
-    allows for fewer is no answer, since it makes a false "better" likelier than it says.
+    allows for fewer is no answer, since it makes a false "better" likelier than it says. One at another margin answers
+    another question.
 
     Parameters
     ----------
@@ -126,6 +152,9 @@ def verdicts_of(
         Evaluation to run.
     n_candidates : int
         How many are looked at.
+    margin : float, optional
+        In the metric's unit; any when None. A margin that is a share of the baseline's value was taken of the rows
+        both were judged on, which may be fewer than the baseline's: there the nearest counts, if it is near.
 
     Returns
     -------
@@ -135,11 +164,21 @@ def verdicts_of(
     found: dict[int, Comparison] = {}
     for one in comparisons:
         run_id = candidates.get(one.candidate_evaluation_id)
-        if run_id is None or one.n_candidates < n_candidates:
+        if run_id is None or one.n_candidates < n_candidates or not _at(one, margin):
             continue
-        if run_id not in found or one.n_candidates < found[run_id].n_candidates:
+        if run_id not in found or _strictness(one, margin) < _strictness(found[run_id], margin):
             found[run_id] = one
     return found
+
+
+def _at(one: Comparison, margin: float | None) -> bool:
+    return margin is None or math.isclose(
+        one.margin, margin, rel_tol=NEAR if METRICS[one.metric].margin_is_share else 1e-9
+    )
+
+
+def _strictness(one: Comparison, margin: float | None) -> tuple[int, float]:
+    return one.n_candidates, 0.0 if margin is None else abs(one.margin - margin)
 
 
 def pvalues_of(found: Mapping[int, Comparison]) -> dict[int, float | None]:
@@ -179,11 +218,11 @@ def agreeing(tests: Sequence[Mapping[str, Any]], *, low: float, high: float, n_c
     if not signs:
         return ""
     own = 1 if low > 0 else -1 if high < 0 else 0
-    agreeing = sum(sign == own for sign in signs)
+    n_alike = sum(sign == own for sign in signs)
     claim = {1: "a gain", -1: "a loss", 0: "no certain difference"}[own]
-    if agreeing == len(signs):
+    if n_alike == len(signs):
         return f"All {len(signs)} agree: {claim}." if len(signs) > 1 else f"It agrees: {claim}."
-    return f"{agreeing} of {len(signs)} agree on {claim}: the case is close, and the verdict's own method counts."
+    return f"{n_alike} of {len(signs)} agree on {claim}: the case is close, and the verdict's own method counts."
 
 
 def says(test: Mapping[str, Any], *, n_candidates: int = 1) -> int | None:
@@ -299,7 +338,7 @@ def verdict_sentence(record: RunRecord, one: Comparison, *, metric: str, pvalue:
         f"{METRICS[metric].title} {effect} [{low}, {high}]",
         *([] if pvalue is None else ["p < 0.001" if pvalue < 0.001 else f"p = {pvalue:.3f}"]),
         f"{one.n_rows:,} rows" + (f", {one.n_left_out:,} left out" if one.n_left_out else ""),
-        f"detectable {figure(one.smallest_effect)}",
+        f"detectable {figure(one.smallest_effect)}" if one.smallest_effect else "no row tells the two apart",
     ]
     return f"{label_of(record)}: {WORDS[Verdict(one.verdict)]}. " + "; ".join(parts) + "."
 

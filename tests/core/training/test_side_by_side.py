@@ -1,6 +1,7 @@
 import pytest
 
-from core.evaluation.tables import Comparison
+from core.datasets.tables import EvaluationSet
+from core.evaluation.tables import Comparison, Evaluation, MetricValue
 from core.training import side_by_side as sides
 from tests.factories import NOW
 
@@ -19,6 +20,39 @@ def test_a_verdict_that_allows_for_fewer_candidates_is_no_answer():
     known = [made(11, 1), made(12, 2), made(13, 5), made(13, 3), made(99, 2)]
     found = sides.verdicts_of(known, {11: 1, 12: 2, 13: 3}, n_candidates=2)
     assert {run: one.n_candidates for run, one in found.items()} == {2: 2, 3: 3}
+
+
+def test_a_verdict_at_another_margin_is_no_answer_however_new_it_is():
+    known = [made(11, 1, margin=0.05), made(11, 1, margin=0.01), made(12, 1, margin=0.05)]
+    runs = {11: 1, 12: 2}
+    assert {run: one.margin for run, one in sides.verdicts_of(known, runs, n_candidates=1, margin=0.01).items()} == {
+        1: 0.01
+    }
+    assert {run: one.margin for run, one in sides.verdicts_of(known, runs, n_candidates=1).items()} == {
+        1: 0.05,
+        2: 0.05,
+    }
+
+
+def test_a_margin_that_is_a_share_is_known_again_though_it_was_taken_of_fewer_rows():
+    known = [made(11, 1, metric="rmse", margin=margin) for margin in (4.0, 2.1, 1.95)]
+    assert sides.verdicts_of(known, {11: 1}, n_candidates=1, margin=2.0)[1].margin == 1.95
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "given", "margin"),
+    [
+        ("roc_auc", 0.9, None, 0.01),
+        ("roc_auc", 0.9, 0.05, 0.05),
+        ("rmse", 50.0, None, 1.0),
+        ("rmse", 50.0, 0.1, 5.0),
+        ("rmse", None, 0.1, None),
+    ],
+)
+def test_the_margin_is_said_in_the_unit_of_the_metric(metric, value, given, margin):
+    known = {} if value is None else {metric: MetricValue(evaluation_id=1, metric=metric, value=value)}
+    scored = sides.ScoredOn(Evaluation(), EvaluationSet(), "fixed", known)
+    assert sides.margin_on(scored, metric, given) == margin
 
 
 def test_pvalues_are_corrected_by_holm_over_all_candidates():
