@@ -1,14 +1,21 @@
-"""What a person does on a page: sign in, choose from a list, tick a row, add a file, wait for the next heading."""
+"""What a person does on a page: sign in, choose from a list, tick a row, add a file, register, ask and approve."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
-from tests.e2e.conftest import Visitor
+from core.access import queries as access
+from core.access import service as accounts
+from core.access.queries import shell_actor
+from core.database import utc_now
+from core.permissions import Role
+from core.settings import Settings
+from core.workspace import opened
+from tests.e2e.conftest import Gatehouse, Visitor
 
 PASSWORD = "correct horse battery"
 ROW_PX = 36
@@ -123,3 +130,75 @@ def add_person(administrator: Visitor, name: str, roles: Iterable[str]) -> None:
     button(dialog, "Add").click()
     expect(dialog).to_be_hidden()
     administrator.ready()
+
+
+def first_code(gatehouse: Gatehouse) -> str:
+    """The one-time code that was printed for the first administrator."""
+    found = re.search(r"use this code once: (\S+)", gatehouse.log.read_text())
+    assert found is not None
+    return found.group(1)
+
+
+def hire(gatehouse: Gatehouse, people: Mapping[str, Role]) -> None:
+    """Add people without a browser, for a journey that is about something else; Ada is the administrator."""
+    now = utc_now()
+    with opened(Settings(home=gatehouse.home)) as workspace:
+        with workspace.write() as session:
+            accounts.create_first_administrator(
+                session, code=first_code(gatehouse), name="Ada", password=PASSWORD, now=now
+            )
+        with workspace.write() as session:
+            ada = access.actor_of_name(session, "Ada", "shell")
+            for name, role in people.items():
+                accounts.add_user(session, name=name, roles=(role,), password=PASSWORD, actor=ada, now=now)
+
+
+def token_of(gatehouse: Gatehouse, name: str) -> str:
+    """A new API token of one person."""
+    with opened(Settings(home=gatehouse.home)) as workspace, workspace.write() as session:
+        return accounts.create_token(session, name="journey", actor=shell_actor(session, name), now=utc_now())[1]
+
+
+def register(visitor: Visitor, run: int, model: str, description: str, version: str) -> None:
+    """Register a run as a model's next version; with a description the model is new."""
+    visitor.open(f"/run?run={run}", f"Run {run}")
+    button(visitor.page, "Register").click()
+    dialog = visitor.page.get_by_role("dialog")
+    if description:
+        type_new(dialog, "Model", model)
+        dialog.get_by_label("Description").fill(description)
+    button(dialog, "Register").click()
+    heading(visitor, model, exact=True)
+    expect(button(visitor.page, f"Request promotion of {version}")).to_be_visible()
+
+
+def request_promotion(visitor: Visitor, model: str, version: str, comment: str) -> None:
+    """Ask for a version's promotion on the model's page, and wait for the evidence."""
+    button(visitor.page, f"Request promotion of {version}").click()
+    dialog = visitor.page.get_by_role("dialog")
+    expect(dialog.get_by_text("Can approve: ")).to_contain_text("Rita")
+    dialog.get_by_label("Why should it go live?").fill(comment)
+    button(dialog, "Send request").click()
+    heading(visitor, f"Make {model} {version} champion")
+    said(visitor, "gates passed")
+
+
+def review(visitor: Visitor, model: str, version: str) -> None:
+    """Open the request that waits in the inbox."""
+    visitor.open("/inbox", "Inbox")
+    said(visitor, f"{model} {version} as champion in production")
+    visitor.page.get_by_role("button", name="Review", exact=True).first.click()
+    heading(visitor, f"Make {model} {version} champion in production")
+    said(visitor, "Blocking: none.")
+
+
+def approve(visitor: Visitor, model: str, version: str, comment: str) -> None:
+    """Approve on the decision page."""
+    button(visitor.page, "Approve").click()
+    dialog = visitor.page.get_by_role("dialog")
+    expect(dialog.get_by_text(f"{model} {version} goes live as champion in production at once")).to_be_visible()
+    dialog.get_by_label("Comment").fill(comment)
+    button(dialog, "Approve").click()
+    expect(dialog).to_be_hidden()
+    heading(visitor, "Decisions")
+    said(visitor, f"Approve: {comment}")

@@ -17,8 +17,6 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, expect
 
-from core.access.queries import shell_actor
-from core.access.service import create_token
 from core.cli.demo.stream import PRICE_RISE, month
 from core.database import utc_now
 from core.jobs import processes
@@ -32,18 +30,23 @@ from tests.e2e.pages import (
     PASSWORD,
     add_file,
     add_person,
+    approve,
     begin,
     box,
     button,
     cells,
     choose,
+    first_code,
     heading,
     press,
+    register,
+    request_promotion,
+    review,
     said,
     segment,
     text_of,
     tick,
-    type_new,
+    token_of,
 )
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -105,10 +108,7 @@ class Story:
     def token(self, name: str) -> str:
         """An API token of one person."""
         if name not in self.tokens:
-            with opened(Settings(home=self.gatehouse.home)) as workspace, workspace.write() as session:
-                _, self.tokens[name] = create_token(
-                    session, name="journey", actor=shell_actor(session, name), now=utc_now()
-                )
+            self.tokens[name] = token_of(self.gatehouse, name)
         return self.tokens[name]
 
     def api(self, name: str, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
@@ -175,9 +175,7 @@ def asked_all_the_time(story: Story, version: int) -> Iterator[None]:
 def the_administrator_comes_first(story: Story) -> None:
     ada = visit(story.browser, story.gatehouse.url)
     story.people["Ada"] = ada
-    code = re.search(r"use this code once: (\S+)", story.gatehouse.log.read_text())
-    assert code is not None
-    begin(ada, "Ada", code.group(1))
+    begin(ada, "Ada", first_code(story.gatehouse))
     expect(ada.page).to_have_url(re.compile("/overview$"))
 
 
@@ -257,28 +255,6 @@ def its_card_is_written(story: Story) -> None:
     press(sam, "Save the card", "churn v1's card is complete")
 
 
-def register(visitor: Visitor, run: int, model: str, description: str, version: str) -> None:
-    visitor.open(f"/run?run={run}", f"Run {run}")
-    button(visitor.page, "Register").click()
-    dialog = visitor.page.get_by_role("dialog")
-    if description:
-        type_new(dialog, "Model", model)
-        dialog.get_by_label("Description").fill(description)
-    button(dialog, "Register").click()
-    heading(visitor, model, exact=True)
-    expect(button(visitor.page, f"Request promotion of {version}")).to_be_visible()
-
-
-def promotion_is_requested(visitor: Visitor, version: str, comment: str) -> None:
-    button(visitor.page, f"Request promotion of {version}").click()
-    dialog = visitor.page.get_by_role("dialog")
-    expect(dialog.get_by_text("Can approve: ")).to_contain_text("Rita")
-    dialog.get_by_label("Why should it go live?").fill(comment)
-    button(dialog, "Send request").click()
-    heading(visitor, f"Make churn {version} champion")
-    said(visitor, "gates passed")
-
-
 def nobody_decides_on_their_own_work(story: Story, name: str, request: int, part: str) -> None:
     visitor = story.at(name)
     visitor.open(f"/request?request={request}", "Make churn")
@@ -299,19 +275,8 @@ def nobody_decides_on_their_own_work(story: Story, name: str, request: int, part
 
 def the_reviewer_approves(story: Story, version: str, comment: str) -> None:
     rita = story.at("Rita")
-    rita.open("/inbox", "Inbox")
-    said(rita, f"churn {version} as champion in production")
-    rita.page.get_by_role("button", name="Review", exact=True).first.click()
-    heading(rita, f"Make churn {version} champion in production")
-    said(rita, "Blocking: none.")
-    button(rita.page, "Approve").click()
-    dialog = rita.page.get_by_role("dialog")
-    expect(dialog.get_by_text(f"churn {version} goes live as champion in production at once")).to_be_visible()
-    dialog.get_by_label("Comment").fill(comment)
-    button(dialog, "Approve").click()
-    expect(dialog).to_be_hidden()
-    heading(rita, "Decisions")
-    said(rita, f"Approve: {comment}")
+    review(rita, "churn", version)
+    approve(rita, "churn", version, comment)
 
 
 def the_model_answers(story: Story, version: int) -> list[str]:
@@ -446,7 +411,7 @@ def test_the_main_loop(gatehouse: Gatehouse, browser: Browser, tmp_path: Path) -
     they_are_compared(story)
     one_is_registered(story)
     its_card_is_written(story)
-    promotion_is_requested(story.at("Sam"), "v1", "First model of this kind.")
+    request_promotion(story.at("Sam"), "churn", "v1", "First model of this kind.")
     nobody_decides_on_their_own_work(story, "Sam", 1, "uploaded the data, launched the run and made the request")
     the_reviewer_approves(story, "v1", "Beats the dummy by far.")
     a_token_is_made_in_the_browser(story)
@@ -457,7 +422,7 @@ def test_the_main_loop(gatehouse: Gatehouse, browser: Browser, tmp_path: Path) -
     it_is_retrained_in_one_click(story)
     it_is_compared_on_the_same_rows(story)
     register(story.at("Max"), 3, "churn", "", "v2")
-    promotion_is_requested(story.at("Max"), "v2", "Knows the new prices.")
+    request_promotion(story.at("Max"), "churn", "v2", "Knows the new prices.")
     nobody_decides_on_their_own_work(story, "Sam", 2, "uploaded the data")
     nobody_decides_on_their_own_work(story, "Lena", 2, "launched the run")
     nobody_decides_on_their_own_work(story, "Max", 2, "made the request")
