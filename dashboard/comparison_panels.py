@@ -532,7 +532,10 @@ def examples(document: Mapping[str, Any], kind: str, title: str) -> None:
             key=f"compare_{kind}",
             columns={"What moved it": st.column_config.TextColumn(width=420)},
         )
-        panels.quiet("What moved it: the features whose contribution to the prediction differs most between the two.")
+        of = f" Score: that of {document['score_of']}." if document.get("score_of") else ""
+        panels.quiet(
+            f"What moved it: the features whose contribution to the prediction differs most between the two.{of}"
+        )
         if document.get("contributions_missing"):
             panels.quiet(str(document["contributions_missing"]))
         st.dataframe(

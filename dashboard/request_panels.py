@@ -25,11 +25,11 @@ from core.governance.queries import DecisionPage
 from core.governance.tables import DecisionKind
 from core.permissions import Permission
 from core.registry import queries as registry
+from core.registry.behaviour import BEHAVIOUR_TESTS
 from core.training import queries as training
 from core.training.side_by_side import agreeing
 from dashboard import (
     analysis_panels,
-    behaviour_panels,
     comparison_panels,
     model_panels,
     panels,
@@ -38,6 +38,7 @@ from dashboard import (
     session,
     theme,
 )
+from dashboard.behaviour_panels import LOOKS
 from dashboard.charts import comparing as charts
 from dashboard.comparison_panels import MEANINGS, WORDS
 from dashboard.panels import Moment, Row
@@ -251,8 +252,10 @@ def behaviour(page: DecisionPage) -> None:
     with st.expander(
         f"Behaviour suite {page.behaviour['suite']}: {passed} of {theme.count(len(outcomes), 'test')} passed"
     ):
-        behaviour_panels.outcomes_table(outcomes)
-        behaviour_panels.meanings(outcomes)
+        for one in outcomes:
+            with st.container(gap="xxsmall"):
+                panels.status(f"{one['title']}: {theme.words(one['outcome']).lower()}", LOOKS[one["outcome"]])
+                panels.quiet(f"{BEHAVIOUR_TESTS[one['test']].sentence} {one['explanation']}")
 
 
 def changed_decisions(page: DecisionPage) -> None:

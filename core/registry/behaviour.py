@@ -137,8 +137,8 @@ def direction(trial: Trial, entry: Mapping[str, Any]) -> Finding:
     return _judge(
         entry,
         wrong,
-        f"The prediction {words} in {wrong:.1%} of {len(raised):,} rows when {column} rises by {spread:.3g}",
-        f"{entry['limit']:.1%}",
+        f"The prediction {words} in {_percent(wrong)} of {len(raised):,} rows when {column} rises by {spread:.3g}",
+        _percent(entry["limit"]),
     )
 
 
@@ -151,7 +151,7 @@ def noise(trial: Trial, entry: Mapping[str, Any]) -> Finding:
     for name in numbers:
         spread = float(np.nan_to_num(trial.frame[name].std()))
         changed[name] = trial.frame[name] + NOISE_SHARE * spread * trial.rng.standard_normal(len(changed))
-    return _moved(trial, changed, entry, f"under noise of {NOISE_SHARE:.0%} of each number's spread")
+    return _moved(trial, changed, entry, f"under noise of {_percent(NOISE_SHARE, 0)} of each number's spread")
 
 
 def missing_columns(trial: Trial, entry: Mapping[str, Any]) -> Finding:
@@ -169,7 +169,7 @@ def missing_columns(trial: Trial, entry: Mapping[str, Any]) -> Finding:
         entry,
         share,
         f"It answers without any one column; without {worst}, which matters most, {_of(trial, share)}",
-        f"{entry['limit']:.1%}",
+        _percent(entry["limit"]),
     )
 
 
@@ -382,6 +382,10 @@ def run_suite(trial: Trial, tests: Sequence[Mapping[str, Any]]) -> list[dict[str
     return found
 
 
+def _percent(share: float, digits: int = 1) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
 def _judge(entry: Mapping[str, Any], value: float, words: str, allowed: str) -> Finding:
     outcome = Outcome.PASSED if value <= entry["limit"] else Outcome.FAILED
     return Finding(outcome, value, f"{words}; {allowed} {'is' if allowed[:2] == '1 ' else 'are'} allowed.")
@@ -391,13 +395,13 @@ def _moved(trial: Trial, changed: pd.DataFrame, entry: Mapping[str, Any], when: 
     share = _share_moved(trial, changed)
     if math.isnan(share):
         return Finding(Outcome.FAILED, None, f"It gives no finite prediction {when}.")
-    return _judge(entry, share, f"{_of(trial, share).capitalize()} {when}", f"{entry['limit']:.1%}")
+    return _judge(entry, share, f"{_of(trial, share).capitalize()} {when}", _percent(entry["limit"]))
 
 
 def _of(trial: Trial, share: float) -> str:
     if trial.model.task == Task.REGRESSION:
-        return f"predictions move by {share:.1%} of their spread on average"
-    return f"{share:.1%} of {len(trial.frame):,} decisions change"
+        return f"predictions move by {_percent(share)} of their spread on average"
+    return f"{_percent(share)} of {len(trial.frame):,} decisions change"
 
 
 def _share_moved(trial: Trial, changed: pd.DataFrame) -> float:
