@@ -210,6 +210,7 @@ def compare(
     verdict = verdicts.decide(interval.low, interval.high, absolute)
     smallest = smallest_detectable(interval, confidence_level=level)
     wanted = rows_needed(smallest, before.n_rows, absolute)
+    changed = changed_decisions(before, after)
     tests = paired_tests(
         entry,
         first,
@@ -231,7 +232,7 @@ def compare(
         n_left_out=n_left_out,
         smallest_effect=smallest,
         method=found.method,
-        changed=changed_decisions(before, after),
+        changed=changed,
         sentence=verdicts.sentence(
             verdict,
             title=entry.title,
@@ -245,6 +246,7 @@ def compare(
             smallest_effect=smallest,
             rows_needed=wanted,
             n_candidates=n_candidates,
+            n_changed=0 if changed is None else changed["n_changed"],
         ),
         margin=absolute,
         baseline_value=measured[0].value,

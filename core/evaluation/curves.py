@@ -12,7 +12,7 @@ from core.evaluation.measures import calibration_bins
 from core.evaluation.outcomes import Outcome
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Task
-from core.statistics.intervals import Interval, wilson
+from core.statistics.intervals import Interval, proportion
 
 MAX_POINTS = 200
 MAX_DOTS = 1_000
@@ -74,14 +74,14 @@ def _ranking_curves(outcome: Outcome) -> dict[str, Any]:
     from_0 = [np.concatenate([[0.0], line]) for line in (fpr, tpr, share)]
     roc, gain = _thin(from_0[0], from_0[1]), _thin(from_0[2], from_0[1])
     n_positive = outcome.effective(1)
-    rates = [wilson(float(rate) * n_positive, n_positive) for rate in from_0[1][roc]]
+    rates = [proportion(float(rate) * n_positive, n_positive) for rate in from_0[1][roc]]
     reached = np.flatnonzero(ranking.positives)
     precision = found[reached] / (found[reached] + alarms[reached])
     place = _even(len(reached)) if len(reached) > MAX_POINTS else np.arange(len(reached))
     thresholds = ranking.thresholds
     sizes = _effective_sizes(outcome)[reached[place]]
     called = [
-        wilson(float(rate) * float(size), float(size)) for rate, size in zip(precision[place], sizes, strict=True)
+        proportion(float(rate) * float(size), float(size)) for rate, size in zip(precision[place], sizes, strict=True)
     ]
     return {
         "roc": {
@@ -136,7 +136,7 @@ def _calibration(outcome: Outcome, score: Floats, happened: NDArray[np.bool_], p
     total = np.bincount(bins, weights=weight)
     sizes = total**2 / np.bincount(bins, weights=weight**2)
     share = np.clip(np.bincount(bins, weights=weight * happened) / total, 0, 1)
-    ends = [wilson(float(rate * size), float(size)) for rate, size in zip(share, sizes, strict=True)]
+    ends = [proportion(float(rate * size), float(size)) for rate, size in zip(share, sizes, strict=True)]
     return {
         "mean_score": _plain(np.bincount(bins, weights=weight * score) / total),
         "share_positive": _plain(share),
@@ -155,8 +155,9 @@ def _predicted_true(outcome: Outcome) -> dict[str, Any]:
 
 def _residuals(errors: Floats) -> dict[str, Any]:
     low, high = float(errors.min()), float(errors.max())
-    width = (high - low) or max(abs(low), 1.0) * 1e-6
-    if high == low:
+    # Errors that differ by rounding alone are equal; between them there is no room for bins.
+    if high - low <= 1e-12 * max(abs(low), abs(high)):
+        width = max(abs(low), 1.0) * 1e-6
         low, high = low - width / 2, high + width / 2
     counts, edges = np.histogram(errors, bins=RESIDUAL_BINS if len(errors) >= RESIDUAL_BINS else 10, range=(low, high))
     return {"edges": edges.tolist(), "counts": counts.tolist()}

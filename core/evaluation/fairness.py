@@ -3,8 +3,12 @@
 A criterion asks that a measure be alike in all groups. Its gap is the largest group's value minus the smallest, its
 ratio the smallest over the largest. Noise only ever pushes such a gap up, so its interval is built from all pairs of
 groups at once: each pair's difference gets an interval wide enough that all of them hold together in 95 % of samples
-(Tukey and Kramer), and the gap lies between the largest low end and the largest high end. Equal groups then look
-unequal in at most 5 % of samples, however many groups there are.
+(Tukey and Kramer), and the gap lies between the largest low end and the largest high end. By one criterion equal groups
+then look unequal in at most 5 % of samples, however many groups there are.
+
+A report has many criteria. It reads "gap" only where the p-value, corrected for every criterion of every grouping in
+the report (Holm), is small too: of reports on equal groups of two columns and their crossing 3 % have a gap anywhere,
+where a correction within each grouping lets through 7 to 10 % and the intervals alone 26 to 32 %.
 
 A group with fewer than `MIN_GROUP_ROWS` rows that count for a measure is listed and counted, without a figure, and no
 criterion is judged by it: its share would be noise, and a gap is drawn by the extremes. Rows count by their weight
@@ -212,23 +216,22 @@ def fairness_reports(
 
 
 def fairness_change(
-    column: str,
+    columns: Mapping[str, NDArray[Any]],
     baseline: Predictions | None,
     candidate: Predictions,
-    groups: NDArray[Any],
     *,
     rng: np.random.Generator,
 ) -> list[dict[str, Any]]:
-    """Describe the group gaps of a sensitive column before and after, ready to be kept as evidence.
+    """Describe the group gaps of the sensitive columns before and after, ready to be kept as evidence.
+
+    The p-values of all columns are corrected together, so that equal groups read as a gap in at most 5 % of requests.
 
     Parameters
     ----------
-    column : str
-        The sensitive column's name.
+    columns : mapping of name to ndarray of shape (n,)
+        Each sensitive column's values, as strings.
     baseline : Predictions or None
         What is live, over the same rows in the same order as the candidate; None where nothing is.
-    groups : ndarray of shape (n,)
-        Each row's value of the column, as a string.
     rng : Generator
 
     Returns
@@ -237,16 +240,26 @@ def fairness_change(
         ``column``, ``criterion``, ``title``, ``measure``, ``before`` (gap, or None) with ``before_low`` and
         ``before_high``, ``after`` (gap) with ``low`` and ``high``, ``ratio`` with ``ratio_low`` and ``ratio_high``,
         ``highest``, ``lowest``, ``n_small``, ``reading``, ``four_fifths`` (its reading, or None) and ``sentence``; one
-        per criterion, the largest gap first. Empty where no two groups are large enough.
+        per column and criterion, column by column, the largest gap first. Empty where no two groups are large enough.
     """
+    groupings = [((column,), _named(column, values)) for column, values in columns.items()]
+    after = fairness_reports(candidate, groupings, rng=rng)
+    before = [None] * len(after) if baseline is None else fairness_reports(baseline, groupings, rng=rng)
+    return [
+        entry
+        for column, one, earlier in zip(columns, after, before, strict=True)
+        for entry in _changes(column, earlier, one)
+    ]
+
+
+def _named(column: str, groups: NDArray[Any]) -> Grouped:
     position: dict[str, int] = {}
     codes = np.fromiter((position.setdefault(str(group), len(position)) for group in groups), np.int64, len(groups))
-    grouped = Grouped(column, tuple(position), codes)
-    (after,) = fairness_reports(candidate, [((column,), grouped)], rng=rng)
-    earlier: dict[str, Criterion] = {}
-    if baseline is not None:
-        (before,) = fairness_reports(baseline, [((column,), grouped)], rng=rng)
-        earlier = {one.key: one for one in before.criteria if one.difference is not None}
+    return Grouped(column, tuple(position), codes)
+
+
+def _changes(column: str, before: FairnessReport | None, after: FairnessReport) -> list[dict[str, Any]]:
+    earlier = {} if before is None else {one.key: one for one in before.criteria if one.difference is not None}
     rule = next((one for one in after.criteria if one.key == "four_fifths" and one.reading != "undefined"), None)
     entries = []
     judged = [one for one in after.criteria if one.difference is not None and one.key != "four_fifths"]

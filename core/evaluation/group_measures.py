@@ -20,7 +20,7 @@ from core.errors import InvalidInput, NotApplicable
 from core.evaluation.predictions import Predictions
 from core.evaluation.slices import Grouped, crossed
 from core.evaluation.tables import Task
-from core.statistics.intervals import CONFIDENCE, Interval, around, wilson
+from core.statistics.intervals import CONFIDENCE, Interval, around, proportion
 
 MIN_GROUP_ROWS = 30
 MOST_CLASSES = 20
@@ -171,7 +171,7 @@ class Cells:
         """Wilson's interval of a share, Student's of a mean (on the log scale of one that is never negative)."""
         value, size = float(self.value[group]), float(self.size[group])
         if self.spread is None:
-            return wilson(value * size, size, confidence_level)
+            return proportion(value * size, size, confidence_level)
         error = float(self.spread[group]) / math.sqrt(size)
         scale: Literal["log", "identity"] = "log" if self.low == 0 else "identity"
         found = around(value, error, df=max(1.0, size - 1), scale=scale, confidence_level=confidence_level)

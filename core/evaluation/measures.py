@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from core.errors import NotApplicable
 from core.evaluation.outcomes import Outcome
+from core.evaluation.predictions import LARGEST_VALUE
 from core.statistics import binning, intervals, ranking
 
 Floats = NDArray[np.float64]
@@ -188,9 +189,10 @@ def matthews(outcome: Outcome) -> Measured:
     n = float(outcome.n_counted)
     true_share, predicted_share = outcome.confusion.sum(axis=1) / n, outcome.confusion.sum(axis=0) / n
     true_variance, predicted_variance = 1 - float(true_share @ true_share), 1 - float(predicted_share @ predicted_share)
-    if np.count_nonzero(true_share) < 2:
+    # Beside a weight that outweighs all others by far, the others are as good as absent.
+    if np.count_nonzero(true_share) < 2 or true_variance <= SMALLEST_SHARE:
         raise NotApplicable("All rows are of one class: nothing can correlate with it.")
-    if np.count_nonzero(predicted_share) < 2:
+    if np.count_nonzero(predicted_share) < 2 or predicted_variance <= SMALLEST_SHARE:
         return _by_cell(outcome, 0.0, lambda y, p: np.zeros(len(y)))  # noqa: ARG005
     scale = math.sqrt(true_variance * predicted_variance)
     expected = float(true_share @ predicted_share)
@@ -479,9 +481,11 @@ def r2(outcome: Outcome) -> Measured:
 
 
 def mape(outcome: Outcome) -> Measured:
-    """Mean absolute error as a share of the true value; undefined where a true value is 0."""
+    """Mean absolute error as a share of the true value; undefined where one is 0, or too near to it to divide by."""
     truth = np.abs(outcome.predictions.y_true)
     if not truth[outcome.weight > 0].all():
         raise NotApplicable("A true value is 0: no error is a share of it.")
-    shares = np.divide(np.abs(outcome.errors), truth, out=np.zeros(outcome.n_rows), where=truth > 0)
-    return mean_of(shares, outcome)
+    errors, counted = np.abs(outcome.errors), outcome.weight > 0
+    if (errors[counted] > LARGEST_VALUE * truth[counted]).any():
+        raise NotApplicable("A true value is so near to 0 that the error is no sensible share of it.")
+    return mean_of(np.divide(errors, truth, out=np.zeros(outcome.n_rows), where=counted), outcome)

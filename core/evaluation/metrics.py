@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -565,9 +565,11 @@ def measure(entry: Metric, outcome: Outcome) -> Measured:
     if outcome.n_counted == 0:
         raise NotApplicable(f"{entry.title} needs rows that count; all of them have weight 0.")
     try:
-        return entry.function(outcome)
+        measured = entry.function(outcome)
     except NotApplicable as error:
         raise NotApplicable(f"{entry.title} is not defined here. {error}") from error
+    # Sums of shares end a rounding error above 1.
+    return replace(measured, value=float(min(max(measured.value, entry.low), entry.high)))
 
 
 def compute_metrics(

@@ -16,6 +16,9 @@ from core.errors import ArtifactCorrupted, InvalidInput, NotApplicable
 from core.evaluation.tables import Task
 
 METADATA_KEY = b"gatehouse"
+# Fourth powers of values and squares of weights, summed over rows, stay within float64.
+LARGEST_VALUE = 1e60
+LEAST_WEIGHT, LARGEST_WEIGHT = 1e-50, 1e50
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +31,7 @@ class Predictions:
     ordinals : ndarray of shape (n,), int64
         Each row's position in its dataset version; each at most once.
     y_true, y_pred : ndarray of shape (n,)
-        Strings (dtype object) for classes, float64 for regression.
+        Strings (dtype object) for classes, float64 within 1e60 of 0 for regression.
     scores : ndarray of shape (n, k), float64, or None
         One column per class in the order of ``classes``, each in [0, 1]. None where the model gives none, and for
         regression.
@@ -36,14 +39,14 @@ class Predictions:
         The classes the model knows, sorted; the positive class of a binary task is ``classes[1]``. Truth may hold
         others: those rows are counted as wrong. Empty for regression.
     sample_weight : ndarray of shape (n,), float64, or None
-        How much each row counts in every metric: finite, >= 0, not all 0. A row of weight 0 counts as absent. None
-        where all rows count alike.
+        How much each row counts in every metric: 0, or from 1e-50 to 1e50; not all 0. A row of weight 0 counts as
+        absent. None where all rows count alike.
 
     Raises
     ------
     InvalidInput
-        Lengths differ, a value is missing or not finite, an ordinal repeats, the classes are not sorted and distinct,
-        a binary task has not exactly two, or a weight is negative.
+        Lengths differ, a value is missing, not finite or out of range, an ordinal repeats, the classes are not sorted
+        and distinct, a binary task has not exactly two, or a weight is negative or out of range.
     """
 
     task: Task
@@ -132,6 +135,12 @@ class Predictions:
             raise InvalidInput(f"Weights have shape {self.sample_weight.shape}; give one per row, {(n,)}.")
         if not (np.isfinite(self.sample_weight) & (self.sample_weight >= 0)).all():
             raise InvalidInput("A weight is missing, infinite or negative; give a number of 0 or more for each row.")
+        counted = self.sample_weight[self.sample_weight > 0]
+        if ((counted < LEAST_WEIGHT) | (counted > LARGEST_WEIGHT)).any():
+            raise InvalidInput(
+                f"A weight of {counted.min():g} or {counted.max():g} is out of range; multiply all weights by one "
+                f"number, so that each is 0 or between {LEAST_WEIGHT:g} and {LARGEST_WEIGHT:g}."
+            )
         if n and not self.sample_weight.any():
             raise InvalidInput("Every row has weight 0: none would count. Give at least one row a weight above 0.")
 
@@ -149,6 +158,12 @@ class Predictions:
                 raise InvalidInput("A regression has neither scores nor classes; leave both out.")
             if not (np.isfinite(self.y_true).all() and np.isfinite(self.y_pred).all()):
                 raise InvalidInput("A true or predicted value is missing or infinite; leave such rows out.")
+            largest = max(np.abs(self.y_true).max(initial=0.0), np.abs(self.y_pred).max(initial=0.0))
+            if largest > LARGEST_VALUE:
+                raise InvalidInput(
+                    f"A true or predicted value is {largest:g} away from 0, more than {LARGEST_VALUE:g}; predict the "
+                    "target in a larger unit, or leave such rows out."
+                )
             return
         if list(self.classes) != sorted(set(self.classes)):
             raise InvalidInput(f"Classes {self.classes} are not sorted and distinct.")

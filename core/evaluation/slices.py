@@ -406,8 +406,8 @@ def _widened(
 
     A small slice often holds none of the rare rows of a large loss and then looks surer than it can be: of slices cut
     at random out of heavy-tailed errors, one in eight had an RMSE "unlike" the rest's, and of reports on rows with one
-    positive in twelve, one in seven had a slice with an "unlike" Matthews correlation. Metrics of labels whose intervals
-    are made of shares need it not: those allow for what was not seen.
+    positive in twelve, one in seven had a slice with an "unlike" Matthews correlation. Metrics of labels whose
+    intervals are made of shares need it not: those allow for what was not seen.
     """
     if not all(len(one.influence) for one in measured):
         return interval

@@ -74,14 +74,27 @@ def sentence(
     smallest_effect: float,
     rows_needed: int | None = None,
     n_candidates: int = 1,
+    n_changed: int = 0,
 ) -> str:
-    """Say in plain words what was found and how sure it is; where nothing could be told, how many rows would tell."""
+    """Say in plain words what was found and how sure it is; where nothing could be told, how many rows would tell.
+
+    Parameters
+    ----------
+    n_changed : int
+        Rows that the two decide differently. One model at two thresholds may change many, and by a metric of its scores
+        be the same.
+    """
     opening = {
         Verdict.BETTER: "The candidate is better",
         Verdict.NOT_WORSE: f"The candidate is not worse by more than the margin of {figure(margin)}",
         Verdict.WORSE: "The candidate is worse",
         Verdict.INCONCLUSIVE: "These rows cannot tell",
     }[verdict]
+    if verdict is Verdict.NOT_WORSE and low == high == 0 and n_changed:
+        return (
+            f"No row tells the two apart by this metric, {title} {figure(candidate_value)} on {n_rows:,} rows, though "
+            f"{n_changed:,} of them are decided differently: choose a metric of decisions to compare those."
+        )
     if verdict is Verdict.NOT_WORSE and low == high == 0:
         return f"The candidate predicts as the baseline does: {title} {figure(candidate_value)} on {n_rows:,} rows."
     allowing = f", allowing for {n_candidates} candidates tried" if n_candidates > 1 else ""
@@ -91,6 +104,8 @@ def sentence(
         f"(95 % interval {figure(low, signed=True)} to {figure(high, signed=True)}{allowing}) on {n_rows:,} rows."
     )
     power = f" A difference of {figure(smallest_effect)} would have been seen four times out of five."
+    if smallest_effect == 0:
+        power = ""
     if verdict is Verdict.INCONCLUSIVE and rows_needed is not None:
         power += f" {rows_in_words(rows_needed)} would be needed to tell a difference as large as the margin."
     return f"{opening}: {found}{power}"

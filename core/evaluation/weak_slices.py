@@ -344,7 +344,7 @@ def _corrected(one: WeakSlice, level: float) -> WeakSlice:
 def _mean_interval(losses: Floats, loss: Loss) -> Interval:
     """Wilson's of a share; of another loss Student's on the log scale."""
     if loss == "error":
-        return intervals.wilson(float(losses.sum()), len(losses))
+        return intervals.proportion(float(losses.sum()), len(losses))
     error = float(losses.std(ddof=1)) / math.sqrt(len(losses))
     return intervals.around(float(losses.mean()), error, df=len(losses) - 1, scale="log")
 

@@ -221,9 +221,8 @@ def _by_group(
             {"slice": e["slice"], "n": e["n"], "corrected": e["corrected"], "broken": e["broken"]}
             for e in changed_by_slice(champion, candidate, values)
         ]
-    for name in columns:
-        if name in sides.sensitive:
-            found.fairness += fairness_change(name, champion, candidate, values[name], rng=np.random.default_rng(0))
+    sensitive = {name: values[name] for name in columns if name in sides.sensitive}
+    found.fairness += fairness_change(sensitive, champion, candidate, rng=np.random.default_rng(0))
 
 
 def against_dummy(workspace: Workspace, sides: Sides, found: Findings) -> None:

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from core.datasets.tables import ColumnKind
 from core.errors import InsufficientData, InvalidInput
+from core.evaluation.predictions import LARGEST_WEIGHT, LEAST_WEIGHT
 from core.evaluation.tables import Task
 from core.training.algorithms import algorithm, parse_parameters, require_task
 from core.training.calibrating import STEADY_ISOTONIC_ROWS, calibrate, require_calibration
@@ -179,7 +180,7 @@ def row_weights(table: pa.Table, weight_column: str | None) -> NDArray[np.float6
     SchemaMismatch
         The column does not hold numbers.
     InvalidInput
-        A weight is missing, infinite or negative.
+        A weight is missing, infinite, negative or out of the range of `Predictions`.
     """
     if weight_column is None:
         return None
@@ -189,6 +190,12 @@ def row_weights(table: pa.Table, weight_column: str | None) -> NDArray[np.float6
         raise InvalidInput(
             f"{int(refused.sum()):,} rows have no weight of at least 0 in {weight_column!r}. "
             "Weigh by another column, or upload a corrected version."
+        )
+    extreme = (weights > 0) & ((weights < LEAST_WEIGHT) | (weights > LARGEST_WEIGHT))
+    if extreme.any():
+        raise InvalidInput(
+            f"{int(extreme.sum()):,} rows have a weight in {weight_column!r} that is not 0 and not between "
+            f"{LEAST_WEIGHT:g} and {LARGEST_WEIGHT:g}. Weigh by another column, or upload a corrected version."
         )
     return weights
 

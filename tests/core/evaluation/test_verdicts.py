@@ -72,3 +72,22 @@ def test_the_sentence_holds_effect_interval_size_and_power() -> None:
         "The candidate is better: ROC AUC 0.912 against 0.901, a difference of +0.011 (95 % interval +0.006 to +0.016) "
         "on 6,512 rows. A difference of 0.007 would have been seen four times out of five."
     )
+
+
+def test_one_model_at_two_thresholds_is_told_as_such() -> None:
+    shared = {"title": "ROC AUC", "baseline_value": 0.9, "candidate_value": 0.9, "effect": 0.0, "low": 0.0, "high": 0.0}
+    words = sentence(Verdict.NOT_WORSE, **shared, margin=0.01, n_rows=500, smallest_effect=0.0, n_changed=37)  # type: ignore[arg-type]
+    assert words == (
+        "No row tells the two apart by this metric, ROC AUC 0.900 on 500 rows, though 37 of them are decided "
+        "differently: choose a metric of decisions to compare those."
+    )
+    alike = sentence(Verdict.NOT_WORSE, **shared, margin=0.01, n_rows=500, smallest_effect=0.0)  # type: ignore[arg-type]
+    assert alike == "The candidate predicts as the baseline does: ROC AUC 0.900 on 500 rows."
+
+
+def test_a_difference_that_no_row_contradicts_has_no_smallest_one() -> None:
+    words = sentence(
+        Verdict.BETTER, title="RMSE", baseline_value=2.0, candidate_value=1.0, effect=1.0, low=1.0, high=1.0,
+        margin=0.01, n_rows=500, smallest_effect=0.0,
+    )  # fmt: skip
+    assert "0.000" not in words

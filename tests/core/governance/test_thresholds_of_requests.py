@@ -109,8 +109,8 @@ def test_the_same_file_at_another_threshold_is_judged_by_its_own_decisions(
         pa.array(stored.ordinals)
     )
     groups = np.array([str(value) for value in member.to_pylist()], dtype=object)
-    assert evidence["fairness"] == fairness_change("member", stored, decided, groups, rng=np.random.default_rng(0))
-    assert evidence["fairness"] != fairness_change("member", stored, stored, groups, rng=np.random.default_rng(0))
+    assert evidence["fairness"] == fairness_change({"member": groups}, stored, decided, rng=np.random.default_rng(0))
+    assert evidence["fairness"] != fairness_change({"member": groups}, stored, stored, rng=np.random.default_rng(0))
     with workspace.read() as session:
         assert session.exec(select(Comparison)).all() == []
 

@@ -17,6 +17,30 @@ def test_wilson_equals_scipy(successes: int, n: int) -> None:
     assert intervals.wilson(successes, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
+@pytest.mark.parametrize(("successes", "n"), [(0, 9), (1, 9), (3, 9), (3, 200), (4, 90), (40, 90)])
+def test_a_proportion_of_few_reaches_as_far_as_a_poisson_count(successes: int, n: int) -> None:
+    low, high = intervals.wilson(successes, n)
+    if 0 < successes <= 3:
+        low = min(low, stats.chi2.ppf(0.05, 2 * successes) / 2 / n)
+    assert intervals.proportion(successes, n) == pytest.approx((low, high))
+    assert intervals.proportion(n - successes, n) == pytest.approx((1 - high, 1 - low))
+
+
+@pytest.mark.parametrize("mean", [5, 10, 20, 50])
+def test_a_proportion_of_a_varying_number_of_rows_is_held(mean: int) -> None:
+    """Exactly, by adding up binomials; Wilson's own holds 0.907 of a share of 0.99 with 10 rows on average."""
+    shares = np.array([0.5, 0.8, 0.9, 0.95, 0.98, 0.99])
+    sizes = np.arange(1, 3 * mean)
+    chance = stats.binom.pmf(sizes, 1000, mean / 1000)
+    held = np.zeros(len(shares))
+    for size, weight in zip(sizes, chance / chance.sum(), strict=True):
+        hits = np.arange(size + 1)
+        ends = np.array([intervals.proportion(int(k), int(size)) for k in hits])
+        inside = (ends[:, :1] <= shares) & (shares <= ends[:, 1:])
+        held += weight * (stats.binom.pmf(hits[:, None], size, shares) * inside).sum(axis=0)
+    assert held.min() > 0.945
+
+
 @pytest.mark.parametrize(("successes", "n"), [(0, 7), (3, 7), (7, 7), (40, 90)])
 def test_clopper_pearson_equals_scipy(successes: int, n: int) -> None:
     expected = stats.binomtest(successes, n).proportion_ci(method="exact")
