@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.access import queries as access
 from core.datasets.tables import Outcome
 from core.jobs import queries as jobs
 from core.permissions import Permission
@@ -50,8 +51,11 @@ def show(model: ModelRow, version: VersionRow) -> None:
         outcomes_table(done.outcomes)
         with st.expander("What does this mean?"):
             meanings(done.outcomes)
-    author = "Gatehouse" if suite.author_id is None else "a person who decides no request judged by it"
-    panels.quiet(f"Suite {suite.number} was written by {author}, {theme.day(suite.created_at)}: {suite.reason}")
+    author = "Gatehouse"
+    if suite.author_id is not None:
+        name = reads.audited(access.user_names).get(suite.author_id, "somebody")
+        author = f"{name}, who decides no request judged by it"
+    panels.quiet(f"Suite {suite.number} was written on {theme.day(suite.created_at)} by {author}: {suite.reason}")
     if not session.may(Permission.SUITE_EDIT):
         panels.quiet("Writing the next suite takes the role data-scientist or reviewer.")
     elif st.button("Write the next suite", icon=":material/edit:", key="suite_edit"):
@@ -102,8 +106,8 @@ def meanings(outcomes: Sequence[Mapping[str, Any]]) -> None:
 def edit(model: ModelRow, suite: BehaviourSuite, kinds: Mapping[str, str]) -> None:
     """The tests as a table to add to and strike from; whoever writes it decides no request judged by it."""
     panels.quiet(
-        f"What every version of {model.name} must do. Versions are run on it again; open requests go stale. "
-        "You will not decide requests that are judged by a suite of yours."
+        f"What every version of {model.name} must do. Open requests go stale until their evidence is gathered again, "
+        "and you will not decide requests that are judged by a suite of yours."
     )
     frame = pd.DataFrame(
         [
@@ -116,12 +120,13 @@ def edit(model: ModelRow, suite: BehaviourSuite, kinds: Mapping[str, str]) -> No
             for one in suite.tests
         ]
     )
-    units = "; ".join(f"{test.title} {test.limit:g} {test.unit}" for test in BEHAVIOUR_TESTS.values())
+    units = "; ".join(f"{test.title} {test.limit:g} ({test.unit})" for test in BEHAVIOUR_TESTS.values())
     edited = st.data_editor(
         frame,
         num_rows="dynamic",
         hide_index=True,
         key="suite_tests",
+        placeholder=theme.MISSING,
         column_config={
             "test": st.column_config.SelectboxColumn(
                 "Test",
@@ -134,7 +139,11 @@ def edit(model: ModelRow, suite: BehaviourSuite, kinds: Mapping[str, str]) -> No
             "limit": st.column_config.NumberColumn("Allowed", min_value=0.0, help=f"Usual: {units}."),
         },
     )
-    panels.quiet(f"Allowed, usually: {units}. A column is named for invariance and direction only.")
+    panels.quiet(
+        "Add a test in the empty last row; to strike one, tick it at its left end and press the bin above the table. "
+        "Invariance and direction name a column; direction says whether the prediction must go up or down with it."
+    )
+    panels.quiet(f"Allowed, usually: {units}.")
     reason = st.text_input("Why", key="suite_reason")
     if st.button("Save the suite", type="primary", key="suite_save"):
         tests = [

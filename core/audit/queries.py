@@ -17,7 +17,7 @@ def events(
     before: int | None = None,
     actor_name: str | None = None,
     action: str | None = None,
-    subject_kinds: Iterable[str] | None = None,
+    any_action: Iterable[str] | None = None,
     since: datetime | None = None,
 ) -> list[AuditEvent]:
     """List events, newest first.
@@ -28,8 +28,8 @@ def events(
         At most this many.
     before : int, optional
         Only events with a lower number: where the page before ended.
-    actor_name, action, subject_kinds, since
-        Only events by this account, of this action, about these kinds of subject, from this moment on.
+    actor_name, action, any_action, since
+        Only events by this account, of this action, of one of these actions, from this moment on.
     """
     query = select(AuditEvent).order_by(col(AuditEvent.number).desc()).limit(limit)
     if before is not None:
@@ -38,8 +38,8 @@ def events(
         query = query.where(AuditEvent.actor_name == actor_name)
     if action is not None:
         query = query.where(AuditEvent.action == action)
-    if subject_kinds is not None:
-        query = query.where(col(AuditEvent.subject_kind).in_(tuple(subject_kinds)))
+    if any_action is not None:
+        query = query.where(col(AuditEvent.action).in_(tuple(any_action)))
     if since is not None:
         query = query.where(col(AuditEvent.at) >= since)
     return list(session.exec(query))

@@ -168,7 +168,7 @@ def missing_columns(trial: Trial, entry: Mapping[str, Any]) -> Finding:
     return _judge(
         entry,
         share,
-        f"It answers without any one column; without {worst}, which matters most, {_of(trial, share)}",
+        f"Without {worst}, the worst to be missing, {_of(trial, share)}",
         _percent(entry["limit"]),
     )
 
@@ -190,10 +190,7 @@ def extremes(trial: Trial, entry: Mapping[str, Any]) -> Finding:
         if not np.isfinite(answered).all():
             return Finding(Outcome.FAILED, None, "Far outside the range of training it gives no finite prediction.")
         furthest = max(furthest, float(np.abs(answered - base).max()) / spread)
-    words = (
-        f"Far outside the range of training every prediction is finite and moves at most {furthest:.2g} times the "
-        "spread of ordinary ones"
-    )
+    words = f"Far outside the range of training predictions move at most {furthest:.2g} times their usual spread"
     return _judge(entry, furthest, words, f"{entry['limit']:g} times")
 
 

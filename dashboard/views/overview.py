@@ -13,7 +13,30 @@ from dashboard import health, panels, reads, session, theme
 from dashboard.panels import Row
 
 WAITING_SHOWN, FEED_SHOWN = 3, 12
-TOLD = ("dataset_version", "run", "model_version", "promotion_request", "deployment", "registered_model", "alert")
+# What changed, was decided or went wrong. What was merely asked for or worked out on the way stands in the audit log.
+TOLD = (
+    "dataset_version.added",
+    "dataset_version.quarantined",
+    "dataset_version.quarantine_lifted",
+    "run.finished",
+    "run.failed",
+    "model_version.registered",
+    "behaviour_suite.saved",
+    "promotion_policy.saved",
+    "promotion_request.made",
+    "promotion_request.preparation_failed",
+    "promotion_request.gate_waived",
+    "promotion_request.approval_given",
+    "promotion_request.approved",
+    "promotion_request.changes_requested",
+    "promotion_request.rejected",
+    "promotion_request.withdrawn",
+    "deployment.started",
+    "registered_model.rolled_back",
+    "alert.opened",
+    "alert.acknowledged",
+    "alert.resolved",
+)
 
 now = session.now()
 actor = session.actor()
@@ -94,7 +117,7 @@ panels.metrics(
     ]
 )
 with st.container(gap="xxsmall"):
-    for event in reads.audited(audit.events, limit=FEED_SHOWN, subject_kinds=TOLD):
+    for event in reads.audited(audit.events, limit=FEED_SHOWN, any_action=TOLD):
         if event.at >= since:
             with st.container(horizontal=True, gap="small"):
                 st.markdown(f":gray[{theme.ago(event.at, now)}]", width=96)

@@ -35,7 +35,8 @@ def test_events_come_newest_first_and_page_by_number(told: Session) -> None:
 def test_filters_narrow_the_log(told: Session, scientist: Actor, now: datetime) -> None:
     assert {event.number for event in queries.events(told, limit=9, actor_name=scientist.name)} == {1, 2, 4}
     assert {event.number for event in queries.events(told, limit=9, action="run.requested")} == {2, 4}
-    assert {event.number for event in queries.events(told, limit=9, subject_kinds=["promotion_request"])} == {3}
+    wanted = ["promotion_request.approved", "dataset_version.added"]
+    assert {event.number for event in queries.events(told, limit=9, any_action=wanted)} == {1, 3}
     assert {event.number for event in queries.events(told, limit=9, since=now + timedelta(days=2))} == {3, 4}
 
 
@@ -48,12 +49,16 @@ def test_what_can_be_filtered_by(told: Session, scientist: Actor, reviewer: Acto
 @pytest.mark.parametrize(
     ("action", "label", "expected"),
     [
-        ("model_version.registered", "income v3", "registered model version income v3"),
-        ("dataset_version.added", "income v2", "added dataset version income v2"),
+        ("model_version.registered", "income v3", "registered income v3"),
+        ("dataset_version.added", "income v2", "added income v2"),
         ("run.requested", "run 12", "started run 12"),
         ("user.signed_in", "ana", "signed in"),
         ("user.switched_off", "{label}", "switched off the account {label}"),
-        ("promotion_request.changes_requested", "x", "changes requested promotion request x"),
+        ("promotion_request.changes_requested", "x v2 as champion", "asked for changes to x v2 as champion"),
+        ("promotion_request.gate_waived", "x v2 as champion", "waived a gate for x v2 as champion"),
+        ("model_version.behaviour_tested", "x v2", "ran the behaviour suite on x v2"),
+        ("run.analysed", "run 4", "analysed run 4"),
+        ("token.created", "ci", "created token ci"),
     ],
 )
 def test_an_event_reads_as_a_sentence(action: str, label: str, expected: str) -> None:

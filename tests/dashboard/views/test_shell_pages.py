@@ -8,6 +8,7 @@ from core.access import queries
 from core.access.service import create_token
 from core.access.tables import ApiToken
 from core.audit.queries import events
+from core.audit.service import record
 from core.database import utc_now
 from core.permissions import Actor, Role
 from core.workspace import Workspace
@@ -45,6 +46,30 @@ def test_the_overview_names_the_model_that_needs_attention_first(
     look = next(button for button in test.button if button.label == "Look into it")
     look.click().run()
     assert test.query_params["monitor"] == str(made.monitor_id)
+
+
+def test_the_feed_tells_what_happened_and_not_what_was_worked_out_on_the_way(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, scientist: Actor
+) -> None:
+    with workspace.write() as session:
+        for action, kind in (
+            ("model_version.registered", "model_version"),
+            ("model_version.behaviour_requested", "model_version"),
+            ("model_version.behaviour_tested", "model_version"),
+            ("run.analysis_requested", "run"),
+            ("run.analysed", "run"),
+            ("promotion_request.opened", "promotion_request"),
+            ("promotion_request.gate_waived", "promotion_request"),
+        ):
+            record(
+                session, actor=scientist, action=action, subject_kind=kind, subject_id=1, subject_label="pay v2",
+                now=utc_now(),
+            )  # fmt: skip
+    told = said(open_as(viewer, "overview"))
+    assert f"{scientist.name} registered pay v2" in told
+    assert f"{scientist.name} waived a gate for pay v2" in told
+    for behind in ("behaviour suite", "analys", "gathered the evidence"):
+        assert behind not in told
 
 
 def test_silence_is_not_health(open_as: OpenAs, workspace: Workspace, viewer: Actor, scientist: Actor) -> None:
