@@ -213,6 +213,9 @@ def _churn(narrator: Narrator, cast: Cast, start: datetime, today: datetime) -> 
     foremost = max((one for one in compared if "effect" in one), key=lambda one: float(one["effect"]))
     narrator.analyse(foremost["candidate_run_id"], "changes", {"baseline_run_id": baseline}, cast.sam)
     third = narrator.register(run_id, model="churn", who=cast.sam, rule="cost")
+    with workspace.read() as session:
+        thresholds = {"before": None, "after": registry.version(session, third).signature["threshold"]}
+    narrator.analyse(run_id, "changes", {"baseline_run_id": baseline, "thresholds": thresholds}, cast.sam)
     narrator.write_card(third, CHURN_CARD, cast.sam)
     narrator.at(today - timedelta(days=1, hours=2), "Sam asks for its promotion; the request waits for Rita")
     narrator.request(
