@@ -155,6 +155,11 @@ def _nothing(rule: Rule, sentence: str) -> Suggestion:
 
 
 def _out_of_reach(found: Grid, rule: Rule, values: Floats, called: NDArray[np.bool_]) -> str:
+    if not called.any():
+        return (
+            f"No threshold calls any of the {found.validation.n_rows:,} validation rows positive: "
+            "their scores are 0, or next to it."
+        )
     reachable = np.where(called, values, np.nan)
     if rule.key == "share":
         place = int(np.nanargmin(reachable))
