@@ -41,7 +41,7 @@ CHURN_SUITE = (
     {"test": "noise"},
     {"test": "missing_columns"},
     {"test": "extremes"},
-    {"test": "latency"},
+    {"test": "latency", "limit": 1_000.0},
     {"test": "size", "limit": 20.0},
 )
 CHURN_CARD = {
