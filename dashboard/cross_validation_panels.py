@@ -36,7 +36,7 @@ def show(record: RunRecord) -> None:
             "validation rows and scored on that part."
         )
     panels.section(
-        f"Trained on other rows, {known[0].title} lies between {theme.number(min(first))} and "
+        f"Trained on other rows, {theme.inside(known[0].title)} lies between {theme.number(min(first))} and "
         f"{theme.number(max(first))}",
         f"How much the figure moves when it is trained on other rows: mean {theme.number(statistics.fmean(first))}, "
         f"standard deviation {theme.number(statistics.stdev(first))}. {made} The folds' values are not independent, "

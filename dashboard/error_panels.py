@@ -11,6 +11,7 @@ import streamlit as st
 from core.training.queries import RunRecord
 from dashboard import analysis_panels, panels, selection, session, theme
 from dashboard.charts import errors as charts
+from dashboard.charts.explanation import worded
 
 MOST_VALUES = 4
 CELL = "cell"
@@ -161,8 +162,8 @@ def suspected(record: RunRecord, found: Mapping[str, Any]) -> None:
         rows.append(found["rows"][one["row"]])
         extra.append(
             {
-                "It says": _written(rows[-1]["true"]),
-                "Rather": _written(one["suggested"]),
+                "It says": worded(rows[-1]["true"]),
+                "Rather": worded(one["suggested"]),
                 "Off by": f"{one['likelihood']:.1f} spreads" if numbers else "",
                 "Chance it is wrong": "" if numbers else theme.percent(one["likelihood"], 0),
             }
@@ -172,11 +173,13 @@ def suspected(record: RunRecord, found: Mapping[str, Any]) -> None:
         record, found, rows, key="errors_labels", pair=False,
         extra=[{name: value for name, value in one.items() if name not in hidden} for one in extra],
     )  # fmt: skip
-    _explained(numbers)
+    _explained(numbers, weighted=bool(found.get("weighted")))
 
 
-def _explained(numbers: bool) -> None:
+def _explained(numbers: bool, *, weighted: bool) -> None:
     with st.expander("What does this mean?"):
+        if weighted:
+            panels.quiet("Rows count alike here, whatever their weights.")
         if numbers:
             panels.quiet(
                 "Off by: how far the true value lies from the prediction, in spreads of the rows that are predicted "
@@ -215,7 +218,7 @@ def _rows(
     for place, row in enumerate(rows):
         cells: dict[str, str] = {"Row": f"Row {row['ordinal'] + 1:,}"}
         if pair:
-            cells["Truth → prediction"] = f"{_written(row['true'])} → {_written(row['predicted'])}"
+            cells["Truth → prediction"] = f"{worded(row['true'])} → {worded(row['predicted'])}"
         if extra:
             cells |= extra[place]
         elif numbers:
@@ -224,7 +227,8 @@ def _rows(
             cells["Sure"] = theme.percent(row["score"]) if row["score"] is not None else theme.MISSING
         values = dict(zip(columns, row["values"], strict=True))
         free = [name for name in telling if name not in cells][: min(MOST_VALUES, 7 - len(cells))]
-        listed.append(panels.Row(cells | {name: _written(values[name]) for name in free}))
+        told = cells | {name: worded(values[name]) for name in free}
+        listed.append(panels.Row(told, page="run", query=_explanation(record, row)))
     panels.table(listed, key=key)
     with st.expander(f"All {theme.count(len(columns), 'column')} of these rows"):
         st.dataframe(
@@ -246,17 +250,15 @@ def _rows(
     )
     left_out = found["n_columns_left_out"]
     panels.quiet(
-        "Rows are counted from 1 in the dataset version."
+        "A row opens its explanation. Rows are counted from 1 in the dataset version."
         + (f" {theme.count(left_out, 'column')} that matter less are not kept." if left_out else "")
     )
 
 
-def _written(value: object) -> str:
-    if value is None:
-        return theme.MISSING
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return theme.number(value) if isinstance(value, int | float) else str(value)
+def _explanation(record: RunRecord, row: Mapping[str, Any]) -> dict[str, object]:
+    """The address of a row's explanation, on the evaluation set looked at."""
+    on = {"set": st.query_params["set"]} if "set" in st.query_params else {}
+    return {"run": record.run.id, "view": "explanation", "part": "row", "row": row["ordinal"] + 1, **on}
 
 
 def _frame(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

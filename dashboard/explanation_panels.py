@@ -52,18 +52,19 @@ def relied_on(record: RunRecord) -> None:
     dots = [_dot(one) for one in kept["features"]]
     top = dots[0]
     bar = (
-        "the bar is the 95 % interval over other rows and other shuffles"
+        "The bar is the 95 % interval over other rows and other shuffles"
         if "low" in kept["features"][0]
-        else "the bar is one standard deviation over the shuffles alone, which understates what other rows would change"
+        else "The bar is one standard deviation over the shuffles alone, which understates what other rows would change"
     )
     panels.section(
         f"The model relies most on {top.label}" if top.value > 0 else "The model relies on no single feature",
-        f"How much {metric.title} suffers when one feature's values are shuffled, the mean of {kept['repeats']} "
-        f"shuffles of {theme.number(kept['rows'])} validation rows; {bar}. Features that say the same thing share "
-        "their importance.",
+        f"How much {theme.inside(metric.title)} worsens when one feature's values are shuffled: the mean of "
+        f"{kept['repeats']} shuffles of {theme.number(kept['rows'])} validation rows"
+        f"{', which count alike whatever their weights' if record.run.weight_column else ''}. {bar}. "
+        "Features that say the same thing share their importance.",
     )
     panels.figure(
-        charts.importance(dots, colours=theme.colours(), metric=metric.title),
+        charts.importance(dots, colours=theme.colours(), metric=theme.inside(metric.title)),
         key="run_importance",
         alt="Permutation importance: " + "; ".join(in_words(dot) for dot in dots[:15]),
     )

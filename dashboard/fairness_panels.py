@@ -42,7 +42,7 @@ def show(record: RunRecord) -> None:
         panels.section(
             "No column is marked sensitive",
             "Groups of people are told apart by sensitive columns. Mark one when the dataset's next version is read; "
-            "by command, any column can be named: gatehouse analyse --kind fairness.",
+            f"by command any column can be named: gatehouse analyse {record.run.id} --kind fairness --column NAME.",
         )
         return
     found = analysis_panels.document(record, scored, "fairness", button="Measure how groups fare")
@@ -78,7 +78,7 @@ def finding(grouping: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     title = next(one["title"] for one in found["measures"] if one["key"] == first["measure"])
     if first["difference"] is None:
         return f"Too few rows to say whether groups by {grouping['words']} differ"
-    gap = theme.interval(first["difference"], first["difference_low"], first["difference_high"], 2)
+    gap = theme.interval(first["difference"], first["difference_low"], first["difference_high"])
     if first["reading"] != "gap":
         return f"No difference by {grouping['words']} is shown in the {title}: a gap of {gap}"
     high, low = (_value(first["measure"], first[key]) for key in ("highest_value", "lowest_value"))

@@ -26,8 +26,10 @@ from dashboard import (
     theme,
 )
 from dashboard.charts import runs as charts
+from dashboard.charts.explanation import worded
 from dashboard.charts.runs import Dot
 
+FEW_ALARMS, HALF = 0.1, 0.5
 SPLITS = {"random": "random", "stratified": "stratified by {}", "time": "by time, column {}"}
 
 
@@ -131,19 +133,31 @@ def curves_of(record: RunRecord, scored: ScoredOn) -> None:
         return
     code = selection.view("Curve", offered, name="curve")
     curve, here, target = stored[code], f"Run {record.run.id}", record.run.target
+    values = {key: one.value for key, one in scored.metrics.items()}
+    band = " The band holds the 95 % interval of each point." if "low" in curve else ""
     match code:
         case "roc":
-            panels.section("Positives found against false alarms", METRICS["roc_auc"].sentence)
+            panels.section(
+                at_few_alarms(curve),
+                "Each point of the line is a threshold: further up it finds more of the positives, further right more "
+                f"of the negatives are false alarms. On the dotted diagonal it would be guessing.{band}",
+            )
             drawn = charts.roc({here: curve}, colours=colours)
         case "precision_recall":
             panels.section(
-                "What finding more costs in precision", "Further right finds more; higher up means fewer false alarms."
+                at_half_found(curve),
+                "Each point of the line is a threshold: further right it finds more of the positives, higher up more "
+                f"of the rows it calls positive are so.{band}",
             )
             drawn = charts.precision_recall({here: curve}, colours=colours)
         case "calibration":
+            happens = "right" if curve.get("class") is None else "positive"
             panels.section(
-                "Whether a probability means what it says",
-                "On the dotted line, of a hundred rows predicted at 30 % thirty are positive. Bars below count rows.",
+                f"A score is off by {theme.percent(values['calibration_error'])} on average"
+                if "calibration_error" in values
+                else "How far a score is from the share of rows that come true is not known",
+                f"On the dotted line, of a hundred rows scored 30 % thirty are {happens}. Whiskers are 95 % intervals; "
+                "bars below count rows.",
             )
             drawn = charts.calibration({here: curve}, colours=colours)
         case "confusion":
@@ -153,14 +167,40 @@ def curves_of(record: RunRecord, scored: ScoredOn) -> None:
             )
             drawn = charts.confusion(curve, colours=colours)
         case "predicted_true":
-            panels.section("Predictions against the truth", "On the dotted line the prediction is exact.")
+            panels.section(
+                f"Predictions are off by {theme.number(values['mae'])} on average"
+                if "mae" in values
+                else "How far predictions are off is not known",
+                f"In the unit of {target}. On the dotted line the prediction is exact; above it, it is too high.",
+            )
             drawn = charts.predicted_true(curve, colours=colours, target=target)
         case _:
-            panels.section("How far the predictions are off", "Centred on zero means no lean to one side.")
+            panels.section(
+                f"Half of the predictions are off by less than {theme.number(values['median_absolute_error'])}"
+                if "median_absolute_error" in values
+                else "How far predictions are off is not known",
+                "Predicted minus true: bars right of zero are predictions that are too high. Centred on zero means no "
+                "lean to one side.",
+            )
             drawn = charts.residuals(curve, colours=colours, target=target)
     panels.figure(drawn, key=f"run_curve_{code}", alt=f"{offered[code]} of run {record.run.id} on {scored.set_label}")
     if code == "calibration":
         recalibration_panels.offer(record)
+
+
+def at_few_alarms(curve: Mapping[str, list[float]]) -> str:
+    """What is found where at most a tenth of the negatives are called by mistake, in words."""
+    # The curve rises from (0, 0), so there is always one.
+    place = max(one for one, rate in enumerate(curve["fpr"]) if rate <= FEW_ALARMS)
+    found, alarms = theme.percent(curve["tpr"][place], 0), theme.percent(curve["fpr"][place], 0)
+    return f"It finds {found} of the positives where {alarms} of the negatives are false alarms"
+
+
+def at_half_found(curve: Mapping[str, list[float]]) -> str:
+    """How often it is right where it finds half of the positives, in words."""
+    place = min(range(len(curve["recall"])), key=lambda one: abs(curve["recall"][one] - HALF))
+    found, right = theme.percent(curve["recall"][place], 0), theme.percent(curve["precision"][place], 0)
+    return f"Where it finds {found} of the positives, {right} of the rows it calls positive are so"
 
 
 def worst_confusion(curve: Mapping[str, list[list[int]]]) -> str:
@@ -206,7 +246,7 @@ def whole_record(record: RunRecord) -> None:
             "Features": f"{len(run.features)}: {', '.join(run.features)}",
             "Algorithm": ALGORITHMS[run.algorithm].title,
             **{
-                parameter.title: str(run.parameters.get(parameter.key))
+                parameter.title: worded(run.parameters.get(parameter.key))
                 for parameter in ALGORITHMS[run.algorithm].parameters
             },
             "Split": parts,

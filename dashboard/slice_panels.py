@@ -151,8 +151,8 @@ def measured(found: Mapping[str, Any]) -> None:
             f"{found['n_compared']} comparisons there were to choose from. Worse or better is said at 0.05 and below."
         )
         panels.quiet(
-            f"Too small to say: fewer than {found['min_rows']} rows, or too few of a class for an interval. That is no "
-            "sign of health."
+            f"Too small to say: fewer than {found['min_rows']} rows, or too few of a class for an interval; the reading "
+            "says which. That is no sign of health."
         )
         panels.quiet("A number equal to an edge, such as 28 in 17 to 28, lies in the lower group.")
         if found["n_left_out"]:
@@ -160,20 +160,20 @@ def measured(found: Mapping[str, Any]) -> None:
 
 
 def _listed(ranked: Sequence[Mapping[str, Any]], title: str, *, key: str) -> None:
-    reasons = any(one["reason"] for one in ranked)
     panels.table(
         [
             panels.Row(
                 {
                     "Slice": one["words"],
-                    "Reading": theme.mark(*READINGS[one["reading"]]),
+                    "Reading": theme.mark(one["reason"].rstrip("."), "reference")
+                    if one["reason"]
+                    else theme.mark(*READINGS[one["reading"]]),
                     title: theme.interval(one["value"], one["low"], one["high"]),
                     "Difference": theme.MISSING
                     if one["difference"] is None
                     else _signed(one["difference"], one["difference_low"], one["difference_high"]),
                     "p-value": theme.MISSING if one["corrected"] is None else theme.pvalue(one["corrected"]),
                     "Rows": theme.number(one["n_rows"]),
-                    **({"Why not": one["reason"]} if reasons else {}),
                 }
             )
             for one in ranked
@@ -202,6 +202,7 @@ def searched(found: Mapping[str, Any]) -> None:
     tried = len(found["slices"])
     panels.section(
         said,
+        f"Weak is where the {found['loss_title']} is higher than elsewhere, whichever metric is shown above. "
         f"{theme.number(found['n_searched'])} conditions of one and two columns were searched on one half of the rows "
         f"({theme.number(found['n_search'])}). "
         + (
@@ -236,6 +237,8 @@ def searched(found: Mapping[str, Any]) -> None:
         right=(inside, outside, "Rows"),
     )
     with st.expander("How weak slices are found"):
+        if found.get("weighted"):
+            panels.quiet("Rows count alike here, whatever their weights; rows of weight 0 are left out.")
         panels.quiet(
             f"In it and elsewhere: the {found['loss_title']} on the half that was not searched, with 95 % intervals. "
             "On the half searched it looks worse, because it was chosen for that."

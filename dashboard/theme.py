@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 MISSING = "–"
+PERSONS = frozenset({"Brier", "Cohen's", "Matthews"})
 
 Role = Literal["champion", "candidate", "reference", "attention", "harm", "healthy", "done", "running", "neutral"]
 
@@ -257,6 +258,13 @@ def words(value: str) -> str:
     """A stored code in words, capitalised: changes_requested is "Changes requested"."""
     text = value.replace("_", " ")
     return text[:1].upper() + text[1:]
+
+
+def inside(title: str) -> str:
+    """A title as it stands within a sentence: "accuracy", "log loss"; but "ROC AUC", "F1", "Brier score"."""
+    if title.split(" ", 1)[0] in PERSONS or not title[1:2].islower():
+        return title
+    return title[:1].lower() + title[1:]
 
 
 def mark(word: str, role: Role) -> str:

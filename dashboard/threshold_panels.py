@@ -250,12 +250,14 @@ def _confusions(grid: Grid, place: int) -> None:
     panels.section(
         "The four outcomes",
         "Each row of a square is a true class; a stronger shade is a larger share of it."
-        + (" Rows count by their weight." if grid.test.weighted else ""),
+        + (" Rows count by their weight, a row of average weight as one." if grid.test.weighted else ""),
     )
     for column, (words, rows) in zip(
         st.columns(2), (("Test", grid.test), ("Validation", grid.validation)), strict=True
     ):
-        tp, fp, tn, fn = (float(cell) for cell in rows.cells[:, place])
+        # Weights may come in any unit; scaled to the number of rows the cells are read as rows.
+        scale = rows.n_rows / float(rows.cells[:, place].sum()) if rows.weighted else 1.0
+        tp, fp, tn, fn = (float(cell) * scale for cell in rows.cells[:, place])
         matrix = {"labels": [grid.negative, grid.positive], "matrix": [[tn, fp], [fn, tp]]}
         with column:
             panels.quiet(f"{words}, {theme.count(rows.n_rows, 'row')}")

@@ -21,7 +21,7 @@ MOST_STEPS = 10
 def importance(dots: Sequence[Dot], *, colours: Colours, metric: str, most: int = 15) -> go.Figure:
     """What shuffling each feature costs, with its interval; zero means the model does without it."""
     shown = sorted(dots, key=lambda dot: -dot.value)[:most]
-    drawn = metric_dots(shown, colours=colours, title=f"loss of {literal(metric)} when shuffled")
+    drawn = metric_dots(shown, colours=colours, title=f"worsening of {literal(metric)} when shuffled")
     drawn.add_vline(x=0, line={"color": colours.reference, "width": 1})
     return drawn
 
@@ -61,11 +61,13 @@ def _by_number(
     values, shares = list(feature["values"]), list(feature["share"])
     drawn = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.84, 0.16], vertical_spacing=0.05)
     drawn.update_layout(blank(height=340, colours=colours).layout)
+    # Faint by their colour: thirty traces with an opacity of their own are as many layers, whose rounding tints a dark
+    # background.
+    faint = f"rgba({', '.join(map(str, bytes.fromhex(colours.reference[1:])))}, 0.35)"
     for line in lines:
         drawn.add_scatter(
-            x=values, y=line, mode="lines", line={"color": colours.reference, "width": 1}, opacity=0.35,
-            hoverinfo="skip", row=1, col=1,
-        )  # fmt: skip
+            x=values, y=line, mode="lines", line={"color": faint, "width": 1}, hoverinfo="skip", row=1, col=1
+        )
     drawn.add_scatter(
         x=values, y=average, mode="lines", line={"color": colours.candidate, "width": 2, "dash": "dot"},
         hoverinfo="skip", row=1, col=1,
@@ -166,14 +168,17 @@ def _by_value(
 
 
 def worded(value: object) -> str:
-    """A cell of a row as it is read: true, 1,200, "Wife", and an en dash where it is missing."""
+    """A cell of a row as it is read: true, 1,200, 35.19, "Wife", and an en dash where it is missing."""
     if value is None:
         return MISSING
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
         return number(int(value))
-    return number(value) if isinstance(value, int | float) else str(value)
+    if isinstance(value, float):
+        said = number(value)
+        return said.rstrip("0").rstrip(".") if "." in said and "e" not in said else said
+    return number(value) if isinstance(value, int) else str(value)
 
 
 def way(document: Mapping[str, Any], *, colours: Colours, digits: int, most: int = MOST_STEPS) -> go.Figure:

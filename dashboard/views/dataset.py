@@ -39,10 +39,17 @@ def retrain(model_id: int, version_id: int) -> None:
     session.open_page("run", run=run.id)
 
 
-dataset_id = session.chosen_id("dataset")
-if dataset_id is None:
-    raise NotFound("dataset", repr(session.chosen_text("dataset") or ""), "Choose one from the list of datasets.")
-dataset = reads.audited(queries.dataset, dataset_id)
+dataset_id = session.chosen_id("dataset") or 0
+try:
+    dataset = reads.audited(queries.dataset, dataset_id)
+except NotFound:
+    panels.empty_state(
+        "There is no such dataset",
+        "It may have been named wrongly in the address.",
+        button="See all datasets",
+        page="datasets",
+    )
+    st.stop()
 versions = reads.audited(queries.versions, dataset_id)
 if not versions:
     panels.header(dataset.name)

@@ -75,10 +75,14 @@ def register(record: RunRecord, threshold: ThresholdChoice | None = None) -> Non
         session.open_page("model", model=version.model_id, version=version.number)
 
 
-run_id = session.chosen_id("run")
-if run_id is None:
-    raise NotFound("run", repr(session.chosen_text("run") or ""), "Choose one from the list of runs.")
-record = reads.audited(queries.run_record, run_id)
+run_id = session.chosen_id("run") or 0
+try:
+    record = reads.audited(queries.run_record, run_id)
+except NotFound:
+    panels.empty_state(
+        "There is no such run", "It may have been named wrongly in the address.", button="See all runs", page="runs"
+    )
+    st.stop()
 run = record.run
 finished = run.state == RunState.FINISHED
 versions = reads.audited(registry.versions_of_run, run_id) if finished else []

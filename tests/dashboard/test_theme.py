@@ -130,3 +130,21 @@ def test_names_are_escaped_letter_by_letter(given: str, escaped: str) -> None:
 )
 def test_formats(shown: str, expected: str) -> None:
     assert shown == expected
+
+
+@pytest.mark.parametrize(
+    ("title", "within"),
+    [
+        ("Accuracy", "accuracy"),
+        ("Log loss", "log loss"),
+        ("Top-3 accuracy", "top-3 accuracy"),
+        ("ROC AUC", "ROC AUC"),
+        ("F0.5", "F0.5"),
+        ("R²", "R²"),
+        ("Brier score", "Brier score"),
+        ("Cohen's kappa", "Cohen's kappa"),
+        ("", ""),
+    ],
+)
+def test_a_title_within_a_sentence_is_small_unless_it_is_a_name(title: str, within: str) -> None:
+    assert theme.inside(title) == within

@@ -95,7 +95,17 @@ def test_what_if_puts_the_most_changed_feature_on_top():
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(None, "–"), (True, "true"), (3, "3"), (40.0, "40"), (0.25, "0.250"), ("Wife", "Wife")]
+    ("value", "said"),
+    [
+        (None, "–"),
+        (True, "true"),
+        (3, "3"),
+        (40.0, "40"),
+        (0.25, "0.25"),
+        (35.19, "35.19"),
+        (0.00012, "0.00012"),
+        ("Wife", "Wife"),
+    ],
 )
 def test_values_are_said_as_they_are_read(value: object, said: str):
     assert charts.worded(value) == said

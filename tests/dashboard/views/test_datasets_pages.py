@@ -186,7 +186,9 @@ def test_failed_checks_come_first(open_as: OpenAs, viewer: Actor, story: dict[st
 
 
 def test_an_unknown_dataset_and_an_unknown_version_are_said(open_as: OpenAs, viewer: Actor, story: dict[str, int]):
-    assert "no dataset" in said(open_as(viewer, "dataset", dataset=999))
+    page = open_as(viewer, "dataset", dataset=999)
+    assert "There is no such dataset" in said(page)
+    assert offered(page) == ["See all datasets"]
     assert "versions 1 to 2" in said(open_as(viewer, "dataset", dataset=story["dataset"], version=9))
 
 

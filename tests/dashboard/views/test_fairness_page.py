@@ -82,7 +82,7 @@ def run_of(workspace: Workspace):
 
 def test_the_first_sentence_states_the_gap_and_the_criteria_their_reading(open_as: OpenAs, viewer: Actor, run_of):
     told = said(open_as(viewer, "run", run=run_of(result=document()), view="fairness"))
-    assert f"Share predicted positive differs by sex: 56 % in m against 15 % in {HOSTILE}, a gap of 0.40 [0.3" in told
+    assert f"Share predicted positive differs by sex: 56 % in m against 15 % in {HOSTILE}, a gap of 0.403 [0.3" in told
     assert "Too small to say, with fewer than 30 rows that count: rare (12)." in told
     assert "▲ Groups differ" in told
     assert "▲ Below 0.8" in told

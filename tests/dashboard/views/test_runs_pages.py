@@ -235,6 +235,16 @@ def test_the_folds_say_how_much_the_figure_moves(open_as: OpenAs, workspace: Wor
     assert "in 3 folds could not be worked out" in said(open_as(viewer, "run", run=run_id))
 
 
+RANKED = {
+    "roc": {
+        "fpr": [0.0, 0.08, 0.2, 1.0], "tpr": [0.0, 0.6, 0.8, 1.0],
+        "low": [0.0, 0.5, 0.7, 1.0], "high": [0.1, 0.7, 0.9, 1.0], "threshold": [None, 0.7, 0.4, 0.1],
+    },
+    "precision_recall": {
+        "recall": [0.2, 0.48, 1.0], "precision": [0.9, 0.75, 0.3],
+        "low": [0.8, 0.7, 0.2], "high": [1.0, 0.8, 0.4], "threshold": [0.9, 0.7, 0.1],
+    },
+}  # fmt: skip
 CALIBRATION = {
     "mean_score": [0.2, 0.6], "share_positive": [0.1, 0.4], "low": [0.05, 0.3], "high": [0.2, 0.5],
     "count": [100, 100], "class": "yes",
@@ -248,7 +258,12 @@ def calibrated_badly(workspace: Workspace, version_id: int, scientist: Actor) ->
             session, dataset_version_id=version_id, features=["age"], parameters={"C": 0.5}, split_options={},
             requested_by=scientist.user_id,
         )  # fmt: skip
-        make_evaluation(session, run_id=key(run), curves={**CURVES, "calibration": CALIBRATION})
+        make_evaluation(
+            session,
+            run_id=key(run),
+            curves={**CURVES, **RANKED, "calibration": CALIBRATION},
+            metrics={"roc_auc": 0.9, "calibration_error": 0.12},
+        )
         return key(run)
 
 
@@ -272,13 +287,28 @@ def test_recalibrating_starts_a_run_that_says_what_it_came_from(
     assert f"Recalibrated by isotonic as run {made.id}" in offered_links(again)
 
 
+@pytest.mark.parametrize(
+    ("curve", "finding"),
+    [
+        ("roc", "It finds 60 % of the positives where 8 % of the negatives are false alarms"),
+        ("precision_recall", "Where it finds 48 % of the positives, 75 % of the rows it calls positive are so"),
+    ],
+)
+def test_a_curve_is_headed_by_what_it_shows(
+    open_as: OpenAs, viewer: Actor, calibrated_badly: int, curve: str, finding: str
+):
+    told = said(open_as(viewer, "run", run=calibrated_badly, curve=curve))
+    assert finding in told
+    assert "The band holds the 95 % interval of each point" in told
+
+
 def offered_links(page) -> set[str]:
     return {link.proto.label for link in page.get("page_link")}
 
 
 def test_who_may_not_start_runs_is_not_offered_to_recalibrate(open_as: OpenAs, viewer: Actor, calibrated_badly: int):
     page = open_as(viewer, "run", run=calibrated_badly, curve="calibration")
-    assert "Whether a probability means what it says" in said(page)
+    assert "A score is off by 12.0 % on average" in said(page)
     assert "Recalibrate" not in offered(page)
 
 
@@ -363,5 +393,7 @@ def test_two_evaluation_sets_can_be_told_apart(
 
 
 def test_an_unknown_run_is_said(open_as: OpenAs, viewer: Actor):
-    assert "no run 99" in said(open_as(viewer, "run", run=99))
-    assert "no run" in said(open_as(viewer, "run"))
+    for address in ({"run": 99}, {"run": "first"}, {}):
+        page = open_as(viewer, "run", **address)
+        assert "There is no such run" in said(page)
+        assert offered(page) == ["See all runs"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -92,7 +93,7 @@ def test_slices_say_where_it_is_worse_and_what_is_too_small(
     assert "ROC AUC is worse where sex = *Male*" in told
     assert "−0.100 [−0.130, −0.070]" in told
     assert "Too small to say" in told
-    assert "Fewer than 30 rows." in told
+    assert "– Fewer than 30 rows" in told
     assert "The model is weak where age = 17 to 28 and sex = Female" in told
     assert "37 conditions of one and two columns were searched on one half" in told
     assert "40.0 % [30.0 %, 50.0 %]" in told
@@ -129,6 +130,13 @@ def test_a_cell_of_the_square_opens_its_rows(open_as: OpenAs, workspace: Workspa
     other = said(open_as(viewer, "run", run=run_id, view="errors", cell="1"))
     assert "yes, predicted so" in other
     assert "Row 10" in other
+
+
+def test_a_row_in_error_opens_its_explanation(open_as: OpenAs, workspace: Workspace, viewer: Actor, run_id: int):
+    keep(workspace, run_id, errors=ERRORS)
+    page = open_as(viewer, "run", run=run_id, view="errors")
+    query = next(link.proto.query_string for link in page.get("page_link") if "Row 7" in link.proto.label)
+    assert parse_qs(query) == {"run": [str(run_id)], "view": ["explanation"], "part": ["row"], "row": ["7"]}
 
 
 def test_suspected_labels_say_how_many_chance_would_give(
