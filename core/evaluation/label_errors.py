@@ -4,7 +4,8 @@ A good model is wrong now and then where it was sure, so a list of sure mistakes
 more there are than a model as good as this one would make on correct labels. Where there are no more, nothing stands
 out and nothing is listed.
 
-The scores must be out of sample, as those of an evaluation set are: a model contradicts no label it was fitted on.
+Rows count alike, whatever their weights. The scores must be out of sample, as those of an evaluation set are: a model
+contradicts no label it was fitted on.
 
 References
 ----------

@@ -247,7 +247,7 @@ def tells(loss: NDArray[np.float64], column: Grouped) -> float:
     """How much a column's groups tell of a per-row loss: the share of its variance that lies between them.
 
     Corrected for what chance puts there (epsilon squared), so it is about 0, or below, for a column that tells nothing
-    however many groups it has.
+    however many groups it has. Rows count alike: it orders columns and says nothing of them.
 
     References
     ----------

@@ -144,9 +144,9 @@ class Tally:
 
         Shares have Wilson's interval, as `intervals.proportion` widens it; with weights the rows count as
         (sum w)^2 / sum w^2 of equal weight (Kish). F1 is 2 J / (1 + J) of the share J of hits among the rows that are
-        or are called positive. The interval of the cost combines the outcomes' Wilson intervals with the correlations of a multinomial draw, so that it has width where
-        no mistake was seen: the interval of a mean held the truth in 88 to 93 of 100 simulations with few misses, this
-        one in 95 to 97.
+        or are called positive. The interval of the cost combines the outcomes' Wilson intervals with the correlations
+        of a multinomial draw, so that it has width where no mistake was seen: the interval of a mean held the truth in
+        88 to 93 of 100 simulations with few misses, this one in 95 to 97.
 
         References
         ----------

@@ -2,7 +2,7 @@
 
 A search among thousands of conditions always finds something. So the rows are split in two: conditions are searched on
 one half, and the few best are tested on the other half, which had no part in choosing them, corrected for how many
-were tried. What is not confirmed is shown as such.
+were tried. What is not confirmed is shown as such. Rows count alike; who calls leaves out those of weight 0.
 """
 
 from __future__ import annotations

@@ -31,6 +31,8 @@ LONGEST_VALUE = 60
 def hardest_and_suspected(material: Material, options: Mapping[str, Any]) -> dict[str, Any]:
     """List the rows a model is most wrong on, labels that may be wrong, and examples of every kind of mistake.
 
+    Every row counts alike, whatever its weight: a label is wrong or right however much its row counts.
+
     Parameters
     ----------
     options : mapping
@@ -39,10 +41,11 @@ def hardest_and_suspected(material: Material, options: Mapping[str, Any]) -> dic
     Returns
     -------
     dict
-        ``task``; ``target``; ``n_rows``; ``n_wrong`` (null for numbers); ``loss``, the title of what is hardest by;
-        ``columns`` shown and ``n_columns_left_out``; ``rows``, each with its ``ordinal`` in the dataset version,
-        ``true``, ``predicted``, ``score`` (of the predicted class; null for numbers), ``loss`` and ``values`` in the
-        order of ``columns``. The lists below hold positions in ``rows``.
+        ``task``; ``target``; ``weighted``, whether rows have weights, by which nothing is counted here; ``n_rows``;
+        ``n_wrong`` (null for numbers); ``loss``, the title of what is hardest by; ``columns`` shown and
+        ``n_columns_left_out``; ``rows``, each with its ``ordinal`` in the dataset version, ``true``, ``predicted``,
+        ``score`` (of the predicted class; null for numbers), ``loss`` and ``values`` in the order of ``columns``. The
+        lists below hold positions in ``rows``.
 
         ``hardest``, at most 50, highest loss first; ``cells``, kinds of mistake by falling count, then what was right,
         each with ``true``, ``predicted``, ``n`` and ``rows``, at most 20, the surest first (none for numbers);
@@ -70,6 +73,7 @@ def hardest_and_suspected(material: Material, options: Mapping[str, Any]) -> dic
     return {
         "task": material.task.value,
         "target": material.run.target,
+        "weighted": predictions.sample_weight is not None,
         "n_rows": predictions.n_rows,
         "n_wrong": None if material.task is Task.REGRESSION else int((predictions.y_pred != predictions.y_true).sum()),
         "loss": title,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,8 @@ def slices(material: Material, options: Mapping[str, Any]) -> dict[str, Any]:
 def weak(material: Material, options: Mapping[str, Any]) -> dict[str, Any]:
     """Search half of the rows for slices on which the model is worse, and confirm the worst on the other half.
 
+    Rows of a weight above 0 count alike, whatever it is: the exact test that confirms a slice counts rows.
+
     Parameters
     ----------
     options : mapping
@@ -96,7 +98,8 @@ def weak(material: Material, options: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``loss`` and ``loss_title``; ``columns`` searched; ``n_rows``, ``n_search``, ``n_confirm``; ``n_searched``, how
+        ``loss`` and ``loss_title``; ``columns`` searched; ``weighted``, whether rows have weights, by which nothing is
+        counted here; ``n_rows``, those that count; ``n_search``, ``n_confirm``; ``n_searched``, how
         many conditions were looked at; ``min_rows``; ``n_confirmed``; ``slices`` tried on the other half, confirmed
         ones first, each with the fields of `weak_slices.WeakSlice`, ``words`` and ``n_rows``. Figures that are not
         there are null.
@@ -112,13 +115,18 @@ def weak(material: Material, options: Mapping[str, Any]) -> dict[str, Any]:
     loss: weak_slices.Loss = options.get("loss") or plain  # type: ignore[assignment] # row_loss checks it
     losses = row_loss(material.predictions, loss)
     wanted = _names(options.get("columns"), most=MOST_SEARCHED) or _candidates(material)[:MOST_SEARCHED]
-    columns = [column for column in _grouped(material, wanted) if len(column.labels) > 1]
+    weight = material.predictions.sample_weight
+    counted = np.ones(len(losses), dtype=bool) if weight is None else weight > 0
+    losses = losses[counted]
+    columns = [replace(column, codes=column.codes[counted]) for column in _grouped(material, wanted)]
+    columns = [column for column in columns if len(np.unique(column.codes)) > 1]
     # One seed for all, so that every run on these rows is searched and confirmed on the same halves.
     found = find_weak_slices(losses, columns, loss=loss, rng=np.random.default_rng(0))
     return {
         "loss": loss,
         "loss_title": LOSSES[loss],
         "columns": [column.name for column in columns],
+        "weighted": weight is not None,
         "n_rows": len(losses),
         "n_search": found.n_search,
         "n_confirm": found.n_confirm,
