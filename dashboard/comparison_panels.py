@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,6 +26,14 @@ MOST_METRICS = 5
 MOST_COLUMNS = 7
 MOST_SLICES = 12
 MOVERS = 3
+LOOKS = {
+    "curves": "Curves",
+    "trade_offs": "Trade-offs",
+    "parameters": "Parameters",
+    "decisions": "Changed decisions",
+}
+# What the boxes of each look are called in the address.
+ANSWERS: dict[str, tuple[str, ...]] = {"curves": ("curve",), "trade_offs": ("x", "y"), "decisions": ("changed",)}
 WORDS = sides.WORDS
 MARKS: dict[Verdict, Role] = {
     Verdict.BETTER: "candidate",
@@ -118,21 +126,21 @@ def verdicts(baseline: RunRecord, others: Sequence[RunRecord], found: dict[int, 
 
 def explained(tried: int) -> None:
     """What each column of the verdicts means."""
-    with st.expander("What does this mean?"):
-        for verdict, meaning in MEANINGS.items():
-            panels.quiet(f"{WORDS[verdict].capitalize()}: {meaning}")
-        panels.quiet(
-            "p-value: how often a difference this large would show if the two were equally good"
-            + (f"; corrected by Holm's method for {tried} candidates." if tried > 1 else ".")
+    said = [f"{WORDS[verdict].capitalize()}: {meaning}" for verdict, meaning in MEANINGS.items()]
+    said.append(
+        "p-value: how often a difference this large would show if the two were equally good"
+        + (f"; corrected by Holm's method for {tried} candidates." if tried > 1 else ".")
+    )
+    if tried > 1:
+        said.append(
+            f"With {tried} candidates one may look better by luck, so each interval is wider than for one alone: "
+            "of all of them together, the chance of any false verdict stays at 5 %."
         )
-        if tried > 1:
-            panels.quiet(
-                f"With {tried} candidates one may look better by luck, so each interval is wider than for one alone: "
-                "of all of them together, the chance of any false verdict stays at 5 %."
-            )
-        panels.quiet("Rows left out: either model was trained on them, so they would flatter it.")
-        panels.quiet("Detectable: the smallest difference these rows would have shown four times in five.")
-        panels.quiet("Rows needed: how many would show a difference as large as the margin four times in five.")
+    said.append("Rows left out: either model was trained on them, so they would flatter it.")
+    said.append("Detectable: the smallest difference these rows would have shown four times in five.")
+    said.append("Rows needed: how many would show a difference as large as the margin four times in five.")
+    with st.expander("What does this mean?"):
+        st.markdown("\n\n".join(f":gray[{theme.plain(one)}]" for one in said))
 
 
 def other_tests(records: Sequence[RunRecord], found: Mapping[int, Comparison]) -> None:
@@ -141,7 +149,11 @@ def other_tests(records: Sequence[RunRecord], found: Mapping[int, Comparison]) -
     pairs = [(record, one) for record, one in pairs if one.tests]
     if not pairs:
         return
-    with st.expander("Other tests on the same rows"):
+    # Drawn once it is opened: with many candidates it is the longest table of the page.
+    opened = st.expander("Other tests on the same rows", key="compare_other_tests", on_change="rerun")
+    if not opened.open:
+        return
+    with opened:
         for record, one in pairs:
             panels.quiet(f"{label_of(record)}: {sides.agreement(one)}")
         panels.table(
@@ -288,33 +300,80 @@ def differing(records: Sequence[RunRecord], baseline: RunRecord) -> None:
             key="compare_differing",
         )
     elif differs:
-        st.dataframe(
-            [{"Run": name, **{one.title: one.values[place] for one in differs}} for place, name in enumerate(names)],
-            hide_index=True,
-            row_height=panels.ROW_HEIGHT,
-            alt="What differs between the runs",
-        )
+        by_run(names, records, differs[: MOST_COLUMNS - 1], key="compare_differing")
+        if more := differs[MOST_COLUMNS - 1 :]:
+            with st.expander(f"They also differ in {theme.count(len(more), 'other choice')}"):
+                for at in range(0, len(more), MOST_COLUMNS - 1):
+                    by_run(names, records, more[at : at + MOST_COLUMNS - 1], key=f"compare_differing_{at}")
     if same:
+        features = ", ".join(baseline.run.features)
+        said = {one.title: features if one.title == "Features" else one.values[0] for one in same}
         with st.expander(f"The same in all: {theme.count(len(same), 'choice')}"):
-            features = ", ".join(baseline.run.features)
-            panels.facts({one.title: features if one.title == "Features" else one.values[0] for one in same})
+            st.markdown("\n\n".join(f":gray[{theme.plain(title)}] {theme.plain(one)}" for title, one in said.items()))
+
+
+def by_run(names: Sequence[str], records: Sequence[RunRecord], chosen: Sequence[sides.Choice], *, key: str) -> None:
+    """What was chosen, a row a run."""
+    panels.table(
+        [
+            panels.Row(
+                {"Run": name, **{one.title: one.values[place] for one in chosen}},
+                page="run",
+                query={"run": record.run.id},
+            )
+            for place, (name, record) in enumerate(zip(names, records, strict=True))
+        ],
+        key=key,
+    )
+
+
+def closer(
+    scored: Sequence[Side], baseline: RunRecord, found: Mapping[int, Comparison], *, metric: str
+) -> dict[str, str | None]:
+    """One further look at the runs, by the reader's choice; gives what the address needs to show it again.
+
+    Only the chosen one is worked out and sent: together they are most of the page.
+    """
+    offered = {code: title for code, title in LOOKS.items() if _OFFERED[code](scored, baseline, metric)}
+    if not offered:
+        return {}
+    st.space("small")
+    look = selection.view("Look closer", offered, name="look")
+    match look:
+        case "curves":
+            overlaid(scored, baseline)
+        case "trade_offs":
+            trade_offs(scored, baseline, metric=metric)
+        case "parameters":
+            over_parameters(scored, baseline, metric=metric)
+        case _:
+            changed(scored, baseline, found)
+    # What the boxes show, not what the address holds: a default may be another once more is worked out.
+    boxes = {name: st.session_state.get(f"address_{name}") for name in ANSWERS.get(look, ())}
+    others = {name: st.query_params.get(name) for names in ANSWERS.values() for name in names if name not in boxes}
+    return {"look": look, **boxes, **others}
+
+
+def curves_of(scored: Sequence[Side]) -> dict[str, str]:
+    """The kinds of curve that are stored of every run."""
+    return {
+        code: words for code, words in CURVES.items() if all(side.scored.evaluation.curves.get(code) for side in scored)
+    }
 
 
 def overlaid(scored: Sequence[Side], baseline: RunRecord) -> None:
     """The runs' curves on one figure, each with its band."""
-    offered = {
-        code: words for code, words in CURVES.items() if all(side.scored.evaluation.curves.get(code) for side in scored)
-    }
-    if not offered:
-        return
+    offered = curves_of(scored)
     drawn = first_with_baseline(scored, baseline, MOST_CURVES)
-    panels.section(
-        "Their curves on the same rows",
-        f"The baseline and the first {MOST_CURVES - 1} others of {len(scored)} runs are drawn."
-        if len(scored) > MOST_CURVES
-        else "",
-    )
-    code = selection.view("Curve", offered, name="curve")
+    heading = st.container()
+    code = selection.pick("Curve", offered, name="curve")
+    with heading:
+        panels.section(
+            sides.curves_finding(code, [side.scored.evaluation.curves[code] for side in drawn]),
+            f"The baseline and the first {MOST_CURVES - 1} others of {len(scored)} runs are drawn."
+            if len(scored) > MOST_CURVES
+            else "",
+        )
     curves = [
         charts.Curve(
             f"Run {side.run_id}", side.scored.evaluation.curves[code], is_baseline=side.record.run.id == baseline.run.id
@@ -344,8 +403,6 @@ def first_with_baseline(scored: Sequence[Side], baseline: RunRecord, most: int) 
 def trade_offs(scored: Sequence[Side], baseline: RunRecord, *, metric: str) -> None:
     """Any two of metrics, latency, size and training time, with the runs that no other run beats on both."""
     offered = {axis.key: axis for axis in sides.axes(scored)}
-    if len(offered) < 2 or len(scored) < 2:
-        return
     ordered = [metric, *(key for key in offered if key != metric)] if metric in offered else list(offered)
     upward_first = next((key for key in ("latency", "size") if key in offered), ordered[1])
     place_of_heading = st.container()
@@ -403,21 +460,7 @@ def ends(place: sides.Place) -> tuple[float, float] | None:
 
 def over_parameters(scored: Sequence[Side], baseline: RunRecord, *, metric: str) -> None:
     """Runs of one algorithm as lines over the parameters that differ among them, ending at the metric."""
-    families: dict[str, list[Side]] = {}
-    for side in scored:
-        if metric in side.scored.metrics:
-            families.setdefault(side.record.run.algorithm, []).append(side)
-    algorithm, family = max(families.items(), key=lambda one: len(one[1]), default=("", []))
-    if len(family) < 2:
-        return
-    family = first_with_baseline(family, baseline, MOST_CURVES)
-    rulers = [
-        charts.Ruler(parameter.title, values)
-        for parameter in ALGORITHMS[algorithm].parameters
-        if len(set(values := tuple(level(side.record.run.parameters.get(parameter.key)) for side in family))) > 1
-    ]
-    if not rulers:
-        return
+    algorithm, family, rulers = family_of(scored, baseline, metric)
     entry = METRICS[metric]
     rulers.append(charts.Ruler(entry.title, tuple(side.scored.metrics[metric].value for side in family)))
     panels.section(
@@ -440,6 +483,26 @@ def over_parameters(scored: Sequence[Side], baseline: RunRecord, *, metric: str)
     )
 
 
+def family_of(
+    scored: Sequence[Side], baseline: RunRecord, metric: str
+) -> tuple[str, Sequence[Side], list[charts.Ruler]]:
+    """The algorithm most of the runs are of, those runs, and its parameters that differ among them."""
+    families: dict[str, list[Side]] = {}
+    for side in scored:
+        if metric in side.scored.metrics:
+            families.setdefault(side.record.run.algorithm, []).append(side)
+    algorithm, family = max(families.items(), key=lambda one: len(one[1]), default=("", []))
+    if len(family) < 2:
+        return algorithm, family, []
+    family = first_with_baseline(family, baseline, MOST_CURVES)
+    rulers = [
+        charts.Ruler(parameter.title, values)
+        for parameter in ALGORITHMS[algorithm].parameters
+        if len(set(values := tuple(level(side.record.run.parameters.get(parameter.key)) for side in family))) > 1
+    ]
+    return algorithm, family, rulers
+
+
 def level(value: object) -> float | str | None:
     """A parameter's value as a place on its axis."""
     if value is None or isinstance(value, str):
@@ -452,8 +515,6 @@ def level(value: object) -> float | str | None:
 def changed(scored: Sequence[Side], baseline: RunRecord, found: Mapping[int, Comparison]) -> None:
     """The decisions of one candidate that are not the baseline's: how many, for whom, and the clearest cases."""
     others = {str(side.run_id): side for side in scored if side.record.run.id != baseline.run.id}
-    if baseline.run.task == Task.REGRESSION or not others or len(others) == len(scored):
-        return
     heading = st.container()
     first = sorted(others, key=lambda one: -found[int(one)].effect if int(one) in found else 0.0)
     names = {one: label_of(others[one].record) for one in first}
@@ -481,6 +542,11 @@ def changed(scored: Sequence[Side], baseline: RunRecord, found: Mapping[int, Com
         by_slice(document["by_slice"])
         examples(document, "broken", "Broken: the clearest cases")
         examples(document, "corrected", "Corrected: the clearest cases")
+
+
+def decides(scored: Sequence[Side], baseline: RunRecord) -> bool:
+    """Whether there are decisions of the baseline and of another run."""
+    return baseline.run.task != Task.REGRESSION and len(scored) > 1 and any(one.record is baseline for one in scored)
 
 
 def by_slice(entries: Sequence[Mapping[str, Any]]) -> None:
@@ -554,6 +620,14 @@ def examples(document: Mapping[str, Any], kind: str, title: str) -> None:
 def moved(contributions: Mapping[str, Any] | None) -> str:
     """The features whose contribution differs most: "age +0.21, hours −0.08"."""
     return ", ".join(f"{name} {theme.difference(by)}" for name, by in report.movers(contributions)[:MOVERS])
+
+
+_OFFERED: dict[str, Callable[[Sequence[Side], RunRecord, str], bool]] = {
+    "curves": lambda scored, _baseline, _metric: bool(curves_of(scored)),
+    "trade_offs": lambda scored, _baseline, _metric: len(scored) > 1 and len(sides.axes(scored)) > 1,
+    "parameters": lambda scored, baseline, metric: bool(family_of(scored, baseline, metric)[2]),
+    "decisions": lambda scored, baseline, _metric: decides(scored, baseline),
+}
 
 
 def link(query: Mapping[str, object]) -> None:

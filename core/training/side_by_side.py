@@ -96,6 +96,13 @@ COSTS: dict[str, Axis] = {
     "training": Axis("training", "Training time, s", greater_is_better=False),
 }
 
+# Where curves of a kind are told apart: across, upward, the place, and what is said of the heights there.
+TOLD_APART: dict[str, tuple[str, str, float, str]] = {
+    "roc": ("fpr", "tpr", 0.2, "At 20 % false alarms {} of the positives are found"),
+    "precision_recall": ("recall", "precision", 0.5, "With half of the positives found, {} of those flagged are right"),
+    "gain": ("share", "found", 0.2, "The likeliest 20 % of rows hold {} of the positives"),
+}
+
 
 def label_of(record: RunRecord) -> str:
     """A run's name beside others."""
@@ -259,6 +266,29 @@ def choices(records: Sequence[RunRecord], baseline: RunRecord) -> list[Choice]:
         Choice("Weighted by", tuple(one.run.weight_column or "nothing" for one in records)),
         Choice("Cross-validation", tuple(f"{one.run.folds} folds" if one.run.folds else "none" for one in records)),
     ]
+
+
+def curves_finding(code: str, curves: Sequence[Mapping[str, Any]]) -> str:
+    """What curves of one kind say where they are told apart, as the range over all runs.
+
+    Parameters
+    ----------
+    code : str
+        As `core.evaluation.curves` names them; a kind without such a place gets a plain heading.
+    curves : sequence of mapping
+        As `core.evaluation.curves` keeps them; at least one, none of them empty.
+    """
+    if code not in TOLD_APART:
+        return "Predicted at so much, so many came true" if code == "calibration" else "How far they are from the truth"
+    across, upward, at, said = TOLD_APART[code]
+    heights = []
+    for curve in curves:
+        nearest = min(range(len(curve[across])), key=lambda place: abs(curve[across][place] - at))
+        if abs(curve[across][nearest] - at) > 0.05:
+            return "Their curves on the same rows"
+        heights.append(100 * curve[upward][nearest])
+    low, high = f"{min(heights):.0f}", f"{max(heights):.0f}"
+    return said.format(f"{low} %" if low == high else f"{low} to {high} %")
 
 
 def features_against(baseline: Sequence[str], candidate: Sequence[str]) -> str:

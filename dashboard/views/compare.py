@@ -118,7 +118,7 @@ if base is not None:
         candidate_evaluation_ids=list(run_of),
         metric=metric,
     )
-    found = sides.verdicts_of(made_before, run_of, n_candidates=len(others))
+    found = sides.verdicts_of(made_before, run_of, n_candidates=len(others), margin=sides.margin_on(base, metric))
 
 waiting = job_id is not None and reads.fresh(jobs.job, job_id).state in (JobState.QUEUED, JobState.RUNNING)
 if unscored:
@@ -135,17 +135,11 @@ if (unscored or len(found) < len(others)) and not waiting:
 comparison_panels.verdicts(baseline, others, found, metric=metric)
 comparison_panels.all_runs(scored, baseline, found, metric=metric)
 comparison_panels.differing(records, baseline)
-if scored:
-    comparison_panels.overlaid(scored, baseline)
-    comparison_panels.trade_offs(scored, baseline, metric=metric)
-    comparison_panels.over_parameters(scored, baseline, metric=metric)
-    comparison_panels.changed(scored, baseline, found)
+look = comparison_panels.closer(scored, baseline, found, metric=metric) if scored else {}
 
 with actions:
-    # What the boxes show, not what the address holds: a default may be another once more is worked out.
-    kept = {name: st.session_state.get(f"address_{name}") for name in ("curve", "x", "y", "changed")}
-    kept["shown"] = st.query_params.get("shown")
     runs = selection.joined([record.run.id or 0 for record in records])
-    comparison_panels.link({"runs": runs, "baseline": chosen, "metric": metric, "set": set_id} | kept)
+    shown = st.query_params.get("shown")
+    comparison_panels.link({"runs": runs, "baseline": chosen, "metric": metric, "set": set_id, "shown": shown, **look})
     if scored and set_id is not None:
         comparison_panels.exports(records, baseline, scored, found, metric=metric, set_id=set_id)

@@ -91,6 +91,23 @@ def test_the_front_holds_what_no_other_point_beats(points, greater_y, front):
     assert sides.pareto_front(points, greater_x=True, greater_y=greater_y) == front
 
 
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ([0.5, 0.62], "At 20 % false alarms 50 to 62 % of the positives are found"),
+        ([0.5], "At 20 % false alarms 50 % of the positives are found"),
+    ],
+)
+def test_curves_are_said_where_they_are_told_apart(found, said):
+    curves = [{"fpr": [0.0, 0.21, 1.0], "tpr": [0.0, at, 1.0]} for at in found]
+    assert sides.curves_finding("roc", curves) == said
+
+
+def test_curves_without_a_point_there_and_of_other_kinds_are_not_said():
+    assert sides.curves_finding("roc", [{"fpr": [0.0, 1.0], "tpr": [0.0, 1.0]}]) == "Their curves on the same rows"
+    assert sides.curves_finding("residuals", [{"edges": [0, 1], "counts": [3]}]) == "How far they are from the truth"
+
+
 def test_features_are_said_as_added_and_removed():
     assert sides.features_against(["a", "b"], ["b", "a"]) == "the baseline's 2"
     assert sides.features_against(["a", "b"], ["b", "c"]) == "added c; removed a"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.evaluation.service import record_analysis
 from core.evaluation.tables import Comparison
@@ -65,7 +67,9 @@ def story(workspace: Workspace) -> Story:
         return Story(key(runs[0]), key(runs[1]), key(rows), key(version), (key(found[0]), key(found[1])))
 
 
-def compared(workspace: Workspace, story: Story, verdict: str, effect: float) -> None:
+def compared(
+    workspace: Workspace, story: Story, verdict: str, effect: float, *, margin: float = 0.01, tests: object = ()
+) -> None:
     with workspace.write() as session:
         add(
             session,
@@ -73,7 +77,8 @@ def compared(workspace: Workspace, story: Story, verdict: str, effect: float) ->
                 baseline_evaluation_id=story.evaluations[0],
                 candidate_evaluation_id=story.evaluations[1],
                 metric="roc_auc",
-                margin=0.01,
+                margin=margin,
+                tests=tests,
                 verdict=verdict,
                 effect=effect,
                 low=effect - 0.01,
@@ -104,7 +109,31 @@ def test_a_verdict_is_said_with_effect_interval_chance_and_rows(
     assert "+0.030 [+0.020, +0.040]" in told
     assert "p < 0.001" in told
     assert "200, 3 left out" in told
+
+
+def test_how_many_decisions_change_is_said_without_asking_for_more(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, story: Story
+):
+    compared(workspace, story, "better", 0.03)
+    told = said(open_as(viewer, "compare", runs=story.both, look="decisions"))
     assert "decides 20 of 200 rows differently (10.0 %): 15 corrected, 5 broken" in told
+
+
+def test_a_verdict_at_another_margin_than_the_page_asks_for_is_not_shown(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, story: Story
+):
+    compared(workspace, story, "inconclusive", 0.03)
+    compared(workspace, story, "not_worse", 0.03, margin=0.2)
+    assert "not shown to be better or worse" in said(open_as(viewer, "compare", runs=story.both))
+
+
+def test_other_tests_are_drawn_once_they_are_opened(open_as: OpenAs, workspace: Workspace, viewer: Actor, story: Story):
+    tests = [{"key": "mcnemar", "title": "McNemar", "effect": 0.03, "low": None, "high": None, "pvalue": 0.001}]
+    compared(workspace, story, "better", 0.03, tests=tests)
+    page = open_as(viewer, "compare", runs=story.both)
+    assert "It agrees" not in said(page)
+    page.session_state["compare_other_tests"] = True
+    assert "It agrees: a gain." in said(page.run())
 
 
 def test_no_run_is_called_better_when_none_is(open_as: OpenAs, workspace: Workspace, viewer: Actor, story: Story):
@@ -161,15 +190,50 @@ def test_a_comparison_that_allows_for_fewer_candidates_is_worked_out_again(
     assert "Work out the verdicts" in offered(page)
 
 
-def test_the_link_pins_everything_that_is_chosen(open_as: OpenAs, viewer: Actor, story: Story):
-    page = open_as(
-        viewer, "compare", runs=story.both, baseline=story.second, metric="accuracy", x="accuracy", y="roc_auc"
+LINKS = [
+    ({"metric": "accuracy", "x": "accuracy", "y": "roc_auc", "look": "trade_offs"}, ["Across", "Upward"]),
+    ({"curve": "roc", "shown": "accuracy"}, ["Curve"]),
+    ({"look": "decisions", "x": "accuracy"}, ["Decisions of"]),
+]
+
+
+@pytest.mark.parametrize(("chosen", "boxes"), LINKS)
+def test_the_link_opens_the_same_choices_anew(
+    open_as: OpenAs, viewer: Actor, story: Story, chosen: dict[str, str], boxes: list[str]
+):
+    page = open_as(viewer, "compare", runs=story.both, baseline=story.second, **chosen)
+    linked = pinned(page)
+    assert (
+        linked.items()
+        >= {"runs": story.both, "baseline": str(story.second), "set": str(story.set_id), **chosen}.items()
     )
+    anew = open_as(viewer, "compare", **linked)
+    assert pinned(anew) == linked
+    assert shows(anew) == shows(page)
+    assert said(anew) == said(page)
+    assert {"Baseline", "Metric", "Evaluation set", *boxes} == {box.label for box in anew.selectbox}
+
+
+def test_the_link_says_what_was_chosen_on_the_page(open_as: OpenAs, viewer: Actor, story: Story):
+    page = open_as(viewer, "compare", runs=story.both, look="trade_offs")
+    page.selectbox(key="address_baseline").select(str(story.second)).run()
+    page.selectbox(key="address_x").select("accuracy").run()
+    page.segmented_control(key="address_look").select("curves").run()
+    linked = pinned(page)
+    assert (linked["baseline"], linked["look"], linked["x"]) == (str(story.second), "curves", "accuracy")
+    assert shows(open_as(viewer, "compare", **linked)) == shows(page)
+
+
+def pinned(page: AppTest) -> dict[str, str]:
+    """What the permanent link holds."""
     [address] = [one.value for one in page.code]
-    assert address.partition("?")[2] == (
-        f"runs={story.first}%2C{story.second}&baseline={story.second}&metric=accuracy&set={story.set_id}"
-        f"&curve=roc&x=accuracy&y=roc_auc&changed={story.first}"
-    )
+    return dict(parse_qsl(address.partition("?")[2]))
+
+
+def shows(page: AppTest) -> dict[str, object]:
+    """Every choice that the page shows."""
+    boxes = [*page.selectbox, *page.multiselect, *page.segmented_control]
+    return {str(box.key): box.value for box in boxes}
 
 
 def test_metrics_of_the_table_are_chosen_by_the_address(open_as: OpenAs, viewer: Actor, story: Story):
@@ -182,7 +246,7 @@ def test_metrics_of_the_table_are_chosen_by_the_address(open_as: OpenAs, viewer:
 def test_changed_decisions_are_asked_for_and_then_shown_with_what_moved_them(
     open_as: OpenAs, workspace: Workspace, viewer: Actor, story: Story
 ):
-    page = open_as(viewer, "compare", runs=story.both)
+    page = open_as(viewer, "compare", runs=story.both, look="decisions")
     assert "Work out who is affected" in offered(page)
     options = {"baseline_run_id": story.first}
     sides = [
@@ -206,7 +270,7 @@ def test_changed_decisions_are_asked_for_and_then_shown_with_what_moved_them(
             },
             now=NOW,
         )  # fmt: skip
-    told = said(open_as(viewer, "compare", runs=story.both))
+    told = said(open_as(viewer, "compare", runs=story.both, look="decisions"))
     assert "decides 20 of 200 rows differently (10.0 %): 15 corrected, 5 broken" in told
     assert "job = cook" in told
     assert "age +0.200" in told
@@ -264,7 +328,11 @@ def test_regressions_are_compared_by_residuals_and_have_no_decisions(
             runs.append(key(run))
     page = open_as(viewer, "compare", runs=",".join(map(str, runs)))
     told = said(page)
+    assert page.segmented_control(key="address_look").options == ["Curves", "Trade-offs", "Parameters"]
+    assert "They differ in regularisation" in told
+    differing = next(one.value for one in page.dataframe if "Regularisation" in one.value.columns)
+    assert len(differing) == 20
     assert "The baseline and the first 7 others of 20 runs are drawn." in told
     assert "A narrow hill over zero" in told
-    assert "What Ridge regression was tried with" in told
-    assert "Decisions of" not in [box.label for box in page.selectbox]
+    page.segmented_control(key="address_look").select("parameters").run()
+    assert "What Ridge regression was tried with" in said(page)
