@@ -10,14 +10,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import ingest, many_runs, pages, start
+from tests.benchmarks import compare_page, ingest, many_runs, pages, start
 from tests.benchmarks.figures import Figure, table
 
 
 def main() -> None:
     """Measure what was asked for, one part after the other."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
-    parser.add_argument("--only", default="start,pages,many_runs,ingest", help="parts, separated by commas")
+    parser.add_argument(
+        "--only", default="start,pages,compare_page,many_runs,ingest", help="parts, separated by commas"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each figure; the median counts")
     parser.add_argument("--adult", type=Path, help="a CSV to take instead of the generated one")
     given = parser.parse_args()
@@ -25,6 +27,7 @@ def main() -> None:
     parts: dict[str, Callable[[], list[Figure]]] = {
         "start": lambda: start.figures(rounds),
         "pages": lambda: pages.figures(rounds),
+        "compare_page": lambda: compare_page.figures(rounds),
         "many_runs": lambda: many_runs.figures(rounds=rounds),
         "ingest": lambda: ingest.figures(given.adult, rounds),
     }

@@ -34,6 +34,12 @@ from tests.benchmarks.visiting import browsing, running
 
 N_RUNS, N_ROWS, POSITIVE = 10, 100_000, 0.15
 REPEATS = 5
+LOOKS: tuple[tuple[dict[str, str], str], ...] = (
+    ({}, "curves"),
+    ({"look": "trade_offs"}, "trade-offs"),
+    ({"look": "parameters"}, "parameters"),
+    ({"look": "decisions"}, "changed decisions"),
+)
 
 
 def fill(workspace: Workspace) -> tuple[list[int], int]:
@@ -128,9 +134,12 @@ def figures(rounds: int = 5) -> list[Figure]:
                     REPEATS,
                 )
         chosen = {"runs": ",".join(map(str, ids)), "baseline": str(ids[0]), "metric": "roc_auc", "set": str(set_id)}
-        wanted = [Visit(Role.DATA_SCIENTIST, "compare", chosen, f"of {N_RUNS} × {N_ROWS:,} rows")]
+        wanted = [
+            Visit(Role.DATA_SCIENTIST, "compare", chosen | look, f"of {N_RUNS} × {N_ROWS:,} rows, {title}")
+            for look, title in LOOKS
+        ]
         with running(home, "--demo") as gatehouse, browsing() as context:
-            found = settled(context, gatehouse.url, wanted, rounds=rounds)
+            found = settled(context, gatehouse.url, wanted[:1], rounds=rounds)
         ran = scripts(home, wanted, demo=True)
     return [
         Figure(f"{N_RUNS} runs × {N_ROWS:,} rows made in", (filled,), "s"),
