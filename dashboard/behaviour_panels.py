@@ -21,6 +21,8 @@ from dashboard import panels, reads, session, theme
 from dashboard.panels import Row
 from dashboard.theme import Role
 
+# Room for lines that are added: a table that has to scroll to them jumps under the pointer.
+LINES_TO_ADD = 3
 LOOKS: dict[str, Role] = {
     Outcome.PASSED: "healthy",
     Outcome.FAILED: "attention",
@@ -127,12 +129,13 @@ def edit(model: ModelRow, suite: BehaviourSuite, kinds: Mapping[str, str]) -> No
         hide_index=True,
         key="suite_tests",
         placeholder=theme.MISSING,
+        row_height=panels.ROW_HEIGHT,
+        height=panels.ROW_HEIGHT * (len(frame) + LINES_TO_ADD + 1) + 2,
         column_config={
             "test": st.column_config.SelectboxColumn(
                 "Test",
                 options=list(BEHAVIOUR_TESTS),
                 format_func=lambda key: BEHAVIOUR_TESTS[key].title if key in BEHAVIOUR_TESTS else str(key),
-                required=True,
             ),
             "column": st.column_config.SelectboxColumn("Column", options=list(kinds)),
             "direction": st.column_config.SelectboxColumn("Must go", options=["up", "down"]),
@@ -141,14 +144,16 @@ def edit(model: ModelRow, suite: BehaviourSuite, kinds: Mapping[str, str]) -> No
     )
     panels.quiet(
         "Add a test in the empty last row; to strike one, tick it at its left end and press the bin above the table. "
-        "Invariance and direction name a column; direction says whether the prediction must go up or down with it."
+        "Invariance and direction name a column; direction says whether the prediction must go up with it, "
+        "which is taken for granted, or down."
     )
     panels.quiet(f"Allowed, usually: {units}.")
     reason = st.text_input("Why", key="suite_reason")
     if st.button("Save the suite", type="primary", key="suite_save"):
-        tests = [
+        written = [
             {str(key): value for key, value in row.items() if not pd.isna(value)} for row in edited.to_dict("records")
         ]
+        tests = [row for row in written if row]
         with session.act("Suite saved") as act:
             suites.save_suite(
                 act, model_id=model.id, tests=tests, reason=reason, actor=session.actor(), now=session.now()

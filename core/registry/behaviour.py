@@ -318,6 +318,8 @@ def checked_suite(tests: Sequence[Mapping[str, Any]], kinds: Mapping[str, str]) 
     complete: list[dict[str, Any]] = []
     for entry in tests:
         key = str(entry.get("test", ""))
+        if not key:
+            raise InvalidInput(f"An entry names no test; there are {', '.join(BEHAVIOUR_TESTS)}.")
         if key not in BEHAVIOUR_TESTS:
             raise InvalidInput(f"There is no behaviour test {key!r}; there are {', '.join(BEHAVIOUR_TESTS)}.")
         test = BEHAVIOUR_TESTS[key]
@@ -327,6 +329,8 @@ def checked_suite(tests: Sequence[Mapping[str, Any]], kinds: Mapping[str, str]) 
         made: dict[str, Any] = {"test": key, "limit": limit}
         if test.column != "none":
             column = str(entry.get("column") or "")
+            if not column:
+                raise InvalidInput(f"{test.title} names no column. The model has: {', '.join(kinds)}.")
             if column not in kinds:
                 raise InvalidInput(f"{test.title}: {column!r} is no feature of the model. It has: {', '.join(kinds)}.")
             if test.column == "number" and kinds[column] not in NUMBERS:

@@ -62,7 +62,9 @@ def save_suite(
     require(actor, Permission.SUITE_EDIT)
     words = reason.strip()
     if not 0 < len(words) <= LONGEST_REASON:
-        raise InvalidInput(f"A suite's reason has 1 to {LONGEST_REASON:,} characters; {len(words):,} were given.")
+        raise InvalidInput(
+            f"Say why the suite changes, in 1 to {LONGEST_REASON:,} characters; {len(words):,} were given."
+        )
     queries.model(session, model_id)
     newest = queries.versions(session, model_id)[0]
     kinds = {entry["name"]: entry["kind"] for entry in newest.signature["features"]}
