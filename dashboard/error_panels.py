@@ -148,7 +148,7 @@ def suspected(record: RunRecord, found: Mapping[str, Any]) -> None:
             "model trained on labels as wrong as these may have learnt to expect them: if you doubt the labels, begin "
             "with the hardest rows.",
         )
-        _explained(numbers)
+        _explained(numbers, weighted=bool(found.get("weighted")))
         return
     share = theme.percent(told["share"])
     panels.section(
