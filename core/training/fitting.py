@@ -87,7 +87,8 @@ def fit(
     Raises
     ------
     InsufficientData
-        Fewer than 10 rows with a target, or only one class among them; too few rows to calibrate on.
+        Fewer than 10 rows with a target, or only one class among them; no feature with a value; too few rows to
+        calibrate on.
     NotApplicable, InvalidInput, SchemaMismatch
         The algorithm cannot do the task, a parameter or a weight is wrong, a column does not hold its kind, or a
         regression was to be calibrated.
@@ -114,9 +115,16 @@ def fit(
             f"All training rows have the same {target!r}: {classes[0]!r}. Add rows of other classes."
         )
 
+    known = (frame if weights is None else frame.loc[weights > 0]).notna().any().to_numpy()
+    if not known.any():
+        raise InsufficientData("No feature has a value in any training row that counts. Choose others, or add rows.")
     estimator = chosen.build(task, settings, seed)
     pipeline = build_pipeline(
-        estimator, encoding=chosen.encoding, kinds=[kind for _, kind in features], n_rows=len(frame)
+        estimator,
+        encoding=chosen.encoding,
+        kinds=[kind for _, kind in features],
+        n_rows=len(frame),
+        empty=np.flatnonzero(~known).tolist(),
     )
     with (
         threadpool_limits(limits=2 if len(frame) > SECOND_THREAD_ABOVE_ROWS else 1),

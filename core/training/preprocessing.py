@@ -65,7 +65,9 @@ class CalendarParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.hstack(parts) if parts else np.empty((len(X), 0))
 
 
-def build_pipeline(estimator: Any, *, encoding: Encoding, kinds: Sequence[str], n_rows: int) -> Pipeline:
+def build_pipeline(
+    estimator: Any, *, encoding: Encoding, kinds: Sequence[str], n_rows: int, empty: Sequence[int] = ()
+) -> Pipeline:
     """An unfitted pipeline from a frame to predictions.
 
     Parameters
@@ -76,7 +78,11 @@ def build_pipeline(estimator: Any, *, encoding: Encoding, kinds: Sequence[str], 
         Of the frame's columns, in order.
     n_rows : int
         Training rows; a category with fewer than ``max(5, 0.2 %)`` of them is rare.
+    empty : sequence of int
+        Positions of columns without a value in any training row that counts. The model takes them and does not read
+        them: there is nothing to learn from, and boosted trees cannot put into bins what is not there.
     """
+    kinds = ["" if position in empty else kind for position, kind in enumerate(kinds)]
     numbers = _positions(kinds, ColumnKind.INTEGER, ColumnKind.NUMBER, ColumnKind.BOOLEAN)
     categories = _positions(kinds, ColumnKind.CATEGORY)
     dates = _positions(kinds, ColumnKind.DATE)

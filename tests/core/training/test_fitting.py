@@ -206,6 +206,29 @@ def test_what_cannot_be_fitted_is_refused(people: pa.Table) -> None:
         fitted(people, Task.REGRESSION, target="job")
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("key", list(ALGORITHMS))
+def test_a_feature_without_values_is_taken_and_not_read(people: pa.Table, key: str, weighted: bool) -> None:
+    """Also where the only values it has are in rows of weight 0."""
+    task = ALGORITHMS[key].tasks[0]
+    gone, n = {"age": pa.int64(), "pay": pa.float64(), "job": pa.string(), "born": pa.date32()}, people.num_rows
+    table = people.append_column("weight", pa.array([0.0] * 9 + [1.0] * (n - 9)))
+    for name, kind in gone.items():
+        kept = people[name].to_pylist()[:9] if weighted else []
+        table = table.set_column(
+            table.column_names.index(name), name, pa.array([*kept, *[None] * (n - len(kept))], kind)
+        )
+    model = fitted(table, task, key, weight_column="weight" if weighted else None).model
+    there = model.predict_table(people)
+    assert np.array_equal(there.labels, model.predict_table(table).labels)
+
+
+def test_features_without_any_value_are_refused(people: pa.Table) -> None:
+    nothing = people.set_column(0, "age", pa.nulls(people.num_rows, pa.int64()))
+    with pytest.raises(InsufficientData, match="No feature has a value"):
+        fitted(nothing, Task.BINARY, features=[("age", "integer")])
+
+
 class Watched:
     """A pipeline that notes how many threads its libraries may use whenever it is asked."""
 
