@@ -7,7 +7,9 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from core.datasets.tables import ColumnKind
 from core.errors import LifecycleError
@@ -172,6 +174,15 @@ def one_row(record: RunRecord, scored: ScoredOn) -> None:
             "what the model would say if some of its values were different.",
         )
         return
+    known = _ordinals(scored)
+    if row - 1 not in known:
+        near = sorted(known[np.argsort(np.abs(known - (row - 1)), kind="stable")[:3]] + 1)
+        panels.section(
+            f"Row {theme.number(row)} is not among the rows of {scored.set_label}",
+            f"It was trained on, or is not there. The set holds {theme.count(len(known), 'row')}; nearest are the rows "
+            f"{_listed([theme.number(int(one)) for one in near])}.",
+        )
+        return
     found = analysis_panels.document(
         record, scored, "contributions", {"ordinal": row - 1}, button=f"Explain row {theme.number(row)}"
     )
@@ -201,10 +212,7 @@ def choose_row(record: RunRecord, scored: ScoredOn) -> int | None:
             analysis_panels.ask(record, scored, "contributions", {"ordinal": ordinal}, in_callback=True)
 
     def pick_any() -> None:
-        ordinals = reads.immutable(
-            evaluations.predictions_file, session.workspace().artifacts, scored.evaluation.predictions_sha256
-        ).ordinals
-        pick(int(random.choice(ordinals)))  # noqa: S311 - which row is looked at is no secret
+        pick(int(random.choice(_ordinals(scored))))  # noqa: S311 - which row is looked at is no secret
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.number_input(
@@ -218,6 +226,12 @@ def choose_row(record: RunRecord, scored: ScoredOn) -> int | None:
             ordinal = int(errors["rows"][errors["hardest"][0]]["ordinal"])
             st.button(furthest, icon=":material/target:", key="explain_mistake", on_click=pick, args=(ordinal,))
     return chosen
+
+
+def _ordinals(scored: ScoredOn) -> NDArray[np.int64]:
+    return reads.immutable(
+        evaluations.predictions_file, session.workspace().artifacts, scored.evaluation.predictions_sha256
+    ).ordinals
 
 
 def explained(row: int, found: Mapping[str, Any]) -> None:
@@ -270,7 +284,7 @@ def what_if(record: RunRecord, scored: ScoredOn, row: int, found: Mapping[str, A
         try:
             check_rows([values], record.run.signature or {"features": []})
         except LifecycleError as error:
-            panels.refusal(error)
+            panels.refusal(str(error).removeprefix("Row 1, "))  # there is only the one
             return
         options = {"values": values}
         if analysis_panels.known(scored, "contributions", options) is None:
@@ -355,7 +369,9 @@ def _form(record: RunRecord, row: int, start: Mapping[str, Any]) -> dict[str, An
             for entry in features[:FIELDS_SHOWN]:
                 values[entry["name"]] = _field(record, row, entry, start.get(entry["name"]))
         if len(features) > FIELDS_SHOWN:
-            folded = f"{theme.count(len(features) - FIELDS_SHOWN, 'more feature')} that matter less"
+            folded = theme.count(
+                len(features) - FIELDS_SHOWN, "more feature that matters less", "more features that matter less"
+            )
             with st.expander(folded), st.grid(columns=4, min_column_width=150):
                 for entry in features[FIELDS_SHOWN:]:
                     values[entry["name"]] = _field(record, row, entry, start.get(entry["name"]))

@@ -151,8 +151,8 @@ def measured(found: Mapping[str, Any]) -> None:
             f"{found['n_compared']} comparisons there were to choose from. Worse or better is said at 0.05 and below."
         )
         panels.quiet(
-            f"Too small to say: fewer than {found['min_rows']} rows, or too few of a class for an interval; the reading "
-            "says which. That is no sign of health."
+            f"Too small to say: fewer than {found['min_rows']} rows, or too few of a class for an interval; the "
+            "reading says which. That is no sign of health."
         )
         panels.quiet("A number equal to an edge, such as 28 in 17 to 28, lies in the lower group.")
         if found["n_left_out"]:

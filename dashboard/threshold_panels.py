@@ -72,7 +72,7 @@ def show(record: RunRecord, register: Callable[[RunRecord, ThresholdChoice], Non
     if record.run.validation_sha256 is None:
         panels.notice(NO_VALIDATION, "attention")
         return
-    document = analysis_panels.document(record, scored, "thresholds")
+    document = analysis_panels.document(record, scored, "thresholds", button="Measure every threshold")
     if document is not None:
         explore(record, Grid.from_document(document), scored, register)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlmodel import select
 
+from core.evaluation.predictions import Predictions, to_parquet
 from core.evaluation.service import record_analysis
+from core.evaluation.tables import Task
 from core.jobs.tables import Job
 from core.permissions import Actor
 from core.workspace import Workspace
@@ -71,10 +74,13 @@ def row(prediction: float, label: str, **over: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def run_id(workspace: Workspace) -> int:
+    labels = np.array(["no"] * 20, dtype=object)
+    made = Predictions(Task.BINARY, np.arange(20), labels, labels, np.full((20, 2), 0.5), ("no", "yes"))
+    predicted = workspace.artifacts.put_bytes(to_parquet(made)).sha256
     with workspace.write() as session:
         version = make_dataset_version(session)
         run = make_run(session, dataset_version_id=key(version), importance=IMPORTANCE, signature=SIGNATURE)
-        evaluation = make_evaluation(session, run_id=key(run))
+        evaluation = make_evaluation(session, run_id=key(run), predictions_sha256=predicted)
         for kind, options, result in (
             ("partial_dependence", {}, DEPENDENCE),
             ("contributions", {"ordinal": 6}, row(0.7, "yes")),
@@ -147,6 +153,13 @@ def test_a_row_not_explained_yet_is_asked_for(open_as: OpenAs, workspace: Worksp
     assert payload["options"] == {"ordinal": 11}
 
 
+def test_a_row_that_was_not_predicted_is_said_with_those_near(open_as: OpenAs, viewer: Actor, run_id: int):
+    page = open_as(viewer, "run", run=run_id, view="explanation", part="row", row=1000)
+    assert "Row 1,000 is not among the rows of" in said(page)
+    assert "nearest are the rows 18, 19 and 20" in said(page)
+    assert "Explain row 1,000" not in offered(page)
+
+
 def test_what_if_shows_the_old_and_the_new_prediction_side_by_side(
     open_as: OpenAs, workspace: Workspace, viewer: Actor, run_id: int
 ):
@@ -183,8 +196,8 @@ def test_values_never_asked_about_are_worked_out_by_a_job(
 @pytest.mark.parametrize(
     ("kind", "field", "typed", "expected"),
     [
-        ("number_input", "age", None, "Row 1, age: given null, expected a whole number"),
-        ("text_input", "born", "yesterday", 'Row 1, born: given the text "yesterday", expected a date'),
+        ("number_input", "age", None, "age: given null, expected a whole number"),
+        ("text_input", "born", "yesterday", 'born: given the text "yesterday", expected a date'),
     ],
 )
 def test_what_was_typed_wrongly_is_refused_by_name_and_kept(
