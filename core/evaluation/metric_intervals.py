@@ -218,13 +218,18 @@ def share_interval(outcome: Outcome, measured: Measured) -> Interval:
 def correlation_interval(outcome: Outcome, measured: Measured) -> Interval | None:
     """Delta method on Fisher's scale.
 
-    None in a binary task with fewer than `FEW` rows of a class. At exactly 1 the low end is what Wilson's bound on the
-    share of the rarest class that is missed still allows.
+    None in a binary task with fewer than `FEW` rows of a class, and where all rows are predicted alike: 0 is then a
+    convention without any spread, and says nothing of other rows. At exactly 1 the low end is what Wilson's bound on
+    the share of the rarest class that is missed still allows, at -1 likewise the high end.
     """
     if outcome.is_binary and _rarest_class(outcome) < FEW:
         return None
-    if measured.value >= 1:
+    if measured.value >= 1 - 1e-12:
         return Interval(_share(1.0, _rarest_class(outcome)).low, 1.0)
+    if measured.value <= -1 + 1e-12:
+        return Interval(-1.0, -_share(1.0, _rarest_class(outcome)).low)
+    if measured.standard_error <= SMALLEST_SHARE:
+        return None
     df = intervals.effective_df(measured.influence, outcome.n_counted)
     return intervals.around(measured.value, measured.standard_error, df=df, scale="fisher")
 

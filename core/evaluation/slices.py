@@ -375,7 +375,7 @@ def _held_against_rest(
         return _unsaid(conditions, n, str(error))
     estimate, interval = _estimate(entry, inside, measured)
     if interval is None:
-        return _unsaid(conditions, n, "Too few rows of a class for an interval.", estimate)
+        return _unsaid(conditions, n, "Too few rows of a class, true or predicted, for an interval.", estimate)
     if n_rest < min_rows:
         return _unsaid(conditions, n, f"Fewer than {min_rows} rows are outside it.", estimate)
     other = np.ones(whole.n_rows, dtype=bool)
@@ -387,7 +387,7 @@ def _held_against_rest(
         return _unsaid(conditions, n, f"On the other rows: {error}", estimate)
     rest_estimate, rest_interval = _estimate(entry, outside, rest)
     if rest_interval is None:
-        return _unsaid(conditions, n, "Too few other rows of a class for an interval.", estimate)
+        return _unsaid(conditions, n, "Too few other rows of a class, true or predicted, for an interval.", estimate)
     difference = estimate.value - rest_estimate.value
     span = intervals.combine([1, -1], [estimate.value, rest_estimate.value], [interval, rest_interval])
     if entry.needs == "scores" or whole.is_regression or entry.key in _BY_DELTA:
@@ -405,9 +405,8 @@ def _widened(
     """At least as wide as if the rows of both parts were spread alike.
 
     A small slice often holds none of the rare rows of a large loss and then looks surer than it can be: of slices cut
-    at random out of heavy-tailed errors, one in eight had an RMSE "unlike" the rest's, and of reports on rows with one
-    positive in twelve, one in seven had a slice with an "unlike" Matthews correlation. Metrics of labels whose
-    intervals are made of shares need it not: those allow for what was not seen.
+    at random out of heavy-tailed errors, one in eight had an RMSE "unlike" the rest's. Metrics of labels need it only
+    where their intervals are the delta method's: those made of shares allow for what was not seen.
     """
     if not all(len(one.influence) for one in measured):
         return interval

@@ -363,6 +363,21 @@ def test_fewer_than_five_of_a_class_give_no_interval_where_none_would_hold(key: 
     assert enough.low is not None
 
 
+def test_a_correlation_of_rows_all_predicted_alike_has_no_interval() -> None:
+    found = {one.key: one for one in compute_metrics(binary(np.arange(100) < 30, np.full(100, 0.2)))}
+    for key in ("matthews_correlation", "cohen_kappa"):
+        assert (found[key].value, found[key].low, found[key].high) == (0, None, None)
+
+
+def test_a_correlation_of_minus_1_allows_for_what_was_not_seen() -> None:
+    flags = np.arange(100) < 30
+    up, down = (compute_metrics(binary(flags, np.where(flags == right, 0.9, 0.1))) for right in (True, False))
+    one, other = ({found.key: found for found in part}["matthews_correlation"] for part in (up, down))
+    assert other.low == -1
+    assert one.low is not None
+    assert other.high == pytest.approx(-one.low)
+
+
 def test_a_metric_of_another_task_is_refused_with_those_that_fit() -> None:
     with pytest.raises(NotApplicable, match="RMSE is not for a binary task; use one of: roc_auc, average_precision"):
         measure(METRICS["rmse"], Outcome(binary([True, False], [0.9, 0.2])))
