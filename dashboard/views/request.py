@@ -61,8 +61,11 @@ def who_decides(page: DecisionPage) -> None:
 
 def standing(page: DecisionPage) -> None:
     """What keeps the evidence from being final: stale, failed, still being prepared."""
+    again = "The evidence has to be prepared again" + (
+        "." if page.may_renew else f": {page.requester or 'whoever asked'}, or whoever may ask, does that on this page."
+    )
     for reason in page.stale:
-        panels.notice(f"Stale: {reason}.", "attention", detail="The evidence has to be prepared again.")
+        panels.notice(f"Stale: {reason}.", "attention", detail=again)
     if page.error:
         panels.refusal(page.error)
     elif page.state == RequestState.PREPARING and page.job_id is not None:

@@ -349,6 +349,7 @@ def test_a_stale_request_says_why_and_who_may_prepare_it_again(
     page = open_as(reviewer, "request", request=made)
     told = said(page)
     assert "Stale: the stored evidence was changed after it was prepared." in told
+    assert "The evidence has to be prepared again: whoever asked, or whoever may ask, does that on this page." in told
     assert "It cannot be approved while it is stale" in told
     assert shut(page) == {"Approve"}
     assert "Prepare the evidence again" not in offered(page)
