@@ -24,8 +24,9 @@ def show(actor: Actor) -> None:
     """The step that fits the role being played, and a button for each other role."""
     step = next((STEP_OF_ROLE[role] for role in Role if role in actor.roles and role in STEP_OF_ROLE), 0)
     accounts = account_of_role(reads.audited(access.list_users))
+    # Not "role": the page's sanitiser strips a name that is a property of elements, and the click would name nobody.
     buttons = "".join(
-        f'<button name="role" value="{role.value}" title="{html.escape(account.name)}"'
+        f'<button name="demo_role" value="{role.value}" title="{html.escape(account.name)}"'
         f"{' disabled' if account.id == actor.user_id else ''}>{role.value}</button>"
         for role, account in accounts.items()
     )

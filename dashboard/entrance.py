@@ -105,7 +105,7 @@ def routes(workspace: Callable[[], Workspace]) -> list[Route]:
             return page("sign_in", 403, error=OTHER_ORIGIN)
         form = await request.form()
         try:
-            role = Role(str(form.get("role", "")))
+            role = Role(str(form.get("demo_role", "")))
         except ValueError:
             return page("sign_in", 404, error=f"There is no such role. There are: {', '.join(Role)}.")
         try:
@@ -211,6 +211,6 @@ def _role_buttons(workspace: Workspace) -> str:
     with workspace.read() as session:
         accounts = account_of_role(queries.list_users(session))
     return "".join(
-        f'<button name="role" value="{role.value}">{escape(account.name)}, {role.value}</button>'
+        f'<button name="demo_role" value="{role.value}">{escape(account.name)}, {role.value}</button>'
         for role, account in accounts.items()
     )

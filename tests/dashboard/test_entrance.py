@@ -113,7 +113,7 @@ def test_signing_out_ends_the_session_on_the_server(client: Browser, workspace: 
 
 
 def test_roles_cannot_be_switched_outside_the_demo(client: Browser, ana: int) -> None:
-    refused = client.post("/demo/role", data={"role": "reviewer"})
+    refused = client.post("/demo/role", data={"demo_role": "reviewer"})
     assert refused.status_code == 404
     assert COOKIE not in refused.cookies
 
@@ -123,15 +123,15 @@ def test_the_demo_switches_roles_on_this_machine_only(workspace: Workspace, ana:
     try:
         client = doors(demo)
         assert "Whom do you want to be" in client.get("/sign-in").text
-        done = client.post("/demo/role", data={"role": "reviewer", "next": "/inbox"})
+        done = client.post("/demo/role", data={"demo_role": "reviewer", "next": "/inbox"})
         assert (done.status_code, done.headers["location"]) == (303, "/inbox")
         with demo.read() as session:
             actor = queries.actor_of_sign_in(session, done.cookies[COOKIE], utc_now())
         assert actor is not None
         assert actor.name == "ana"
         for headers in ({"host": "evil.example"}, {"origin": "https://evil.example"}):
-            assert client.post("/demo/role", data={"role": "reviewer"}, headers=headers).status_code in {403, 404}
-        assert client.post("/demo/role", data={"role": "king"}).status_code == 404
+            assert client.post("/demo/role", data={"demo_role": "reviewer"}, headers=headers).status_code in {403, 404}
+        assert client.post("/demo/role", data={"demo_role": "king"}).status_code == 404
     finally:
         demo.close()
 
