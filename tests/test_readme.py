@@ -1,4 +1,4 @@
-"""The README names everything the catalogues hold, so that it does not fall behind them."""
+"""The README names everything the catalogues hold, and what it points to is there."""
 
 from __future__ import annotations
 
@@ -52,3 +52,39 @@ def words() -> str:
 def test_the_readme_names_it(kind: str, key: str, title: str, words: str) -> None:
     whole = (re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", words) for name in (key, title))
     assert any(whole), f"README.md names neither the {kind} {key!r} nor its title {title!r}"
+
+
+def text() -> str:
+    """The README as it is written."""
+    return README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#:]+)\)", text()))))
+def test_what_it_links_to_is_there(target: str) -> None:
+    assert (README.parent / target).is_file()
+
+
+def test_it_links_every_page_of_the_documents() -> None:
+    pages = {f"docs/{page.name}" for page in (README.parent / "docs").glob("*.md")}
+    assert pages <= set(re.findall(r"\]\(([^)]+)\)", text()))
+
+
+@pytest.mark.parametrize("place", sorted(set(re.findall(r"`((?:core|dashboard)/[\w/]+\.py): ([A-Z_]+)`", text()))))
+def test_each_catalogue_is_where_it_says(place: tuple[str, str]) -> None:
+    file, name = place
+    assert re.search(rf"^{name}\b", (README.parent / file).read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", re.findall(r"^gatehouse (.+)$", text(), re.MULTILINE))
+def test_each_command_it_shows_exists(line: str) -> None:
+    from typer.main import get_command
+
+    from core.cli.main import app
+
+    for one in line.split("#")[0].split("&&"):
+        words = one.removeprefix(" gatehouse").split()
+        command = get_command(app)
+        while hasattr(command, "commands"):
+            command = command.commands[words.pop(0)]
+        flags = {flag for option in command.params for flag in option.opts}
+        assert {word for word in words if word.startswith("--")} <= flags
