@@ -30,7 +30,7 @@ LOOKS = {
     "curves": "Curves",
     "trade_offs": "Trade-offs",
     "parameters": "Parameters",
-    "decisions": "Changed decisions",
+    "decisions": "Decisions",
 }
 # What the boxes of each look are called in the address.
 ANSWERS: dict[str, tuple[str, ...]] = {"curves": ("curve",), "trade_offs": ("x", "y"), "decisions": ("changed",)}
@@ -73,7 +73,8 @@ def verdicts(baseline: RunRecord, others: Sequence[RunRecord], found: dict[int, 
         return
     rows = [
         charts.Difference(
-            label=label_of(record),
+            # The table below names the algorithm; beside the figure it would be cut.
+            label=f"Run {record.run.id}",
             effect=one.effect,
             low=one.low,
             high=one.high,
@@ -215,8 +216,10 @@ def all_runs(scored: Sequence[Side], baseline: RunRecord, found: Mapping[int, Co
     """Every run by the metrics the reader chooses, with intervals; a value alone never makes a run the best."""
     if not scored:
         return
+    known = [side.scored.metrics[metric].value for side in scored if metric in side.scored.metrics]
     panels.section(
-        "Each run on the same rows",
+        f"Each run on the same rows: {METRICS[metric].title} "
+        + (f"from {theme.number(min(known))} to {theme.number(max(known))}" if known else "is not known"),
         "The brackets hold each run's own 95 % interval. Overlapping brackets do not mean a tie, and the highest value "
         "alone does not mean better: the paired verdict decides.",
     )
@@ -434,7 +437,9 @@ def trade_offs(scored: Sequence[Side], baseline: RunRecord, *, metric: str) -> N
     on = [point.label[4:] for point in points if point.on_front]
     with place_of_heading:
         panels.section(
-            f"Run {on[0]} is ahead on both" if len(on) == 1 else f"Runs {', '.join(on)} trade one for the other",
+            f"No other run is ahead of run {on[0]} on either"
+            if len(on) == 1
+            else f"Runs {', '.join(on)} trade one for the other",
             "Front: no other run is ahead on both. Lines are 95 % intervals; where they overlap, the order may be "
             "chance, and a run just behind the front may be level with it.",
         )

@@ -228,7 +228,7 @@ def _metrics(scored: Sequence[Side], baseline: RunRecord, found: Mapping[int, Co
         values = [side.scored.metrics.get(entry.key) for side in scored]
         lines.append(
             [
-                f"{entry.title} ({'higher' if entry.greater_is_better else 'lower'} is better)",
+                f"{entry.title} {'↑' if entry.greater_is_better else '↓'}",
                 *(NONE if one is None else _interval(one.value, one.low, one.high) for one in values),
             ]
         )
@@ -240,8 +240,8 @@ def _metrics(scored: Sequence[Side], baseline: RunRecord, found: Mapping[int, Co
         "<h2>Each run on the same rows</h2>",
         _by_run(heads, lines),
         _quiet(
-            "Brackets hold each run's own 95 % interval. The highest value alone does not mean better: the paired "
-            "verdict decides."
+            "↑ higher is better, ↓ lower is better. Brackets hold each run's own 95 % interval. The highest value "
+            "alone does not mean better: the paired verdict decides."
         ),
     ]
 
@@ -371,6 +371,7 @@ def _of_regression(drawn: Sequence[Side], baseline: RunRecord) -> list[str]:
 def _changed(
     session: Session, scored: Sequence[Side], baseline: RunRecord, found: Mapping[int, Comparison]
 ) -> list[str]:
+    rows: list[list[str]] = []
     parts: list[str] = []
     for side in scored:
         counted = found[side.run_id].changed if side.run_id in found else None
@@ -385,17 +386,22 @@ def _changed(
         if side.record.run.id == baseline.run.id or not counted:
             continue
         share = 100 * counted["n_changed"] / max(1, counted["n_rows"])
-        parts.append(
-            f"<h3>{_safe(label_of(side.record))}: {counted['n_changed']:,} of {counted['n_rows']:,} rows "
-            f"({share:.1f} %), {counted['n_corrected']:,} corrected, {counted['n_broken']:,} broken</h3>"
+        rows.append(
+            [
+                label_of(side.record),
+                f"{counted['n_changed']:,} of {counted['n_rows']:,} ({share:.1f} %)",
+                f"{counted['n_corrected']:,}",
+                f"{counted['n_broken']:,}",
+            ]
         )
-        if document:
-            parts += _who(document)
-    if not parts:
+        if document and (who := _who(document)):
+            parts += [f"<h3>Whom {_safe(label_of(side.record))} decides differently on</h3>", *who]
+    if not rows:
         return []
     return [
         "<h2>Decisions that change</h2>",
         _quiet("Corrected: wrong by the baseline, right by the run. Broken: the other way round."),
+        _table(["Run", "Decided differently", "Corrected", "Broken"], rows),
         *parts,
     ]
 
@@ -473,19 +479,28 @@ def _some(values: Sequence[float]) -> list[float]:
 def _by_run(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table with a column a run, cut into tables of so many columns as paper holds."""
     blocks = range(1, len(heads), MOST_ACROSS)
+    if len(blocks) == 1:
+        return _table(heads, rows)
+    # The columns of each are as wide as those of the first, so that they read as one table.
     return "".join(
-        _table([heads[0], *heads[at : at + MOST_ACROSS]], [[row[0], *row[at : at + MOST_ACROSS]] for row in rows])
+        _table(
+            [heads[0], *heads[at : at + MOST_ACROSS]],
+            [[row[0], *row[at : at + MOST_ACROSS]] for row in rows],
+            look=f"even across{len(heads[at : at + MOST_ACROSS])}",
+        )
         for at in blocks
     )
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[object]], *, look: str = "") -> str:
+    """A table; ``look`` are classes of the style sheet."""
+    classes = f' class="{look}"' if look else ""
     head = "".join(f'<th scope="col">{_safe(one)}</th>' for one in heads)
     body = "".join(
         f'<tr><th scope="row">{_safe(row[0])}</th>' + "".join(f"<td>{_safe(one)}</td>" for one in row[1:]) + "</tr>"
         for row in rows
     )
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="wide"><table{classes}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _quiet(text: str) -> str:
@@ -534,6 +549,7 @@ ul { margin:4px 0 8px; padding-left:20px; overflow-wrap:anywhere; }
 table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums; }
 th, td { text-align:left; padding:6px 12px 6px 0; border-bottom:1px solid var(--grid); vertical-align:top;
   overflow-wrap:break-word; min-width:72px; }
+table.even { table-layout:fixed; }
 thead th { color:var(--muted); font-weight:500; }
 tbody th { font-weight:500; }
 svg { display:block; width:100%; min-width:560px; max-width:720px; height:auto; margin:8px 0; font-size:13px; }
@@ -552,13 +568,15 @@ svg .band { stroke:none; fill-opacity:.13; } svg .dot { stroke:none; fill-opacit
         f"svg .band.s{n}, svg .dot.s{n}, svg .name.s{n} {{ fill:var(--s{n}); }}"
         for n in range(MOST_CURVES)
     )
+    + "\n"
+    + "\n".join(f"table.across{n} {{ width:{100 * (1 + n) / (1 + MOST_ACROSS):.1f}%; }}" for n in range(1, MOST_ACROSS))
     + """
 @page { size:A4; margin:16mm; }
 @media print { :root { --text:#17212B; --muted:#55636F; --grid:#DFE5EA; --page:#FFFFFF; --gain:#0F766E; --harm:#DC2626;
   --attention:#B45309; --s0:#475569; --s1:#0F766E; --s2:#2563EB; --s3:#7E22CE; --s4:#BE185D; --s5:#4D7C0F;
   --s6:#3F3F46; --s7:#0E7490; }
   body { font-size:11px; print-color-adjust:exact; -webkit-print-color-adjust:exact; }
-  main { max-width:none; padding:0; } h2, h3 { break-after:avoid; }
+  main { max-width:none; padding:0; } h2, h3, h2 + .quiet { break-after:avoid; }
   svg { min-width:0; } svg, tr, li { break-inside:avoid; }
   .wide { overflow:visible; } th, td { padding-right:6px; min-width:0; } }
 """

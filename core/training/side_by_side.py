@@ -450,4 +450,7 @@ def _split(record: RunRecord) -> str:
 
 
 def _written(value: object) -> str:
+    if isinstance(value, float):
+        # 0.001 * 9 is 0.009000000000000001 in binary; nobody asked for that.
+        return str(float(f"{value:.10g}"))
     return "true" if value is True else "false" if value is False else str(value)

@@ -127,7 +127,7 @@ def lines(
     for tick in ticks(y_low, y_high):
         y = upward(tick)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="muted" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
+        parts.append(f'<text class="muted" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_said(tick)}</text>')
     if diagonal:
         ends = max(x_low, y_low), min(x_high, y_high)
         parts.append(
@@ -176,12 +176,16 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [round((first + place) * step, digits) + 0.0 for place in range(max(0, count))][:most]
 
 
+def _said(tick: float) -> str:
+    return f"{tick:g}".replace("-", "−")
+
+
 def _ticks_across(low: float, high: float, across: Callable[[float], float], top: float, foot: float) -> list[str]:
     parts = []
     for tick in ticks(low, high):
         x = across(tick)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{foot}"/>')
-        parts.append(f'<text class="muted" x="{x:.1f}" y="{foot + 18}" text-anchor="middle">{tick:g}</text>')
+        parts.append(f'<text class="muted" x="{x:.1f}" y="{foot + 18}" text-anchor="middle">{_said(tick)}</text>')
     return parts
 
 

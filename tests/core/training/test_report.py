@@ -165,7 +165,9 @@ def test_it_says_the_verdict_its_doubt_what_differs_and_who_is_affected(workspac
     assert f"No verdict has been worked out for run {ids[2]}" in told
     assert "They differ in inverse regularisation, features" in told
     assert "added hours; removed" in told
-    assert "9 of 200 rows (4.5 %), 5 corrected, 4 broken" in told
+    assert "Decided differentlyCorrectedBroken" in told
+    assert f"Run {ids[1]}, Logistic regression9 of 200 (4.5 %)54" in told
+    assert f"Whom Run {ids[1]}, Logistic regression decides differently on" in told
     assert "−0.200" in told
     assert "0.810 [0.790,\u00a00.810]" in told
 
