@@ -210,7 +210,7 @@ def gates(page: DecisionPage) -> None:
         f"Blocking: {page.n_blocking or 'none'}. Warnings: {page.n_warnings or 'none'}.",
         f"By promotion policy {page.policy_number}.",
     )
-    for gate in attention:
+    for gate in sorted(attention, key=lambda gate: not gate.blocks):
         if gate.waived_by:
             stands = f"Waived by {gate.waived_by} until {theme.day(gate.waived_until)}: {gate.waiver_reason}"
         else:

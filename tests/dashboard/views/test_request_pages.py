@@ -322,6 +322,12 @@ def test_a_failed_gate_blocks_approving_and_can_be_waived(
     assert "Waive this gate" not in offered(open_as(viewer, "request", request=made))
 
 
+def test_what_blocks_stands_before_what_warns(open_as: OpenAs, workspace: Workspace, reviewer: Actor):
+    made = make_request(workspace, gates={"card_complete": "failed", "no_quarantine": "failed"})
+    told = said(open_as(reviewer, "request", request=made))
+    assert told.index("It blocks an approval.") < told.index("It warns and does not block.")
+
+
 def test_a_waived_gate_no_longer_blocks_and_says_who_waived_it(open_as: OpenAs, workspace: Workspace, reviewer: Actor):
     made = make_request(workspace, gates={"smoke_test": "failed"})
     with workspace.write() as session:
