@@ -65,7 +65,8 @@ def act_as(context: BrowserContext, base: str, role: str) -> None:
     page = context.new_page()
     page.goto(f"{base}/sign-in")
     page.evaluate(
-        "role => fetch('/demo/role', {method: 'POST', redirect: 'manual', body: new URLSearchParams({demo_role: role})})",
+        "demo_role => "
+        "fetch('/demo/role', {method: 'POST', redirect: 'manual', body: new URLSearchParams({demo_role})})",
         role,
     )
     page.close()

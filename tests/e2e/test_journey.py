@@ -235,7 +235,7 @@ def they_are_compared(story: Story) -> None:
     tick(sam, "Runs", 1, of=2)
     press(sam, "Compare (2)", "Compare")
     said(sam, "Paired: each row is answered by both")
-    expect(sam.page.get_by_role("heading", name=re.compile("better than .* in ROC AUC"))).to_be_visible()
+    expect(sam.page.get_by_role("heading", name=re.compile(r"^Run \d, .* than run 1 in ROC AUC$"))).to_be_visible()
 
 
 def one_is_registered(story: Story) -> None:
@@ -360,7 +360,7 @@ def it_is_compared_on_the_same_rows(story: Story) -> None:
     asks = max_.page.get_by_role("button", name=re.compile("Score on the same rows|Work out the verdicts"))
     asks.click()
     said(max_, "Paired: each row is answered by both")
-    expect(max_.page.get_by_role("heading", name=re.compile("better than .* in ROC AUC"))).to_be_visible()
+    expect(max_.page.get_by_role("heading", name=re.compile(r"^Run \d, .* than run 1 in ROC AUC$"))).to_be_visible()
 
 
 def the_operator_rolls_back(story: Story) -> None:
