@@ -225,11 +225,13 @@ STYLE = """<style>
 @media (min-width: 640.02px) { [class*="st-key-narrow-"] { display: none; } }
 @media (max-width: 640px) { /* more views than fit on one line: two even lines of four */
   .st-key-address_view [role="radiogroup"]:has(> :nth-child(7)) {
-    display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 4px; width: 100%; }
+    display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 4px; width: 100%; max-width: none; }
   .st-key-address_view:has([role="radio"]:nth-child(7)), .st-key-address_view:has([role="radio"]:nth-child(7)) > div {
     width: 100%; }
   .st-key-address_view [role="radiogroup"]:has(> :nth-child(7)) > button {
     margin: 0; padding-left: 0; padding-right: 0; border-radius: 8px; justify-content: center; }
+  .st-key-address_view [role="radiogroup"]:has(> :nth-child(7)) > button[aria-checked="false"] {
+    border-color: color-mix(in srgb, currentColor 14%, transparent); }
 }
 [class*="st-key-narrow-"] [data-testid="stPageLink-NavLink"] { padding-left: 0; }
 [class*="st-key-narrow-"] p { font-size: 14px; }

@@ -153,8 +153,8 @@ def curves_of(record: RunRecord, scored: ScoredOn) -> None:
         case "calibration":
             happens = "right" if curve.get("class") is None else "positive"
             panels.section(
-                f"A score is off by {theme.percent(values['calibration_error'])} on average"
-                if "calibration_error" in values
+                f"A score is off by {theme.percent(values['expected_calibration_error'])} on average"
+                if "expected_calibration_error" in values
                 else "How far a score is from the share of rows that come true is not known",
                 f"On the dotted line, of a hundred rows scored 30 % thirty are {happens}. Whiskers are 95 % intervals; "
                 "bars below count rows.",

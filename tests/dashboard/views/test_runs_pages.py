@@ -262,7 +262,7 @@ def calibrated_badly(workspace: Workspace, version_id: int, scientist: Actor) ->
             session,
             run_id=key(run),
             curves={**CURVES, **RANKED, "calibration": CALIBRATION},
-            metrics={"roc_auc": 0.9, "calibration_error": 0.12},
+            metrics={"roc_auc": 0.9, "expected_calibration_error": 0.12},
         )
         return key(run)
 
