@@ -363,6 +363,7 @@ def _decide(
 ) -> None:
     from core.database import utc_now
     from core.governance import queries, service
+    from core.governance.lifecycle import stands
     from core.governance.tables import DecisionKind
 
     with acting(home, as_name) as (workspace, actor), workspace.write() as session:
@@ -376,7 +377,7 @@ def _decide(
             actor=actor,
             now=utc_now(),
         )
-        said = f"Request {request_id} ({queries.request_label(session, request)}) is {request.state.replace('_', ' ')}."
+        said = f"Request {request_id} ({queries.request_label(session, request)}) {stands(request.state)}."
         show({"id": request_id, "state": request.state}, as_json, said)
 
 

@@ -27,3 +27,8 @@ def move(current: str, wanted: State) -> State:
     if wanted not in MOVES[State(current)]:
         raise InvalidTransition("promotion request", current, wanted)
     return wanted
+
+
+def stands(state: str) -> str:
+    """Where a request is, to follow its name in a sentence: "is open", "waits for changes"."""
+    return "waits for changes" if state == State.CHANGES_REQUESTED else f"is {State(state).value}"

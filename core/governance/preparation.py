@@ -38,7 +38,7 @@ from core.governance.judging import (
     smoke_test,
     threshold_of,
 )
-from core.governance.lifecycle import move
+from core.governance.lifecycle import move, stands
 from core.governance.service import store_card
 from core.governance.tables import GateResult, ModelCard, PromotionRequest, RequestState
 from core.jobs.context import JobContext
@@ -125,7 +125,7 @@ def _current(session: Session, request_id: int, revision: int) -> PromotionReque
     request = standing.request(session, request_id)
     if request.state != RequestState.PREPARING or request.revision != revision:
         raise StaleRevision(
-            f"Request {request_id} is {request.state.replace('_', ' ')} at revision {request.revision}; "
+            f"Request {request_id} {stands(request.state)} at revision {request.revision}; "
             f"this prepared revision {revision}, so nothing was recorded."
         )
     return request

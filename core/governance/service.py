@@ -22,7 +22,7 @@ from core.errors import (
 )
 from core.governance import policies, standing
 from core.governance.cards import CARD_SECTIONS, SECTION_LENGTH
-from core.governance.lifecycle import UNDECIDED, move
+from core.governance.lifecycle import UNDECIDED, move, stands
 from core.governance.reasons import stated
 from core.governance.tables import (
     Decision,
@@ -86,8 +86,8 @@ def request_promotion(
     ).first()
     if twin is not None:
         raise AlreadyExists(
-            f"Request {twin.id} asks for {label} as {alias.value} in {environment.value} already and is "
-            f"{twin.state.replace('_', ' ')}. Renew or withdraw that one."
+            f"Request {twin.id} asks for {label} as {alias.value} in {environment.value} already and "
+            f"{stands(twin.state)}. Renew or withdraw that one."
         )
     policy = policies.ensure_seeded_policy(session, now)
     assert policy.id is not None
@@ -429,8 +429,8 @@ def _require_open(session: Session, request: PromotionRequest, kind: DecisionKin
     if request.state in (RequestState.APPROVED, RequestState.REJECTED, RequestState.CHANGES_REQUESTED):
         names = standing.deciders(session, request)
         raise StaleRevision(
-            f"{' and '.join(names) or 'Somebody'} decided first: this request is "
-            f"{request.state.replace('_', ' ')}. Your decision was not recorded."
+            f"{' and '.join(names) or 'Somebody'} decided first: this request "
+            f"{stands(request.state)}. Your decision was not recorded."
         )
     wanted = {
         DecisionKind.APPROVE: RequestState.APPROVED,

@@ -17,6 +17,7 @@ from core.governance import binding
 from core.governance.cards import CardFacts, MetricFact, blanks, draft_card
 from core.governance.conflicts import Participants, in_words, parts_taken
 from core.governance.gates import GATES
+from core.governance.lifecycle import stands
 from core.governance.tables import (
     Decision,
     DecisionKind,
@@ -254,7 +255,7 @@ def reason_against_deciding(session: Session, found: PromotionRequest, actor: Ac
     if (against := conflict(session, found, actor)) is not None:
         return against
     if found.state != RequestState.OPEN:
-        return f"This request is {found.state.replace('_', ' ')}."
+        return f"This request {stands(found.state)}."
     if (earlier := decided_already(session, found, actor)) is not None:
         return f"You decided already: {DecisionKind(earlier.kind).value.replace('_', ' ')}."
     return None
