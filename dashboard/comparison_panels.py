@@ -453,6 +453,8 @@ def trade_offs(scored: Sequence[Side], baseline: RunRecord, *, metric: str) -> N
         key="compare_plane",
         alt="; ".join(charts.point_in_words(point) for point in points),
     )
+    if len(points) > charts.MOST_NAMED:
+        panels.quiet("Named are the baseline and the front; point at another to see which it is.")
     missing = [str(side.run_id) for side in scored if side not in [one for one, _, _ in both]]
     if missing:
         panels.quiet(f"Not known for run {', '.join(missing)}.")

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from dashboard.charts.canvas import literal, named_rows, short, whole
 from dashboard.theme import Colours
 
+MOST_NAMED = 6
 # Room for a line's name beside the figure, in pixels.
 NAME_WIDTH = 96
 
@@ -178,7 +179,11 @@ def in_words(row: Difference) -> str:
 
 
 def plane(points: Sequence[Point], *, x_title: str, y_title: str, colours: Colours) -> go.Figure:
-    """Runs by any two axes with their intervals, the ones on the front joined and marked with the word."""
+    """Runs by any two axes with their intervals, the ones on the front joined and marked with the word.
+
+    Of more than `MOST_NAMED` only the baseline and the front have their names written; the others say them when pointed
+    at.
+    """
     front = sorted((point for point in points if point.on_front), key=lambda point: (point.x, point.y))
     traces: list[dict[str, Any]] = [
         {
@@ -191,7 +196,8 @@ def plane(points: Sequence[Point], *, x_title: str, y_title: str, colours: Colou
             "name": "front",
         }
     ]
-    sides = _free_sides(points)
+    named = [point for point in points if len(points) <= MOST_NAMED or point.is_baseline or point.on_front]
+    sides = _free_sides(points, named)
     for chosen in (False, True):
         part = [point for point in points if point.is_baseline is chosen]
         tint = colours.champion if chosen else colours.candidate
@@ -201,7 +207,7 @@ def plane(points: Sequence[Point], *, x_title: str, y_title: str, colours: Colou
                 "x": [point.x for point in part],
                 "y": [point.y for point in part],
                 "mode": "markers+text",
-                "text": [literal(point.words) for point in part],
+                "text": [literal(point.words) if point in named else "" for point in part],
                 "textposition": [sides[place] for place, point in enumerate(points) if point.is_baseline is chosen],
                 "error_x": _bars([(point.x, point.x_ends) for point in part], tint),
                 "error_y": _bars([(point.y, point.y_ends) for point in part], tint),
@@ -462,10 +468,10 @@ def _room(values: Sequence[tuple[float, tuple[float, float] | None]], share: flo
     return [low - spare, high + spare]
 
 
-def _free_sides(points: Sequence[Point]) -> dict[int, str]:
+def _free_sides(points: Sequence[Point], named: Sequence[Point]) -> dict[int, str]:
     """For each point the side on which its label meets the fewest points and labels placed before it.
 
-    Sizes are those of 13 px text on a figure about 700 px wide: near enough to keep labels apart.
+    Sizes are those of 13 px text on a figure about 400 px wide, so that labels stay apart and whole on a phone too.
     """
     x_low, x_high = _room([(one.x, one.x_ends) for one in points], 0.12)
     y_low, y_high = _room([(one.y, one.y_ends) for one in points], 0.12)
@@ -478,7 +484,7 @@ def _free_sides(points: Sequence[Point]) -> dict[int, str]:
             boxes.append((low, y - 0.01, high, y + 0.01))
     chosen: dict[int, str] = {}
     for place, (point, (x, y)) in enumerate(zip(points, spots, strict=True)):
-        wide, high = 0.011 * len(point.words), 0.06
+        wide, high = (0.02 * len(point.words), 0.06) if point in named else (0.0, 0.0)
         offered = {
             f"{upright} {across}": (left, foot, left + wide, foot + high)
             for upright, foot in (("top", y + 0.025), ("bottom", y - 0.025 - high))

@@ -45,6 +45,14 @@ def test_the_baseline_has_its_own_shape_and_the_front_is_joined_and_named():
     assert list(circles.error_x.array) == pytest.approx([0.03, 0.0])
 
 
+def test_of_many_points_only_the_baseline_and_the_front_are_named():
+    points = [Point(f"Run {place}", place / 10, 1.0, is_baseline=place == 0, on_front=place == 7) for place in range(8)]
+    _, circles, diamond = charts.plane(points, x_title="AUC", y_title="Brier", colours=LIGHT).data
+    assert [text for text in circles.text if text] == ["Run 7 (front)"]
+    assert list(diamond.text) == ["Run 0 (baseline)"]
+    assert circles.textposition[-1].endswith("left")
+
+
 def test_curves_carry_their_bands_and_their_names_in_the_order_they_lie():
     low = {"fpr": [0, 0.2, 1], "tpr": [0, 0.5, 1], "low": [0, 0.4, 1], "high": [0, 0.6, 1]}
     high = {"fpr": [0, 0.2, 1], "tpr": [0, 0.8, 1]}
