@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,30 +10,18 @@ import streamlit as st
 
 from core.evaluation.metrics import METRICS, metrics_for
 from core.evaluation.paired_tests import PAIRED_TESTS
-from core.evaluation.tables import Comparison, Task, Verdict
+from core.evaluation.tables import Comparison, Verdict
 from core.evaluation.verdicts import rows_in_words
 from core.training import report
 from core.training import side_by_side as sides
-from core.training.algorithms import ALGORITHMS
 from core.training.queries import RunRecord
 from core.training.side_by_side import Side, label_of
-from dashboard import analysis_panels, panels, selection, session, theme
+from dashboard import panels, session, theme
 from dashboard.charts import comparing as charts
 from dashboard.theme import Role
 
-MOST_CURVES = 8
 MOST_METRICS = 5
 MOST_COLUMNS = 7
-MOST_SLICES = 12
-MOVERS = 3
-LOOKS = {
-    "curves": "Curves",
-    "trade_offs": "Trade-offs",
-    "parameters": "Parameters",
-    "decisions": "Decisions",
-}
-# What the boxes of each look are called in the address.
-ANSWERS: dict[str, tuple[str, ...]] = {"curves": ("curve",), "trade_offs": ("x", "y"), "decisions": ("changed",)}
 WORDS = sides.WORDS
 MARKS: dict[Verdict, Role] = {
     Verdict.BETTER: "candidate",
@@ -46,22 +34,6 @@ MEANINGS = {
     Verdict.NOT_WORSE: "A loss as large as the margin is ruled out.",
     Verdict.WORSE: "The whole interval lies below zero, and a loss beyond the margin is not ruled out.",
     Verdict.INCONCLUSIVE: "A loss beyond the margin is possible, and so is none: more rows would be needed.",
-}
-CURVES = {
-    "roc": "ROC",
-    "precision_recall": "Precision and recall",
-    "gain": "Gain",
-    "calibration": "Calibration",
-    "residuals": "Residuals",
-    "predicted_true": "Predicted and true",
-}
-CURVE_SENTENCES = {
-    "roc": "Further up and to the left finds more positives with fewer false alarms.",
-    "precision_recall": "Further right finds more; higher up means fewer false alarms.",
-    "gain": "How many of the positives are found when only the likeliest rows are looked at.",
-    "calibration": "On the dotted line, of a hundred rows predicted at 30 % thirty are positive.",
-    "residuals": "A narrow hill over zero means predictions close to the truth, without a lean.",
-    "predicted_true": "On the dotted line a prediction is exact.",
 }
 
 
@@ -328,313 +300,6 @@ def by_run(names: Sequence[str], records: Sequence[RunRecord], chosen: Sequence[
         ],
         key=key,
     )
-
-
-def closer(
-    scored: Sequence[Side], baseline: RunRecord, found: Mapping[int, Comparison], *, metric: str
-) -> dict[str, str | None]:
-    """One further look at the runs, by the reader's choice; gives what the address needs to show it again.
-
-    Only the chosen one is worked out and sent: together they are most of the page.
-    """
-    offered = {code: title for code, title in LOOKS.items() if _OFFERED[code](scored, baseline, metric)}
-    if not offered:
-        return {}
-    st.space("small")
-    look = selection.view("Look closer", offered, name="look")
-    match look:
-        case "curves":
-            overlaid(scored, baseline)
-        case "trade_offs":
-            trade_offs(scored, baseline, metric=metric)
-        case "parameters":
-            over_parameters(scored, baseline, metric=metric)
-        case _:
-            changed(scored, baseline, found)
-    # What the boxes show, not what the address holds: a default may be another once more is worked out.
-    boxes = {name: st.session_state.get(f"address_{name}") for name in ANSWERS.get(look, ())}
-    others = {name: st.query_params.get(name) for names in ANSWERS.values() for name in names if name not in boxes}
-    return {"look": look, **boxes, **others}
-
-
-def curves_of(scored: Sequence[Side]) -> dict[str, str]:
-    """The kinds of curve that are stored of every run."""
-    return {
-        code: words for code, words in CURVES.items() if all(side.scored.evaluation.curves.get(code) for side in scored)
-    }
-
-
-def overlaid(scored: Sequence[Side], baseline: RunRecord) -> None:
-    """The runs' curves on one figure, each with its band."""
-    offered = curves_of(scored)
-    drawn = first_with_baseline(scored, baseline, MOST_CURVES)
-    heading = st.container()
-    code = selection.pick("Curve", offered, name="curve")
-    with heading:
-        panels.section(
-            sides.curves_finding(code, [side.scored.evaluation.curves[code] for side in drawn]),
-            f"The baseline and the first {MOST_CURVES - 1} others of {len(scored)} runs are drawn."
-            if len(scored) > MOST_CURVES
-            else "",
-        )
-    curves = [
-        charts.Curve(
-            f"Run {side.run_id}", side.scored.evaluation.curves[code], is_baseline=side.record.run.id == baseline.run.id
-        )
-        for side in drawn
-    ]
-    panels.figure(
-        charts.overlaid(curves, code, colours=theme.colours(), target=baseline.run.target),
-        key=f"compare_curve_{code}",
-        alt=f"{offered[code]} curves of {', '.join(label_of(side.record) for side in drawn)}",
-    )
-    banded = any(curve.data.get("low") for curve in curves)
-    panels.quiet(
-        CURVE_SENTENCES[code]
-        + " The dashed line is the baseline."
-        + (" The shade is each curve's 95 % band, point by point." if banded else "")
-    )
-
-
-def first_with_baseline(scored: Sequence[Side], baseline: RunRecord, most: int) -> list[Side]:
-    """At most so many runs, the baseline first among them wherever it stood."""
-    base = [side for side in scored if side.record.run.id == baseline.run.id]
-    others = [side for side in scored if side.record.run.id != baseline.run.id]
-    return [*base, *others][:most]
-
-
-def trade_offs(scored: Sequence[Side], baseline: RunRecord, *, metric: str) -> None:
-    """Any two of metrics, latency, size and training time, with the runs that no other run beats on both."""
-    offered = {axis.key: axis for axis in sides.axes(scored)}
-    ordered = [metric, *(key for key in offered if key != metric)] if metric in offered else list(offered)
-    upward_first = next((key for key in ("latency", "size") if key in offered), ordered[1])
-    place_of_heading = st.container()
-    with st.container(horizontal=True):
-        across = selection.pick("Across", {key: offered[key].title for key in ordered}, name="x")
-        others = [upward_first, *(key for key in ordered if key != upward_first)]
-        upward = selection.pick("Upward", {key: offered[key].title for key in others}, name="y")
-    both = [(side, x, y) for side in scored if (x := sides.place(side, across)) and (y := sides.place(side, upward))]
-    x_axis, y_axis = offered[across], offered[upward]
-    front = sides.pareto_front(
-        [(x.value, y.value) for _, x, y in both],
-        greater_x=x_axis.greater_is_better,
-        greater_y=y_axis.greater_is_better,
-    )
-    points = [
-        charts.Point(
-            f"Run {side.run_id}",
-            x.value,
-            y.value,
-            x_ends=ends(x),
-            y_ends=ends(y),
-            is_baseline=side.record.run.id == baseline.run.id,
-            on_front=on_front,
-        )
-        for (side, x, y), on_front in zip(both, front, strict=True)
-    ]
-    if not points:
-        return
-    on = [point.label[4:] for point in points if point.on_front]
-    with place_of_heading:
-        panels.section(
-            f"No other run is ahead of run {on[0]} on either"
-            if len(on) == 1
-            else f"Runs {', '.join(on)} trade one for the other",
-            "Front: no other run is ahead on both. Lines are 95 % intervals; where they overlap, the order may be "
-            "chance, and a run just behind the front may be level with it.",
-        )
-    panels.figure(
-        charts.plane(
-            points,
-            x_title=f"{x_axis.title} ({x_axis.direction})",
-            y_title=f"{y_axis.title} ({y_axis.direction})",
-            colours=theme.colours(),
-        ),
-        key="compare_plane",
-        alt="; ".join(charts.point_in_words(point) for point in points),
-    )
-    if len(points) > charts.MOST_NAMED:
-        panels.quiet("Named are the baseline and the front; point at another to see which it is.")
-    missing = [str(side.run_id) for side in scored if side not in [one for one, _, _ in both]]
-    if missing:
-        panels.quiet(f"Not known for run {', '.join(missing)}.")
-
-
-def ends(place: sides.Place) -> tuple[float, float] | None:
-    """A place's interval, where it has one."""
-    return None if place.low is None or place.high is None else (place.low, place.high)
-
-
-def over_parameters(scored: Sequence[Side], baseline: RunRecord, *, metric: str) -> None:
-    """Runs of one algorithm as lines over the parameters that differ among them, ending at the metric."""
-    algorithm, family, rulers = family_of(scored, baseline, metric)
-    entry = METRICS[metric]
-    rulers.append(charts.Ruler(entry.title, tuple(side.scored.metrics[metric].value for side in family)))
-    panels.section(
-        f"What {ALGORITHMS[algorithm].title} was tried with",
-        f"Each line is one run, from its parameters to its {entry.title} at the right "
-        f"({'higher' if entry.greater_is_better else 'lower'} is better).",
-    )
-    panels.figure(
-        charts.parallel(
-            rulers,
-            [f"Run {side.run_id}" for side in family],
-            [side.record.run.id == baseline.run.id for side in family],
-            colours=theme.colours(),
-        ),
-        key="compare_parallel",
-        alt="; ".join(
-            f"run {side.run_id}: " + ", ".join(f"{ruler.title} {ruler.values[place]}" for ruler in rulers)
-            for place, side in enumerate(family)
-        ),
-    )
-
-
-def family_of(
-    scored: Sequence[Side], baseline: RunRecord, metric: str
-) -> tuple[str, Sequence[Side], list[charts.Ruler]]:
-    """The algorithm most of the runs are of, those runs, and its parameters that differ among them."""
-    families: dict[str, list[Side]] = {}
-    for side in scored:
-        if metric in side.scored.metrics:
-            families.setdefault(side.record.run.algorithm, []).append(side)
-    algorithm, family = max(families.items(), key=lambda one: len(one[1]), default=("", []))
-    if len(family) < 2:
-        return algorithm, family, []
-    family = first_with_baseline(family, baseline, MOST_CURVES)
-    rulers = [
-        charts.Ruler(parameter.title, values)
-        for parameter in ALGORITHMS[algorithm].parameters
-        if len(set(values := tuple(level(side.record.run.parameters.get(parameter.key)) for side in family))) > 1
-    ]
-    return algorithm, family, rulers
-
-
-def level(value: object) -> float | str | None:
-    """A parameter's value as a place on its axis."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return float(value) if isinstance(value, int | float) else str(value)
-
-
-def changed(scored: Sequence[Side], baseline: RunRecord, found: Mapping[int, Comparison]) -> None:
-    """The decisions of one candidate that are not the baseline's: how many, for whom, and the clearest cases."""
-    others = {str(side.run_id): side for side in scored if side.record.run.id != baseline.run.id}
-    heading = st.container()
-    first = sorted(others, key=lambda one: -found[int(one)].effect if int(one) in found else 0.0)
-    names = {one: label_of(others[one].record) for one in first}
-    side = others[selection.pick("Decisions of", names, name="changed", width=320)]
-    one = found.get(side.run_id)
-    counted = one.changed if one is not None else None
-    document = analysis_panels.document(
-        side.record,
-        side.scored,
-        "changes",
-        {"baseline_run_id": baseline.run.id or 0},
-        button="Work out who is affected",
-    )
-    counted = document or counted
-    with heading:
-        panels.section(
-            f"Run {side.run_id} decides {counted['n_changed']:,} of {counted['n_rows']:,} rows differently "
-            f"({theme.percent(counted['n_changed'] / max(1, counted['n_rows']))}): {counted['n_corrected']:,} "
-            f"corrected, {counted['n_broken']:,} broken"
-            if counted
-            else "Which decisions change",
-            "Corrected: wrong by the baseline, right now. Broken: right by the baseline, wrong now.",
-        )
-    if document:
-        by_slice(document["by_slice"])
-        examples(document, "broken", "Broken: the clearest cases")
-        examples(document, "corrected", "Corrected: the clearest cases")
-
-
-def decides(scored: Sequence[Side], baseline: RunRecord) -> bool:
-    """Whether there are decisions of the baseline and of another run."""
-    return baseline.run.task != Task.REGRESSION and len(scored) > 1 and any(one.record is baseline for one in scored)
-
-
-def by_slice(entries: Sequence[Mapping[str, Any]]) -> None:
-    """Where decisions change, the slices that lose most first; those where none does are left out."""
-    entries = [entry for entry in entries if entry["changed"]]
-    panels.table(
-        [
-            panels.Row(
-                {
-                    "Slice": entry["slice"],
-                    "Rows": theme.number(entry["n"]),
-                    "Changed": f"{theme.number(entry['changed'])} "
-                    f"({theme.percent(entry['changed'] / max(1, entry['n']))})",
-                    "Corrected": theme.number(entry["corrected"]),
-                    "Broken": theme.number(entry["broken"]),
-                }
-            )
-            for entry in entries[:MOST_SLICES]
-        ],
-        key="compare_changed_slices",
-        right=("Rows", "Changed", "Corrected", "Broken"),
-    )
-    if len(entries) > MOST_SLICES:
-        panels.quiet(f"The {MOST_SLICES} slices of {len(entries)} with the most broken beyond corrected.")
-
-
-def examples(document: Mapping[str, Any], kind: str, title: str) -> None:
-    """The rows of one kind with both decisions and the features that moved them."""
-    rows = document[kind]
-    if not rows:
-        return
-    with st.expander(f"{title} ({len(rows)})"):
-        panels.table(
-            [
-                panels.Row(
-                    {
-                        "Row": theme.number(row["ordinal"] + 1),
-                        "True": row["true"],
-                        "Before": row["before"],
-                        "Now": row["after"],
-                        "Score": theme.MISSING
-                        if row["score_before"] is None or row["score_after"] is None
-                        else f"{theme.number(row['score_before'])} to {theme.number(row['score_after'])}",
-                        "What moved it": moved(row["contributions"]),
-                    }
-                )
-                for row in rows
-            ],
-            key=f"compare_{kind}",
-            columns={"What moved it": st.column_config.TextColumn(width=420)},
-        )
-        of = f" Score: that of {document['score_of']}." if document.get("score_of") else ""
-        panels.quiet(
-            f"What moved it: the features whose contribution to the prediction differs most between the two.{of}"
-        )
-        if document.get("contributions_missing"):
-            panels.quiet(str(document["contributions_missing"]))
-        st.dataframe(
-            [
-                {"row": row["ordinal"] + 1, **{k: v if v is None else str(v) for k, v in row["values"].items()}}
-                for row in rows
-            ],
-            hide_index=True,
-            row_height=panels.ROW_HEIGHT,
-            column_config={"row": st.column_config.NumberColumn(pinned=True)},
-            key=f"compare_{kind}_values",
-            alt="Every column of these rows",
-        )
-
-
-def moved(contributions: Mapping[str, Any] | None) -> str:
-    """The features whose contribution differs most: "age +0.21, hours −0.08"."""
-    return ", ".join(f"{name} {theme.difference(by)}" for name, by in report.movers(contributions)[:MOVERS])
-
-
-_OFFERED: dict[str, Callable[[Sequence[Side], RunRecord, str], bool]] = {
-    "curves": lambda scored, _baseline, _metric: bool(curves_of(scored)),
-    "trade_offs": lambda scored, _baseline, _metric: len(scored) > 1 and len(sides.axes(scored)) > 1,
-    "parameters": lambda scored, baseline, metric: bool(family_of(scored, baseline, metric)[2]),
-    "decisions": lambda scored, baseline, _metric: decides(scored, baseline),
-}
 
 
 def link(query: Mapping[str, object]) -> None:

@@ -30,6 +30,7 @@ from core.training import queries as training
 from core.training.side_by_side import agreeing
 from dashboard import (
     analysis_panels,
+    change_panels,
     comparison_panels,
     model_panels,
     panels,
@@ -324,8 +325,8 @@ def examples(page: DecisionPage) -> None:
         with st.expander("Examples of what changes"):
             analysis_panels.document(record, scored, "changes", options, button="Find examples")
         return
-    comparison_panels.examples(found, "broken", "Broken: the clearest cases")
-    comparison_panels.examples(found, "corrected", "Corrected: the clearest cases")
+    change_panels.examples(found, "broken", "Broken: the clearest cases")
+    change_panels.examples(found, "corrected", "Corrected: the clearest cases")
 
 
 def fairness(page: DecisionPage) -> None:

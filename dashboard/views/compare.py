@@ -15,7 +15,7 @@ from core.training import side_by_side as sides
 from core.training.queries import RunRecord
 from core.training.service import request_comparison, require_same_question
 from core.training.tables import RunState
-from dashboard import comparison_panels, panels, reads, selection, session
+from dashboard import comparison_looks, comparison_panels, panels, reads, selection, session
 
 MOST = 20
 
@@ -135,7 +135,7 @@ if (unscored or len(found) < len(others)) and not waiting:
 comparison_panels.verdicts(baseline, others, found, metric=metric)
 comparison_panels.all_runs(scored, baseline, found, metric=metric)
 comparison_panels.differing(records, baseline)
-look = comparison_panels.closer(scored, baseline, found, metric=metric) if scored else {}
+look = comparison_looks.closer(scored, baseline, found, metric=metric) if scored else {}
 
 with actions:
     runs = selection.joined([record.run.id or 0 for record in records])
