@@ -204,8 +204,8 @@ def test_reading_the_log_now_queues_a_job(open_as: OpenAs, workspace: Workspace,
     page = open_as(operator, "monitor", monitor=watched.monitor_id)
     next(button for button in page.button if button.label == "Read the log now").click().run()
     with workspace.read() as session:
-        [job] = queue(session, 5)
-    assert job.subject_kind == "monitor"
+        kinds = [job.subject_kind for job in queue(session, 5)]
+    assert kinds.count("monitor") == 1
     assert "Reading the prediction log" in [toast.value for toast in page.toast]
 
 

@@ -199,7 +199,7 @@ def test_the_decision_page_says_what_decides(open_as: OpenAs, workspace: Workspa
         request_id = key(make_open_request(session, version=version))
     told = said(open_as(viewer, "request", request=request_id))
     assert "v1: Positive from a score of 0.31 on, chosen by hand." in told
-    assert "What is said here of decisions" in told
+    assert "Decisions, their fairness and their metrics on this page are those made in this way." in told
 
 
 def test_a_run_without_validation_predictions_says_what_to_do(
