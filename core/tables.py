@@ -8,6 +8,8 @@ from core.collaboration import tables as collaboration
 from core.datasets import tables as datasets
 from core.evaluation import tables as evaluation
 from core.governance import tables as governance
+from core.health import tables as health
+from core.incidents import tables as incidents
 from core.jobs import tables as jobs
 from core.monitoring import tables as monitoring
 from core.registry import tables as registry
@@ -21,6 +23,8 @@ DOMAINS = (
     datasets,
     evaluation,
     governance,
+    health,
+    incidents,
     jobs,
     monitoring,
     registry,

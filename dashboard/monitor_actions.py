@@ -23,12 +23,12 @@ def change(monitor_id: int) -> None:
             index=list(SPANS).index(found.window),
             format_func=SPANS.__getitem__,
         )
-        alpha = st.number_input(
-            "Chance of a false alarm in a quiet window",
+        false_alerts = st.number_input(
+            "False alerts a month that are acceptable",
             min_value=0.001,
-            max_value=0.5,
-            value=found.alpha,
-            step=0.01,
+            max_value=30.0,
+            value=found.false_alerts,
+            step=0.1,
             format="%.3f",
             help="Over all features and the prediction together, so that many features do not mean many false alarms.",
         )
@@ -48,7 +48,7 @@ def change(monitor_id: int) -> None:
                     writing,
                     monitor_id=monitor_id,
                     window=window,
-                    alpha=alpha,
+                    false_alerts=false_alerts,
                     min_rows=int(min_rows),
                     min_effect=min_effect,
                     actor=session.actor(),

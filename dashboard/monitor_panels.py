@@ -9,10 +9,10 @@ from itertools import pairwise
 import streamlit as st
 
 from core.datasets import queries as datasets
+from core.drift.drift_tests import DRIFT_TESTS
 from core.evaluation.metrics import METRICS, primary_metric
 from core.evaluation.tables import Task
 from core.monitoring import queries as monitoring
-from core.monitoring.drift_tests import DRIFT_TESTS
 from core.monitoring.queries import AlertRow, DriftCell, MonitorRow
 from core.monitoring.tables import AlertState, BatchState, DriftResult, Window, WindowState
 from core.permissions import Permission

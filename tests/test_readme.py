@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from core.datasets.checks import CHECKS
+from core.drift.drift_tests import DRIFT_TESTS
 from core.evaluation.metrics import METRICS
 from core.governance.gates import GATES
-from core.monitoring.drift_tests import DRIFT_TESTS
 from core.permissions import Role
 from core.registry.behaviour import BEHAVIOUR_TESTS
 from core.settings import Settings

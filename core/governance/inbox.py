@@ -134,7 +134,7 @@ def _alerts(session: Session, actor: Actor) -> Iterator[InboxItem]:
             reason="An alert nobody has looked at yet.",
             since=alert.opened_at,
             page="monitor",
-            params={"monitor": alert.monitor_id, "window": alert.window_id},
+            params={"monitor": alert.monitor_id} | ({} if alert.window_id is None else {"window": alert.window_id}),
         )
 
 

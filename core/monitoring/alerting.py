@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from core.monitoring.measuring import DriftMeasure
+from core.drift.measuring import DriftMeasure
 from core.monitoring.tables import WindowState
 from core.statistics.multiple_testing import holm
 

@@ -12,12 +12,12 @@ from sqlmodel import Session
 from core.datasets.ingest import read_exactly
 from core.datasets.options import ParseOptions
 from core.datasets.tables import Upload
+from core.drift.columns import moments
 from core.errors import InsufficientData, InvalidInput
 from core.jobs.context import JobContext
 from core.jobs.tables import Job, JobState
 from core.monitoring import queries
 from core.monitoring.batches import batch_table, check_columns, reading_options
-from core.monitoring.columns import moments
 from core.monitoring.computing import compute_windows
 from core.monitoring.lifecycle import move_batch
 from core.monitoring.recording import record_windows

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from core.datasets.options import ParseOptions
 from core.datasets.tables import ColumnKind
+from core.drift.columns import kept
 from core.errors import InvalidInput, SchemaMismatch
 from core.evaluation.tables import Task
-from core.monitoring.columns import kept
 from core.serving.frames import AT, LABEL, PREDICTION, PREDICTION_ID, feature_column
 
 if TYPE_CHECKING:

@@ -12,16 +12,16 @@ from sqlmodel import Session, col, select
 
 from core.database import utc_now
 from core.datasets.tables import ColumnKind, EvaluationSet
+from core.drift.columns import moments, sample
+from core.drift.measuring import DriftMeasure, measure
 from core.evaluation.metrics import METRICS, compute_metrics, primary_metric
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Evaluation, MetricValue, Task
 from core.monitoring import queries
 from core.monitoring.alerting import Decision, Firing, decide, firings, performance_firing, window_state
-from core.monitoring.columns import moments, sample
-from core.monitoring.measuring import DriftMeasure, measure
 from core.monitoring.reference import Reference, reference_of
 from core.monitoring.tables import Batch, BatchState, Monitor, WindowState
-from core.monitoring.windows import Span, cut, spans_between
+from core.monitoring.windows import A_MONTH, Span, cut, spans_between
 from core.registry.tables import RegisteredModel
 from core.serving import queries as serving
 from core.serving.frames import AT, LABEL, PREDICTION, PREDICTION_ID, feature_column, score_column
@@ -204,7 +204,7 @@ def _window(watched: _Watched, span: Span, rows: pa.Table) -> ComputedWindow:
     decisions = decide(
         measures,
         n_rows=rows.num_rows,
-        alpha=monitor.alpha,
+        alpha=min(0.5, monitor.false_alerts / A_MONTH[monitor.window]),
         min_effect=monitor.min_effect,
         min_rows=monitor.min_rows,
     )

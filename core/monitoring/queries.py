@@ -125,8 +125,8 @@ class AlertRow:
     model_name: str
     environment: str
     alias: str
-    window_id: int
-    window: str
+    window_id: int | None
+    window: str | None
     kind: str
     severity: str
     state: str
@@ -348,7 +348,7 @@ def alerts(session: Session, *, monitor_id: int | None = None, state: str | None
     """Alerts, newest first, of one monitor or state where given."""
     query = (
         select(Alert, Window.label, Monitor, RegisteredModel.name)
-        .join(Window, col(Window.id) == col(Alert.window_id))
+        .join(Window, col(Window.id) == col(Alert.window_id), isouter=True)
         .join(Monitor, col(Monitor.id) == col(Alert.monitor_id))
         .join(RegisteredModel, col(RegisteredModel.id) == col(Monitor.model_id))
         .order_by(col(Alert.opened_at).desc(), col(Alert.id).desc())
@@ -360,7 +360,7 @@ def alerts(session: Session, *, monitor_id: int | None = None, state: str | None
     return [
         AlertRow(
             id=alert.id or 0,
-            monitor_id=alert.monitor_id,
+            monitor_id=watched.id or 0,
             model_id=watched.model_id,
             model_name=name,
             environment=watched.environment,

@@ -20,9 +20,9 @@ from core.datasets import queries as datasets
 from core.datasets import splits
 from core.datasets.splitting import Part
 from core.datasets.tables import Split
+from core.drift.columns import sample
+from core.drift.drift_tests import Sample
 from core.errors import NotApplicable
-from core.monitoring.columns import sample
-from core.monitoring.drift_tests import Sample
 from core.registry import queries as registry
 from core.training import queries as training
 from core.training.models import load_model

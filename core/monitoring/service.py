@@ -43,7 +43,7 @@ def edit_monitor(
     *,
     monitor_id: int,
     window: str,
-    alpha: float,
+    false_alerts: float,
     min_rows: int,
     min_effect: float,
     actor: Actor,
@@ -54,8 +54,8 @@ def edit_monitor(
     Parameters
     ----------
     window : {"day", "week", "month"}
-    alpha : float
-        Chance of a false alert a window may have, in (0, 0.5].
+    false_alerts : float
+        How many false alerts a month are acceptable, in (0, 30].
     min_rows : int
         Below this a window says "not enough data", >= 10.
     min_effect : float
@@ -69,16 +69,17 @@ def edit_monitor(
     found = queries.monitor(session, monitor_id)
     if window not in WINDOW_CHOICES:
         raise InvalidInput(f"{window!r} is no window. Choose one of: {', '.join(WINDOW_CHOICES)}.")
-    if not 0 < alpha <= 0.5:
-        raise InvalidInput(f"The false-alert rate is {alpha}; it must be above 0 and at most 0.5.")
+    if not 0 < false_alerts <= 30:
+        raise InvalidInput(f"{false_alerts} false alerts a month are given; it must be above 0 and at most 30.")
     if min_rows < 10:
         raise InvalidInput(f"The smallest window is {min_rows} rows; it must be at least 10.")
     if not 0 <= min_effect < 1:
         raise InvalidInput(f"The smallest effect is {min_effect}; it must be at least 0 and below 1.")
-    before = {"window": found.window, "alpha": found.alpha, "min_rows": found.min_rows, "min_effect": found.min_effect}
-    found.window, found.alpha, found.min_rows, found.min_effect = window, alpha, min_rows, min_effect
+    after = {"window": window, "false_alerts": false_alerts, "min_rows": min_rows, "min_effect": min_effect}
+    before = {name: getattr(found, name) for name in after}
+    for name, value in after.items():
+        setattr(found, name, value)
     session.add(found)
-    after = {"window": window, "alpha": alpha, "min_rows": min_rows, "min_effect": min_effect}
     _enqueue_all(session, found, actor, now)
     record(session, found, "monitor.edited", actor, now, {"before": before, "after": after})
     return found
@@ -287,7 +288,7 @@ def _move_alert(session: Session, alert_id: int, wanted: AlertState, note: str, 
     if alert.acknowledged_at is None:
         alert.acknowledged_by, alert.acknowledged_at = actor.user_id, now
     session.add(alert)
-    found = queries.monitor(session, alert.monitor_id)
+    found = None if alert.monitor_id is None else queries.monitor(session, alert.monitor_id)
     record(session, found, f"alert.{wanted.value}", actor, now, {"alert_id": alert_id, "note": note.strip()})
     return alert
 
@@ -313,19 +314,21 @@ def _upload(session: Session, upload_id: int) -> Upload:
 
 
 def record(
-    session: Session, monitor: Monitor, action: str, actor: Actor, now: datetime, details: dict[str, object]
+    session: Session, monitor: Monitor | None, action: str, actor: Actor, now: datetime, details: dict[str, object]
 ) -> None:
-    """Append an audit event about a monitor, or about a batch or an alert of it."""
-    model = session.get(RegisteredModel, monitor.model_id)
-    assert model is not None
-    assert monitor.id is not None
+    """Append an audit event about a monitor, or about a batch or an alert of it; without one, of the installation."""
+    label = "this installation"
+    if monitor is not None:
+        model = session.get(RegisteredModel, monitor.model_id)
+        assert model is not None
+        label = f"{model.name} {monitor.alias} ({monitor.environment})"
     audit.record(
         session,
         actor=actor,
         action=action,
-        subject_kind="monitor",
-        subject_id=monitor.id,
-        subject_label=f"{model.name} {monitor.alias} ({monitor.environment})",
+        subject_kind="installation" if monitor is None else "monitor",
+        subject_id=0 if monitor is None else monitor.id or 0,
+        subject_label=label,
         now=now,
         details=details,
     )

@@ -38,6 +38,23 @@ class AlertState(StrEnum):
     RESOLVED = "resolved"
 
 
+class Season(StrEnum):
+    """Which rows of the reference a window is held against: all, or those of the same season."""
+
+    NONE = "none"
+    HOUR = "hour"
+    WEEKDAY = "weekday"
+    MONTH = "month"
+
+
+class Source(StrEnum):
+    """Where a figure of performance comes from."""
+
+    REALISED = "realised"
+    ESTIMATED = "estimated"
+    CORRECTED = "corrected"
+
+
 class Monitor(SQLModel, table=True):
     """What is watched, and how; segments sealed before `watched_to` are in its windows."""
 
@@ -49,11 +66,78 @@ class Monitor(SQLModel, table=True):
     environment: str = Field(max_length=16)
     alias: str = Field(max_length=16)
     window: str = Field(default="month", max_length=16)
-    alpha: float = 0.05
+    window_rows: int | None = None
     min_rows: int = 100
     min_effect: float = 0.1
+    false_alerts: float = 0.1
+    windows_needed: int = 1
+    windows_of: int = 1
+    season: str = Field(default=Season.NONE, max_length=16)
+    season_column: str | None = None
+    tests: dict[str, Any] = document()
+    slice_columns: list[Any] = document(list)
     created_at: datetime = moment()
     watched_to: datetime | None = moment(nullable=True)
+
+
+class ReferenceSketch(SQLModel, table=True):
+    """One column of a model version's reference, counted in cells; kept with the version and never changed.
+
+    ``slice`` is "" for all rows, "hour=13" for those of one season, "sex=Female" for those of one slice. ``anchor``
+    and ``unit`` are those of the model line's first version, so that stored cells stay comparable across swaps.
+    """
+
+    __tablename__ = "reference_sketch"
+    __table_args__ = (UniqueConstraint("version_id", "slice", "feature", "is_prediction"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    version_id: int = Field(foreign_key="model_version.id", index=True)
+    slice: str = Field(default="", max_length=200)
+    feature: str
+    is_prediction: bool = False
+    column_kind: str = Field(max_length=16)
+    anchor: float = 0.0
+    unit: float = 1.0
+    n_rows: int
+    cells: bytes
+
+
+class BucketSketch(SQLModel, table=True):
+    """One column of one bucket of time from one source, counted in cells; any window is a sum of buckets.
+
+    ``source`` is "log" or "batch 7"; a source's bucket is replaced as a whole, never added to.
+    """
+
+    __tablename__ = "bucket_sketch"
+    __table_args__ = (
+        UniqueConstraint("monitor_id", "version_id", "source", "bucket_at", "slice", "feature", "is_prediction"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    monitor_id: int = Field(foreign_key="monitor.id", index=True)
+    version_id: int = Field(foreign_key="model_version.id")
+    source: str = Field(max_length=32)
+    bucket_at: datetime = moment(index=True)
+    bucket: str = Field(max_length=8)
+    slice: str = Field(default="", max_length=200)
+    feature: str
+    is_prediction: bool = False
+    n_rows: int
+    cells: bytes
+
+
+class Calibration(SQLModel, table=True):
+    """The thresholds of a monitor's drift alerts for one version, from resampling its reference."""
+
+    __tablename__ = "calibration"
+    __table_args__ = (UniqueConstraint("monitor_id", "version_id", "settings_digest"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    monitor_id: int = Field(foreign_key="monitor.id", index=True)
+    version_id: int = Field(foreign_key="model_version.id")
+    settings_digest: str = Field(max_length=64)
+    thresholds: dict[str, Any] = document()
+    computed_at: datetime = moment()
 
 
 class Batch(SQLModel, table=True):
@@ -63,7 +147,8 @@ class Batch(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     monitor_id: int = Field(foreign_key="monitor.id", index=True)
-    upload_id: int = Field(foreign_key="upload.id")
+    upload_id: int | None = Field(default=None, foreign_key="upload.id")
+    dataset_version_id: int | None = Field(default=None, foreign_key="dataset_version.id")
     time_column: str | None = None
     options: dict[str, Any] = document()
     state: str = Field(default=BatchState.PENDING, max_length=16)
@@ -107,6 +192,7 @@ class DriftResult(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     window_id: int = Field(foreign_key="window.id")
+    slice: str = Field(default="", max_length=200)
     feature: str
     column_kind: str = Field(max_length=16)
     is_prediction: bool = False
@@ -119,36 +205,88 @@ class DriftResult(SQLModel, table=True):
     state: str = Field(max_length=16)
     n_reference: int
     n_current: int
+    effect_before: float | None = None
+    pvalue_before: float | None = None
+    state_before: str = Field(default="", max_length=16)
+    tests: list[Any] = document(list)
     bins: dict[str, Any] = document()
 
 
 class PerformanceResult(SQLModel, table=True):
-    """One metric of one window, from labels that have arrived."""
+    """One metric of one window: realised from labels that have arrived, estimated without, or corrected from both.
+
+    ``note`` says why a figure is not to be believed; "" where nothing speaks against it.
+    """
 
     __tablename__ = "performance_result"
-    __table_args__ = (UniqueConstraint("window_id", "key"),)
+    __table_args__ = (UniqueConstraint("window_id", "slice", "source", "key"),)
 
     id: int | None = Field(default=None, primary_key=True)
     window_id: int = Field(foreign_key="window.id", index=True)
+    slice: str = Field(default="", max_length=200)
+    source: str = Field(default=Source.REALISED, max_length=16)
     key: str = Field(max_length=64)
     value: float
     low: float | None = None
     high: float | None = None
     n_labelled: int
+    n_expected: int | None = None
+    note: str = ""
+
+
+class WindowMeasure(SQLModel, table=True):
+    """One figure about a whole window beside drift by feature: several columns at once, the concept, the contract.
+
+    ``kind`` is a key of `core.monitoring.window_measures.WINDOW_MEASURES`; ``details`` holds what tells, by kind.
+    """
+
+    __tablename__ = "window_measure"
+    __table_args__ = (UniqueConstraint("window_id", "kind"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    window_id: int = Field(foreign_key="window.id", index=True)
+    kind: str = Field(max_length=32)
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    threshold: float | None = None
+    state: str = Field(max_length=16)
+    sentence: str
+    details: dict[str, Any] = document()
+
+
+class AlertRule(SQLModel, table=True):
+    """How one kind of alert is raised: for one monitor, or for the whole installation where ``monitor_id`` is None.
+
+    ``kind`` is a key of `core.monitoring.alert_rules.ALERT_RULES`. Where no row exists the catalogue's defaults hold.
+    """
+
+    __tablename__ = "alert_rule"
+    __table_args__ = (UniqueConstraint("monitor_id", "kind"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    monitor_id: int | None = Field(default=None, foreign_key="monitor.id", index=True)
+    kind: str = Field(max_length=32)
+    enabled: bool = True
+    parameters: dict[str, Any] = document()
+    edited_by: int | None = Field(default=None, foreign_key="user_account.id")
+    edited_at: datetime = moment()
 
 
 class Alert(SQLModel, table=True):
-    """One firing of a monitor; while nobody resolved it, later windows of the same version continue it.
+    """One firing of a rule; while nobody resolved it, later windows of the same version continue it.
 
     ``window_id`` is the newest window it fired for, ``since`` and ``since_at`` the label and begin of the first.
+    Silence and faults have no window; those of the installation have no monitor.
     """
 
     __tablename__ = "alert"
     __table_args__ = (UniqueConstraint("monitor_id", "window_id", "kind"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    monitor_id: int = Field(foreign_key="monitor.id", index=True)
-    window_id: int = Field(foreign_key="window.id")
+    monitor_id: int | None = Field(default=None, foreign_key="monitor.id", index=True)
+    window_id: int | None = Field(default=None, foreign_key="window.id")
+    incident_id: int | None = Field(default=None, foreign_key="incident.id", index=True)
     kind: str = Field(max_length=32)
     severity: str = Field(max_length=16)
     state: str = Field(default=AlertState.OPEN, max_length=16, index=True)

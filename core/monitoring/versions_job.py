@@ -7,11 +7,11 @@ from typing import Any
 
 from core.datasets import queries as datasets
 from core.datasets.tables import ColumnKind
+from core.drift.columns import sample
+from core.drift.measuring import measure
 from core.errors import SchemaMismatch
 from core.jobs.context import JobContext
 from core.monitoring.alerting import decide
-from core.monitoring.columns import sample
-from core.monitoring.measuring import measure
 from core.monitoring.tables import WindowState
 from core.permissions import Permission, require
 from core.workspace import Workspace

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidInput
 
+DAYS_A_MONTH = 365.25 / 12
+A_MONTH = {"day": DAYS_A_MONTH, "week": DAYS_A_MONTH / 7, "month": 1.0}
+"""How many windows of each length a month has."""
+
 
 @dataclass(frozen=True, order=True)
 class Span:

@@ -75,11 +75,11 @@ panels.table(
                 if alert.state == AlertState.OPEN
                 else theme.mark("Acknowledged", "neutral"),
                 "What happened": alert.sentence,
-                "Window": alert.window,
+                "Window": alert.window or theme.MISSING,
                 "Raised": theme.ago(alert.opened_at, session.now()),
             },
             page="monitor",
-            query={"monitor": alert.monitor_id, "window": alert.window_id},
+            query={"monitor": alert.monitor_id} | ({"window": alert.window_id} if alert.window_id else {}),
         )
         for alert in opened
     ],

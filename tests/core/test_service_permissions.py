@@ -241,7 +241,7 @@ TABLE: dict[str, Change] = {
     ),
     "core.monitoring.service.edit_monitor": Change(
         lambda s, g, a: monitoring.edit_monitor(
-            s, monitor_id=g.monitor, window="week", alpha=0.1, min_rows=50, min_effect=0.2, actor=a, now=NOW
+            s, monitor_id=g.monitor, window="week", false_alerts=0.1, min_rows=50, min_effect=0.2, actor=a, now=NOW
         ),
         (P.MONITOR_EDIT,),
     ),

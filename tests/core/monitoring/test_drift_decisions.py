@@ -5,10 +5,10 @@ import pytest
 from scipy import stats
 
 from core.datasets.tables import ColumnKind
+from core.drift.drift_tests import DRIFT_TESTS, DriftTest, Sample
+from core.drift.measuring import DriftMeasure, measure
 from core.errors import InvalidInput
 from core.monitoring.alerting import Decision, decide, firings, performance_firing, window_state
-from core.monitoring.drift_tests import DRIFT_TESTS, DriftTest, Sample
-from core.monitoring.measuring import DriftMeasure, measure
 from core.monitoring.tables import WindowState
 from core.statistics.two_sample import TestResult
 

@@ -522,7 +522,7 @@ def test_weeks_instead_of_months_are_computed_anew(
             session,
             monitor_id=live.monitor_id,
             window="week",
-            alpha=0.05,
+            false_alerts=0.05,
             min_rows=50,
             min_effect=0.1,
             actor=operator,

@@ -73,7 +73,7 @@ def test_a_monitor_is_made_once(workspace: Workspace, monitor: Monitor, now: dat
     assert other.id != monitor.id
 
 
-EDIT: dict[str, Any] = {"window": "week", "alpha": 0.01, "min_rows": 50, "min_effect": 0.2}
+EDIT: dict[str, Any] = {"window": "week", "false_alerts": 0.01, "min_rows": 50, "min_effect": 0.2}
 
 
 def test_an_edit_is_kept_and_told(workspace: Workspace, monitor: Monitor, operator: Actor, now: datetime) -> None:
@@ -89,7 +89,14 @@ def test_an_edit_is_kept_and_told(workspace: Workspace, monitor: Monitor, operat
 
 @pytest.mark.parametrize(
     "over",
-    [{"window": "hour"}, {"alpha": 0.0}, {"alpha": 0.9}, {"alpha": float("nan")}, {"min_rows": 3}, {"min_effect": 1.0}],
+    [
+        {"window": "hour"},
+        {"false_alerts": 0.0},
+        {"false_alerts": 31.0},
+        {"false_alerts": float("nan")},
+        {"min_rows": 3},
+        {"min_effect": 1.0},
+    ],
     ids=str,
 )
 def test_an_edit_that_makes_no_sense_is_refused(

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.tables import ColumnKind
-from core.monitoring.drift_tests import Sample
-from core.monitoring.measuring import FAMILIES
+from core.drift.drift_tests import Sample
+from core.drift.measuring import FAMILIES
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,8 +8,8 @@ from typing import Any, cast
 import numpy as np
 
 from core.datasets.tables import ColumnKind
+from core.drift.drift_tests import DRIFT_TESTS, Family, Sample, missing
 from core.errors import InvalidInput
-from core.monitoring.drift_tests import DRIFT_TESTS, Family, Sample, missing
 from core.statistics import binning
 from core.statistics.two_sample import TestResult
 
