@@ -5,32 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from sqlmodel import Session, col, select
 
 from core.database import utc_now
-from core.datasets.tables import ColumnKind, EvaluationSet
+from core.datasets.tables import ColumnKind
 from core.drift.columns import moments, sample
 from core.drift.measuring import DriftMeasure, measure
-from core.evaluation.metrics import METRICS, compute_metrics, primary_metric
-from core.evaluation.predictions import Predictions
-from core.evaluation.tables import Evaluation, MetricValue, Task
+from core.evaluation.metrics import METRICS, primary_metric
+from core.evaluation.tables import Task
 from core.monitoring import queries
 from core.monitoring.alerting import Decision, Firing, decide, firings, performance_firing, window_state
+from core.monitoring.performance import LabelledMetric, evaluated, realised
 from core.monitoring.reference import Reference, reference_of
 from core.monitoring.tables import Batch, BatchState, Monitor, WindowState
 from core.monitoring.windows import A_MONTH, Span, cut, spans_between
 from core.registry.tables import RegisteredModel
 from core.serving import queries as serving
-from core.serving.frames import AT, LABEL, PREDICTION, PREDICTION_ID, feature_column, score_column
+from core.serving.frames import AT, PREDICTION, feature_column, score_column
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MIN_LABELLED = 10
 READ_STATES = (BatchState.MEASURING, BatchState.READY)
 
 Key = tuple[bool, str]
@@ -46,17 +44,6 @@ class MeasuredColumn:
     is_prediction: bool
     measure: DriftMeasure
     decision: Decision
-
-
-@dataclass(frozen=True)
-class LabelledMetric:
-    """One metric of one window, from ``n_labelled`` rows whose label has arrived."""
-
-    key: str
-    value: float
-    low: float | None
-    high: float | None
-    n_labelled: int
 
 
 @dataclass(frozen=True)
@@ -129,8 +116,8 @@ def compute_windows(
         labels = serving.labels(session, monitor.model_id)
     reference = reference_of(workspace, version_id)
     with workspace.read() as session:
-        evaluated = _evaluated(session, reference)
-    watched = _Watched(monitor, f"{model.name} {monitor.alias}", reference, labels, evaluated, read_at)
+        evaluation = evaluated(session, run_id=reference.run_id, task=reference.signature["task"])
+    watched = _Watched(monitor, f"{model.name} {monitor.alias}", reference, labels, evaluation, read_at)
 
     wanted = None if touched is None else {span for pair in touched for span in spans_between(*pair, monitor.window)}
     if wanted is not None:
@@ -212,7 +199,7 @@ def _window(watched: _Watched, span: Span, rows: pa.Table) -> ComputedWindow:
         MeasuredColumn(name, kinds[is_prediction, name], is_prediction, found, decisions[is_prediction, name])
         for (is_prediction, name), found in measures.items()
     )
-    metrics = _performance(watched, rows)
+    metrics = realised(reference.signature, rows, watched.labels)
     state = window_state(list(decisions.values()))
     return ComputedWindow(
         version_id=reference.version_id,
@@ -240,82 +227,6 @@ def _measure_prediction(reference: Reference, rows: pa.Table) -> tuple[str, Drif
             return ColumnKind.NUMBER, measure(reference.scores[:, 1], current, ColumnKind.NUMBER)
     current = sample(rows[PREDICTION], ColumnKind.CATEGORY)
     return ColumnKind.CATEGORY, measure(reference.labels, current, ColumnKind.CATEGORY)
-
-
-def _performance(watched: _Watched, rows: pa.Table) -> tuple[LabelledMetric, ...]:
-    signature = watched.reference.signature
-    task = Task(signature["task"])
-    truth = _truth(watched, rows)
-    predicted = rows[PREDICTION].to_pylist()
-    known = np.array(
-        [label is not None and answer is not None for label, answer in zip(truth, predicted, strict=True)], dtype=bool
-    )
-    positions = np.flatnonzero(known)
-    if task is Task.REGRESSION:
-        numbers = np.array([_number(truth[at]) for at in positions], dtype=np.float64)
-        answers = np.array([predicted[at] for at in positions], dtype=np.float64)
-        usable = np.isfinite(numbers) & np.isfinite(answers)
-        if usable.sum() < MIN_LABELLED:
-            return ()
-        found = Predictions(task, np.flatnonzero(usable), numbers[usable], answers[usable], None, ())
-    else:
-        if len(positions) < MIN_LABELLED:
-            return ()
-        classes = tuple(signature["classes"])
-        found = Predictions(
-            task,
-            positions,
-            np.array([truth[at] for at in positions], dtype=object),
-            np.array([predicted[at] for at in positions], dtype=object),
-            _scores(rows, classes, positions),
-            classes,
-        )
-    return tuple(
-        LabelledMetric(entry.key, entry.value, entry.low, entry.high, found.n_rows)
-        for entry in compute_metrics(found, rng=np.random.default_rng(0))
-    )
-
-
-def _truth(watched: _Watched, rows: pa.Table) -> list[Any]:
-    """Each row's label: the one that came with it, replaced by one that came for its prediction id."""
-    truth: list[Any] = rows[LABEL].to_pylist() if LABEL in rows.column_names else [None] * rows.num_rows
-    if not watched.labels or PREDICTION_ID not in rows.column_names:
-        return truth
-    ids = rows[PREDICTION_ID].to_pylist()
-    return [watched.labels.get(one, label) if one else label for one, label in zip(ids, truth, strict=True)]
-
-
-def _scores(rows: pa.Table, classes: tuple[str, ...], positions: np.ndarray) -> np.ndarray | None:
-    names = [score_column(label) for label in classes]
-    if any(name not in rows.column_names for name in names):
-        return None
-    scores = np.column_stack([rows[name].to_numpy()[positions] for name in names])
-    return None if np.isnan(scores).any() else scores
-
-
-def _number(label: object) -> float:
-    try:
-        return float(label)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return float("nan")
-
-
-def _evaluated(session: Session, reference: Reference) -> tuple[float, float, float] | None:
-    """The primary metric with its interval on the fixed evaluation set."""
-    query = (
-        select(MetricValue)
-        .join(Evaluation, col(Evaluation.id) == col(MetricValue.evaluation_id))
-        .join(EvaluationSet, col(EvaluationSet.id) == col(Evaluation.evaluation_set_id))
-        .where(
-            col(Evaluation.run_id) == reference.run_id,
-            col(EvaluationSet.kind) == "fixed",
-            col(MetricValue.key) == primary_metric(reference.signature["task"]),
-        )
-    )
-    found = session.exec(query).first()
-    if found is None or found.low is None or found.high is None:
-        return None
-    return found.value, found.low, found.high
 
 
 def _firings(

@@ -1,0 +1,124 @@
+"""How well a model does in a window: its metrics on the rows whose label has come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlmodel import Session, col, select
+
+from core.datasets.tables import EvaluationSet
+from core.evaluation.metrics import compute_metrics, primary_metric
+from core.evaluation.predictions import Predictions
+from core.evaluation.tables import Evaluation, MetricValue, Task
+from core.serving.frames import LABEL, PREDICTION, PREDICTION_ID, score_column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MIN_LABELLED = 10
+
+
+@dataclass(frozen=True)
+class LabelledMetric:
+    """One metric of one window, from ``n_labelled`` rows whose label has arrived."""
+
+    key: str
+    value: float
+    low: float | None
+    high: float | None
+    n_labelled: int
+
+
+def realised(signature: Mapping[str, Any], rows: pa.Table, labels: Mapping[str, str]) -> tuple[LabelledMetric, ...]:
+    """The task's metrics on the rows whose label has come, each with its interval.
+
+    Parameters
+    ----------
+    signature : mapping
+        Of the version that answered.
+    rows : pyarrow.Table
+        In the layout of `core.serving.frames`.
+    labels : mapping of prediction id to value
+        A row's own label is replaced by the one that came for its id.
+
+    Returns
+    -------
+    tuple of LabelledMetric
+        Primary metric first; empty for fewer than 10 labelled rows.
+    """
+    task = Task(signature["task"])
+    truth = truths(rows, labels)
+    predicted = rows[PREDICTION].to_pylist()
+    known = np.array(
+        [label is not None and answer is not None for label, answer in zip(truth, predicted, strict=True)], dtype=bool
+    )
+    positions = np.flatnonzero(known)
+    if task is Task.REGRESSION:
+        numbers = np.array([_number(truth[at]) for at in positions], dtype=np.float64)
+        answers = np.array([predicted[at] for at in positions], dtype=np.float64)
+        usable = np.isfinite(numbers) & np.isfinite(answers)
+        if usable.sum() < MIN_LABELLED:
+            return ()
+        found = Predictions(task, np.flatnonzero(usable), numbers[usable], answers[usable], None, ())
+    else:
+        if len(positions) < MIN_LABELLED:
+            return ()
+        classes = tuple(signature["classes"])
+        found = Predictions(
+            task,
+            positions,
+            np.array([truth[at] for at in positions], dtype=object),
+            np.array([predicted[at] for at in positions], dtype=object),
+            _scores(rows, classes, positions),
+            classes,
+        )
+    return tuple(
+        LabelledMetric(entry.key, entry.value, entry.low, entry.high, found.n_rows)
+        for entry in compute_metrics(found, rng=np.random.default_rng(0))
+    )
+
+
+def truths(rows: pa.Table, labels: Mapping[str, str]) -> list[Any]:
+    """Each row's label: the one that came with it, replaced by one that came for its prediction id."""
+    truth: list[Any] = rows[LABEL].to_pylist() if LABEL in rows.column_names else [None] * rows.num_rows
+    if not labels or PREDICTION_ID not in rows.column_names:
+        return truth
+    ids = rows[PREDICTION_ID].to_pylist()
+    return [labels.get(one, label) if one else label for one, label in zip(ids, truth, strict=True)]
+
+
+def _scores(rows: pa.Table, classes: tuple[str, ...], positions: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    names = [score_column(label) for label in classes]
+    if any(name not in rows.column_names for name in names):
+        return None
+    scores = np.column_stack([rows[name].to_numpy()[positions] for name in names])
+    return None if np.isnan(scores).any() else scores
+
+
+def _number(label: object) -> float:
+    try:
+        return float(label)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def evaluated(session: Session, *, run_id: int, task: Task | str) -> tuple[float, float, float] | None:
+    """A run's primary metric with its interval on the fixed evaluation set; None where it has none."""
+    query = (
+        select(MetricValue)
+        .join(Evaluation, col(Evaluation.id) == col(MetricValue.evaluation_id))
+        .join(EvaluationSet, col(EvaluationSet.id) == col(Evaluation.evaluation_set_id))
+        .where(
+            col(Evaluation.run_id) == run_id,
+            col(EvaluationSet.kind) == "fixed",
+            col(MetricValue.key) == primary_metric(task),
+        )
+    )
+    found = session.exec(query).first()
+    if found is None or found.low is None or found.high is None:
+        return None
+    return found.value, found.low, found.high
