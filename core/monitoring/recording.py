@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session, col, delete, select
 
-from core.audit import service as audit
+from core.monitoring.alert_log import close_alert, fire_again, open_alert
 from core.monitoring.alerting import Firing
 from core.monitoring.computing import ComputedWindow
-from core.monitoring.lifecycle import move_alert
 from core.monitoring.tables import (
     Alert,
     AlertState,
@@ -22,7 +22,6 @@ from core.monitoring.tables import (
     WindowState,
 )
 from core.permissions import Actor
-from core.registry.tables import RegisteredModel
 
 
 def record_windows(
@@ -131,38 +130,27 @@ def _put_alerts(
             assert newest is not None
             if newest.from_at > window.from_at:
                 continue  # told by a later window already
-            alert, action = going_on, ""
+            alert = going_on
             alert.window_id = window.id
-        elif alert is None:
-            alert = Alert(
-                monitor_id=monitor.id,
+        if alert is None:
+            open_alert(
+                session,
+                monitor=monitor,
                 window_id=window.id,
-                kind=firing.kind,
-                severity=firing.severity,
-                sentence=firing.sentence,
+                firing=firing,
                 since=window.label,
                 since_at=window.from_at,
-                opened_at=now,
+                actor=actor,
+                now=now,
             )
-            action = "alert.opened"
-        elif alert.state == AlertState.RESOLVED and alert.acknowledged_at is None:  # not by a person
-            alert.state, alert.note, alert.opened_at = move_alert(alert.state, AlertState.OPEN), "", now
-            action = "alert.reopened"
-        else:
-            action = ""
-        alert.severity, alert.sentence = firing.severity, firing.sentence
+            continue
         if alert.since != window.label:
-            alert.sentence += f" It fired first in {alert.since}."
-        session.add(alert)
-        session.flush()
-        if action:
-            _audit(session, monitor, alert, action, actor, now)
+            firing = replace(firing, sentence=f"{firing.sentence} It fired first in {alert.since}.")
+        fire_again(session, monitor=monitor, alert=alert, firing=firing, actor=actor, now=now)
     for alert in earlier.values():
         if alert.state == AlertState.OPEN:
-            alert.state = move_alert(alert.state, AlertState.RESOLVED)
-            alert.note = "Later data of this window no longer shows it."
-            session.add(alert)
-            _audit(session, monitor, alert, "alert.resolved", actor, now)
+            note = "Later data of this window no longer shows it."
+            close_alert(session, monitor=monitor, alert=alert, note=note, actor=actor, now=now)
 
 
 def _going_on(session: Session, window: Window, kind: str) -> Alert | None:
@@ -180,19 +168,3 @@ def _going_on(session: Session, window: Window, kind: str) -> Alert | None:
         .order_by(col(Alert.id).desc())
     )
     return session.exec(query).first()
-
-
-def _audit(session: Session, monitor: Monitor, alert: Alert, action: str, actor: Actor, now: datetime) -> None:
-    model = session.get(RegisteredModel, monitor.model_id)
-    assert model is not None
-    assert monitor.id is not None
-    audit.record(
-        session,
-        actor=actor,
-        action=action,
-        subject_kind="monitor",
-        subject_id=monitor.id,
-        subject_label=f"{model.name} {monitor.alias} ({monitor.environment})",
-        now=now,
-        details={"alert_id": alert.id, "kind": alert.kind, "severity": alert.severity, "sentence": alert.sentence},
-    )
