@@ -1,0 +1,405 @@
+"""Sketches: a column counted so that any window is a sum of parts, and two samples set side by side.
+
+A *sketch* holds counts, no rows: numbers by cell (`cells`), categories by name. Merging adds counts, so it is exactly
+associative and commutative: hours sum to days, days to months, in any order. A cell that holds one single value knows
+it, so constants, whole numbers near the anchor, ties and zero inflation are exact; a mixed cell knows its bounds.
+
+Two samples come together as `Counted` points in rising order, from sketches (`align`) or from the values themselves
+(`counted`, exact). `coarseness` says how much of a sample one mixed cell hides: above `MAX_COARSENESS` take the values.
+What a distribution function is off by within a cell is less than that share.
+
+Chosen over t-digests and KLL, whose merges depend on their order and which keep no ties.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import InvalidInput
+from core.statistics.cells import Scale, Tally, bounds, fit_scale, tally
+
+__all__ = [
+    "MAX_COARSENESS",
+    "OTHER",
+    "CategorySketch",
+    "Counted",
+    "CountedCategories",
+    "NumericSketch",
+    "Scale",
+    "align",
+    "align_categories",
+    "coarseness",
+    "counted",
+    "counted_categories",
+    "fit_scale",
+    "fit_vocabulary",
+    "merge",
+    "sketch_categories",
+    "sketch_counts",
+    "sketch_numbers",
+    "text_lengths",
+]
+
+MAX_COARSENESS = 0.01
+MAX_VOCABULARY = 1_000
+MAX_FURTHER = 1_000
+OTHER = "all other names"
+
+
+@dataclass(frozen=True, eq=False)
+class NumericSketch:
+    """Numbers counted by cell.
+
+    Parameters
+    ----------
+    scale : Scale
+        Sketches can be merged and aligned where they share it.
+    keys : ndarray of shape (k,), uint16
+        Cells that hold something, rising; a higher key holds higher values.
+    counts : ndarray of shape (k,), int64
+        At least 1 each.
+    values : ndarray of shape (k,), float64
+        The value where the cell holds one single value, else NaN.
+    n_missing : int
+        How many rows were NaN.
+    """
+
+    scale: Scale
+    keys: NDArray[np.uint16]
+    counts: NDArray[np.int64]
+    values: NDArray[np.float64]
+    n_missing: int
+
+    @property
+    def n_present(self) -> int:
+        """Rows that hold a value."""
+        return int(self.counts.sum())
+
+    @property
+    def n_rows(self) -> int:
+        """Rows, those of missing values among them."""
+        return self.n_present + self.n_missing
+
+
+@dataclass(frozen=True, eq=False)
+class CategorySketch:
+    """Categories counted by name.
+
+    Parameters
+    ----------
+    names : tuple of k str
+        Those that are counted one by one, sorted.
+    counts : ndarray of shape (k,), int64
+        At least 1 each, exact.
+    n_other : int
+        Rows of all further names.
+    vocabulary : frozenset of str
+        Names that are always counted one by one; sketches can be merged and aligned where they share it.
+    n_missing : int
+        How many rows were None.
+    """
+
+    names: tuple[str, ...]
+    counts: NDArray[np.int64]
+    n_other: int
+    vocabulary: frozenset[str]
+    n_missing: int
+
+    @property
+    def n_present(self) -> int:
+        """Rows that hold a name."""
+        return int(self.counts.sum()) + self.n_other
+
+    @property
+    def n_rows(self) -> int:
+        """Rows, those of missing values among them."""
+        return self.n_present + self.n_missing
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """Two samples of numbers as counts of the same points.
+
+    Parameters
+    ----------
+    low, high : ndarray of shape (k,), float64
+        Between which values a point's rows lie; equal where they all have that one value. Points are in rising order
+        and do not overlap.
+    reference, current : ndarray of shape (k,), int64
+        Rows of each sample; not both 0.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    reference: NDArray[np.int64]
+    current: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class CountedCategories:
+    """Two samples of categories as counts of the same names.
+
+    Parameters
+    ----------
+    names : tuple of k str
+    reference, current : ndarray of shape (k,), int64
+        Rows of each sample; not both 0.
+    known : ndarray of shape (k,), bool
+        Whether the reference knows the name.
+    """
+
+    names: tuple[str, ...]
+    reference: NDArray[np.int64]
+    current: NDArray[np.int64]
+    known: NDArray[np.bool_]
+
+
+Sketch = TypeVar("Sketch", NumericSketch, CategorySketch)
+
+
+def sketch_numbers(values: NDArray[np.float64], scale: Scale) -> NumericSketch:
+    """Count numbers by cell.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        NaN is missing; infinities are values at the ends. Whole numbers above 2**53 are rounded to float64 first.
+    scale : Scale
+        The reference's, see `fit_scale`.
+    """
+    found: Tally = tally(values, scale)
+    return NumericSketch(scale, found.keys, found.counts, found.values, found.n_missing)
+
+
+def text_lengths(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Characters of each text, NaN where it is None: what `sketch_numbers` takes of a text column's lengths."""
+    return np.array([np.nan if value is None else len(value) for value in values.tolist()], dtype=np.float64)
+
+
+def fit_vocabulary(counts: Mapping[str, int]) -> frozenset[str]:
+    """The names a reference counts one by one: its most frequent, up to 1,000; of equally frequent ones the first."""
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return frozenset(name for name, _ in ranked[:MAX_VOCABULARY])
+
+
+def sketch_categories(values: NDArray[Any], vocabulary: frozenset[str]) -> CategorySketch:
+    """Count categories by name.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,), object
+        str, or None where missing.
+    vocabulary : frozenset of str
+        The reference's, see `fit_vocabulary`. These names are counted exactly, always. Of the further ones up to 1,000
+        are kept, those of the smallest hash: a sample of the names that does not depend on how often they occur nor on
+        how the rows are parted, each with its exact count. The rest is counted together as other.
+    """
+    counts = Counter(values.tolist())
+    n_missing = counts.pop(None, 0)
+    return sketch_counts(counts, vocabulary, n_missing)
+
+
+def sketch_counts(counts: Mapping[str, int], vocabulary: frozenset[str], n_missing: int = 0) -> CategorySketch:
+    """Categories that are counted already, as `sketch_categories` keeps them."""
+    return _category_sketch(counts, 0, vocabulary, n_missing)
+
+
+def merge(sketches: Sequence[Sketch]) -> Sketch:
+    """The sketch of all rows together. Associative and commutative, exactly.
+
+    Raises
+    ------
+    InvalidInput
+        None was given, or they differ in kind, scale or vocabulary.
+    """
+    if not sketches:
+        raise InvalidInput("There is nothing to merge; give at least one sketch.")
+    if len({type(one) for one in sketches}) > 1:
+        raise InvalidInput("Numbers and categories do not merge; give sketches of one kind.")
+    merged: Sketch = _MERGES[type(sketches[0])](sketches)
+    return merged
+
+
+def counted(reference_values: NDArray[np.float64], current_values: NDArray[np.float64]) -> Counted:
+    """Two samples as exact counts of the values that occur: each point is one value. O(n log n).
+
+    Parameters
+    ----------
+    reference_values, current_values : ndarray of shape (n,), (m,)
+        NaN is left out; infinities are values at the ends.
+    """
+    (first, n_first), (second, n_second) = (_values(sample) for sample in (reference_values, current_values))
+    points = np.union1d(first, second)
+    reference, current = np.zeros(len(points), dtype=np.int64), np.zeros(len(points), dtype=np.int64)
+    reference[np.searchsorted(points, first)] = n_first
+    current[np.searchsorted(points, second)] = n_second
+    return Counted(points, points, reference, current)
+
+
+def align(reference: NumericSketch, current: NumericSketch) -> Counted:
+    """Two sketches as counts of the same points: single values, and cells that hold several.
+
+    A cell in which each sample holds one single value, but not the same, becomes two points.
+
+    Raises
+    ------
+    InvalidInput
+        The sketches have different scales.
+    """
+    _same([reference.scale, current.scale], "scale")
+    keys = np.concatenate([reference.keys, current.keys])
+    values = np.concatenate([reference.values, current.values])
+    counts = np.zeros((2, len(keys)), dtype=np.int64)
+    counts[0, : len(reference.keys)] = reference.counts
+    counts[1, len(reference.keys) :] = current.counts
+    # A cell that is mixed in either sample is one point; there its values do not part it.
+    mixed = np.isin(keys, keys[np.isnan(values)])
+    values[mixed] = np.nan
+    order = np.lexsort([values, keys])
+    keys, values, mixed, counts = keys[order], values[order], mixed[order], counts[:, order]
+    if len(keys) == 0:
+        return Counted(np.empty(0), np.empty(0), *np.empty((2, 0), dtype=np.int64))
+    differs = (keys[1:] != keys[:-1]) | ((values[1:] != values[:-1]) & ~mixed[1:])
+    starts = np.flatnonzero(np.r_[True, differs])
+    summed = np.add.reduceat(counts, starts, axis=1)
+    low, high = values[starts], values[starts].copy()
+    blurred = np.flatnonzero(mixed[starts])
+    low[blurred], high[blurred] = bounds(keys[starts][blurred], reference.scale)
+    return Counted(low, high, summed[0], summed[1])
+
+
+def counted_categories(reference_values: NDArray[Any], current_values: NDArray[Any]) -> CountedCategories:
+    """Two samples as exact counts of the names that occur, those the reference holds most of first.
+
+    Parameters
+    ----------
+    reference_values, current_values : ndarray of shape (n,), (m,), object
+        str, or None where missing, which is left out.
+    """
+    samples = [Counter(sample.tolist()) for sample in (reference_values, current_values)]
+    for sample in samples:
+        sample.pop(None, None)
+    return _side_by_side(samples[0], samples[1])
+
+
+def align_categories(reference: CategorySketch, current: CategorySketch) -> CountedCategories:
+    """Two sketches as counts of the same names, those the reference holds most of first.
+
+    Where a sketch has rows of other names, names beyond the vocabulary are told apart only as far as both kept all of
+    them; the rest comes last as one entry, `OTHER`. The reference knows it where it holds such rows itself.
+
+    Raises
+    ------
+    InvalidInput
+        The sketches have different vocabularies.
+    """
+    _same([reference.vocabulary, current.vocabulary], "vocabulary")
+    sketches = reference, current
+    samples = [dict(zip(one.names, one.counts.tolist(), strict=True)) for one in sketches]
+    others = [one.n_other for one in sketches]
+    limits = [max(_ranks(set(one.names) - one.vocabulary)) for one in sketches if one.n_other]
+    if limits:
+        limit = min(limits)
+        further = {name for sample in samples for name in sample} - reference.vocabulary
+        beyond = {rank[1] for rank in _ranks(further) if rank > limit}
+        for place, sample in enumerate(samples):
+            others[place] += sum(sample.pop(name) for name in beyond & sample.keys())
+    return _side_by_side(samples[0], samples[1], others[0], others[1])
+
+
+def coarseness(points: Counted) -> float:
+    """Largest share of either sample that lies in one point of several values, in [0, 1]; 0 without any row."""
+    mixed = points.low != points.high
+    shares = [
+        float(sample[mixed].max()) / float(sample.sum())
+        for sample in (points.reference, points.current)
+        if mixed.any() and sample.any()
+    ]
+    return max(shares, default=0.0)
+
+
+def _values(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    present = np.asarray(sample, dtype=np.float64)
+    present = present[~np.isnan(present)] + 0.0
+    values, counts = np.unique(present, return_counts=True)
+    return values, counts.astype(np.int64)
+
+
+def _same(given: Sequence[object], kind: str) -> None:
+    if any(one != given[0] for one in given[1:]):
+        raise InvalidInput(f"These sketches have different {kind}s; sketch them with the reference's.")
+
+
+def _merge_numbers(sketches: Sequence[NumericSketch]) -> NumericSketch:
+    _same([one.scale for one in sketches], "scale")
+    keys, counts, values = (
+        np.concatenate([getattr(one, name) for one in sketches]) for name in ("keys", "counts", "values")
+    )
+    n_missing = sum(one.n_missing for one in sketches)
+    order = np.argsort(keys, kind="stable")
+    keys, counts, values = keys[order], counts[order], values[order]
+    if len(keys):
+        starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
+        # NaN, the mark of a mixed cell, passes through both.
+        least, most = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+        keys, counts, values = keys[starts], np.add.reduceat(counts, starts), np.where(least == most, least, np.nan)
+    return NumericSketch(sketches[0].scale, keys, counts, values, n_missing)
+
+
+def _merge_categories(sketches: Sequence[CategorySketch]) -> CategorySketch:
+    _same([one.vocabulary for one in sketches], "vocabulary")
+    counts: Counter[str] = Counter()
+    for one in sketches:
+        counts.update(dict(zip(one.names, one.counts.tolist(), strict=True)))
+    n_other, n_missing = sum(one.n_other for one in sketches), sum(one.n_missing for one in sketches)
+    return _category_sketch(counts, n_other, sketches[0].vocabulary, n_missing)
+
+
+_MERGES: dict[type, Callable[[Any], Any]] = {NumericSketch: _merge_numbers, CategorySketch: _merge_categories}
+
+
+def _category_sketch(
+    counts: Mapping[str, int], n_other: int, vocabulary: frozenset[str], n_missing: int
+) -> CategorySketch:
+    kept = {name: count for name, count in counts.items() if name in vocabulary}
+    further = counts.keys() - kept.keys()
+    chosen = further if len(further) <= MAX_FURTHER else {name for _, name in sorted(_ranks(further))[:MAX_FURTHER]}
+    kept |= {name: counts[name] for name in chosen}
+    names = tuple(sorted(kept))
+    rest = sum(counts.values()) - sum(kept.values())
+    counted_ = np.array([kept[name] for name in names], dtype=np.int64)
+    return CategorySketch(names, counted_, n_other + rest, vocabulary, n_missing)
+
+
+def _ranks(names: Iterable[str]) -> list[tuple[int, str]]:
+    """Names by hash. A checksum is linear in its bytes; multiplying and folding it breaks up runs of like names."""
+    names = list(names)
+    mixed = np.fromiter(
+        (zlib.crc32(name.encode(errors="surrogatepass")) for name in names), dtype=np.uint32, count=len(names)
+    )
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        mixed = (mixed ^ (mixed >> np.uint32(shift))) * np.uint32(factor)
+    mixed ^= mixed >> np.uint32(16)
+    return list(zip(mixed.tolist(), names, strict=True))
+
+
+def _side_by_side(
+    reference: Mapping[str, int], current: Mapping[str, int], reference_other: int = 0, current_other: int = 0
+) -> CountedCategories:
+    names = sorted(reference.keys() | current.keys(), key=lambda name: (-reference.get(name, 0), name))
+    counts = [[sample.get(name, 0) for name in names] for sample in (reference, current)]
+    known = [name in reference for name in names]
+    if reference_other or current_other:
+        names.append(OTHER)
+        counts[0].append(reference_other)
+        counts[1].append(current_other)
+        known.append(reference_other > 0)
+    first, second = (np.array(sample, dtype=np.int64) for sample in counts)
+    return CountedCategories(tuple(names), first, second, np.array(known, dtype=bool))
