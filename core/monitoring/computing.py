@@ -20,7 +20,7 @@ from core.monitoring.alerting import Decision, Firing, decide, firings, performa
 from core.monitoring.performance import LabelledMetric, evaluated, realised
 from core.monitoring.reference import Reference, reference_of
 from core.monitoring.tables import Batch, BatchState, Monitor, WindowState
-from core.monitoring.windows import A_MONTH, Span, cut, spans_between
+from core.monitoring.windows import A_MONTH, BATCH, Span, cut, length_of, spans_between
 from core.registry.tables import RegisteredModel
 from core.serving import queries as serving
 from core.serving.frames import AT, PREDICTION, feature_column, score_column
@@ -51,6 +51,7 @@ class ComputedWindow:
     """One window as it is to be recorded."""
 
     version_id: int
+    length: str
     span: Span
     n_rows: int
     state: WindowState
@@ -203,6 +204,7 @@ def _window(watched: _Watched, span: Span, rows: pa.Table) -> ComputedWindow:
     state = window_state(list(decisions.values()))
     return ComputedWindow(
         version_id=reference.version_id,
+        length=BATCH if span.from_at == span.to_at else length_of(monitor.window, monitor.window_rows),
         span=span,
         n_rows=rows.num_rows,
         state=state,

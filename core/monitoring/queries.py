@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, case, or_
+from sqlalchemy import ColumnElement, String, case, cast, literal, or_
 from sqlmodel import Session, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -22,6 +22,7 @@ from core.monitoring.tables import (
     Window,
     WindowState,
 )
+from core.monitoring.windows import BATCH, COUNT
 from core.registry.tables import Deployment, ModelVersion, RegisteredModel
 from core.serving.queries import last_predictions_at
 
@@ -488,5 +489,6 @@ def _current_windows(monitor_id: int) -> SelectOfScalar[Window]:
 
 def _of_current_length() -> ColumnElement[bool]:
     """Windows cut as the monitor cuts now: months computed before it was set to weeks stay stored for their alerts."""
-    length = case((col(Monitor.window) == "day", 10), (col(Monitor.window) == "week", 8), else_=7)
-    return or_(col(Window.label).like("batch %"), func.length(col(Window.label)) == length)
+    by_rows = literal(f"{COUNT} ") + cast(col(Monitor.window_rows), String)
+    length = case((col(Monitor.window) == COUNT, by_rows), else_=col(Monitor.window))
+    return or_(col(Window.length) == BATCH, col(Window.length) == length)

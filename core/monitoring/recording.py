@@ -44,6 +44,7 @@ def record_windows(
             select(Window).where(
                 col(Window.monitor_id) == monitor.id,
                 col(Window.version_id) == computed.version_id,
+                col(Window.length) == computed.length,
                 col(Window.label) == computed.span.label,
             )
         ).first()
@@ -71,7 +72,13 @@ def _put_window(
         "read_at": computed.read_at,
     }
     if window is None:
-        window = Window(monitor_id=monitor_id, version_id=computed.version_id, label=computed.span.label, **values)
+        window = Window(
+            monitor_id=monitor_id,
+            version_id=computed.version_id,
+            length=computed.length,
+            label=computed.span.label,
+            **values,
+        )
     else:
         for name, value in values.items():
             setattr(window, name, value)

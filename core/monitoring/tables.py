@@ -105,7 +105,8 @@ class ReferenceSketch(SQLModel, table=True):
 class BucketSketch(SQLModel, table=True):
     """One column of one bucket of time from one source, counted in cells; any window is a sum of buckets.
 
-    ``source`` is "log" or "batch 7"; a source's bucket is replaced as a whole, never added to.
+    ``source`` is "log" or "batch 7"; a source's bucket is replaced as a whole, never added to, and never by one whose
+    rows were read earlier (``read_at``).
     """
 
     __tablename__ = "bucket_sketch"
@@ -123,6 +124,7 @@ class BucketSketch(SQLModel, table=True):
     feature: str
     is_prediction: bool = False
     n_rows: int
+    read_at: datetime = moment()
     cells: bytes
 
 
@@ -164,16 +166,20 @@ class Batch(SQLModel, table=True):
 class Window(SQLModel, table=True):
     """One span of current data held against one version's reference.
 
-    `read_at` is when its rows were read by the machine's own clock: an older computation never replaces a newer one.
+    ``length`` is what the monitor cut by: "month", "count 5000", or "batch" for a batch without times. ``season`` is
+    "" for all of the reference, "month=06" for its rows of June. `read_at` is when its rows were read by the
+    machine's own clock: an older computation never replaces a newer one.
     """
 
     __tablename__ = "window"
-    __table_args__ = (UniqueConstraint("monitor_id", "version_id", "label"),)
+    __table_args__ = (UniqueConstraint("monitor_id", "version_id", "length", "label"),)
 
     id: int | None = Field(default=None, primary_key=True)
     monitor_id: int = Field(foreign_key="monitor.id", index=True)
     version_id: int = Field(foreign_key="model_version.id")
+    length: str = Field(default="month", max_length=16)
     label: str = Field(max_length=64)
+    season: str = Field(default="", max_length=32)
     from_at: datetime = moment(index=True)
     to_at: datetime = moment()
     n_rows: int
@@ -185,7 +191,12 @@ class Window(SQLModel, table=True):
 
 
 class DriftResult(SQLModel, table=True):
-    """One feature (or the prediction) in one window against the reference."""
+    """One feature (or the prediction) in one window, or in one slice of it, against the reference.
+
+    ``test`` is the one of its deciding tests whose effect is largest for its ``threshold``; ``exceeded`` says whether
+    the effect is above it, ``state`` whether so many of the last windows were that the feature counts as drifted.
+    ``tests`` holds the whole catalogue.
+    """
 
     __tablename__ = "drift_result"
     __table_args__ = (Index("ix_drift_result_window", "window_id", "feature"),)
@@ -202,6 +213,7 @@ class DriftResult(SQLModel, table=True):
     pvalue: float | None = None
     pvalue_corrected: float | None = None
     threshold: float
+    exceeded: bool = False
     state: str = Field(max_length=16)
     n_reference: int
     n_current: int

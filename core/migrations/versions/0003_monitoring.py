@@ -34,13 +34,34 @@ def upgrade() -> None:
         # Before the documents: what the heat map reads must not lie behind pages of stored histograms.
         for column, before in (
             (sa.Column("slice", TEXT(length=200), nullable=False, server_default=""), "feature"),
+            (sa.Column("exceeded", sa.Boolean(), nullable=False, server_default=sa.false()), "state"),
             (sa.Column("effect_before", sa.Float(), nullable=True), "bins"),
             (sa.Column("pvalue_before", sa.Float(), nullable=True), "bins"),
             (sa.Column("state_before", TEXT(length=16), nullable=False, server_default=""), "bins"),
             (sa.Column("tests", sa.JSON(none_as_null=True), nullable=False, server_default="[]"), "bins"),
         ):
             batch.add_column(column, insert_before=before)
+    op.execute("UPDATE drift_result SET exceeded = (state = 'drifted')")
+    _widen_window()
     _widen_performance()
+
+
+def _widen_window() -> None:
+    found = sa.inspect(op.get_bind()).get_unique_constraints("window")
+    name = next(one["name"] for one in found if one["column_names"] == ["monitor_id", "version_id", "label"])
+    with op.batch_alter_table("window", recreate="always", naming_convention=NAMES) as batch:
+        for column, before in (
+            (sa.Column("length", TEXT(length=16), nullable=False, server_default="month"), "label"),
+            (sa.Column("season", TEXT(length=32), nullable=False, server_default=""), "from_at"),
+        ):
+            batch.add_column(column, insert_before=before)
+        batch.drop_constraint(name or "uq_window_monitor_id_version_id_label", type_="unique")
+        batch.create_unique_constraint("uq_window_label", ["monitor_id", "version_id", "length", "label"])
+    # What a window was cut by was told by its label: "batch 7", "2026-06-05", "2026-W23", "2026-06".
+    op.execute(
+        "UPDATE \"window\" SET length = CASE WHEN label LIKE 'batch %' THEN 'batch' "
+        "WHEN length(label) = 10 THEN 'day' WHEN length(label) = 8 THEN 'week' ELSE 'month' END"
+    )
 
 
 def _widen_monitor() -> None:
@@ -110,6 +131,7 @@ def _add_tables() -> None:
         sa.Column("feature", TEXT(), nullable=False),
         sa.Column("is_prediction", sa.Boolean(), nullable=False),
         sa.Column("n_rows", sa.Integer(), nullable=False),
+        sa.Column("read_at", core.database.UtcDateTime(timezone=True), nullable=False),
         sa.Column("cells", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["monitor_id"], ["monitor.id"]),
         sa.ForeignKeyConstraint(["version_id"], ["model_version.id"]),
