@@ -118,7 +118,11 @@ def tally(values: NDArray[np.float64], scale: Scale) -> Tally:
 
 
 def bounds(keys: NDArray[np.uint16], scale: Scale) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Between which values each cell lies, to within one rounding of float64; neighbouring cells share an edge."""
+    """Between which values each cell lies; neighbouring cells share an edge.
+
+    Exact for values of more than half the anchor's and less than twice its size (Sterbenz), where the anchor and they
+    have one sign; elsewhere to within one rounding of float64 at the size of the anchor.
+    """
     edges = _edges()
     place = keys.astype(np.intp)
     with np.errstate(over="ignore"):

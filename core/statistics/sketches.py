@@ -13,6 +13,7 @@ Chosen over t-digests and KLL, whose merges depend on their order and which keep
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InvalidInput
+from core.statistics import sketch_bytes
 from core.statistics.cells import Scale, Tally, bounds, fit_scale, tally
 
 __all__ = [
@@ -40,11 +42,13 @@ __all__ = [
     "counted_categories",
     "fit_scale",
     "fit_vocabulary",
+    "from_bytes",
     "merge",
     "sketch_categories",
     "sketch_counts",
     "sketch_numbers",
     "text_lengths",
+    "to_bytes",
 ]
 
 MAX_COARSENESS = 0.01
@@ -227,6 +231,46 @@ def merge(sketches: Sequence[Sketch]) -> Sketch:
     return merged
 
 
+def to_bytes(sketch: NumericSketch | CategorySketch) -> bytes:
+    """A sketch as bytes to store: some 4 KB for 100,000 rows of a continuous column, less for whole numbers."""
+    if isinstance(sketch, NumericSketch):
+        scale = sketch.scale
+        body = sketch_bytes.number_body(
+            scale.anchor, scale.unit, sketch.n_missing, sketch.keys, sketch.counts, sketch.values
+        )
+        return sketch_bytes.pack("numbers", body)
+    found = dict(zip(sketch.names, sketch.counts.tolist(), strict=True))
+    vocabulary = sorted(sketch.vocabulary)
+    document = {
+        "vocabulary": vocabulary,
+        "counts": [found.pop(name, 0) for name in vocabulary],
+        "further": found,
+        "n_other": sketch.n_other,
+        "n_missing": sketch.n_missing,
+    }
+    return sketch_bytes.pack("categories", json.dumps(document, separators=(",", ":")).encode())
+
+
+def from_bytes(content: bytes) -> NumericSketch | CategorySketch:
+    """The sketch that `to_bytes` wrote.
+
+    Raises
+    ------
+    ArtifactCorrupted
+        The bytes are no sketch, damaged, or of a newer version.
+    """
+    kind, body = sketch_bytes.unpack(content)
+    if kind == "numbers":
+        anchor, unit, n_missing, keys, cell_counts, values = sketch_bytes.read_number_body(body)
+        return NumericSketch(Scale(anchor, unit), keys, cell_counts, values, n_missing)
+    document = json.loads(body)
+    found = dict(zip(document["vocabulary"], document["counts"], strict=True)) | document["further"]
+    names = tuple(sorted(name for name, count in found.items() if count))
+    counts = np.array([found[name] for name in names], dtype=np.int64)
+    vocabulary = frozenset(document["vocabulary"])
+    return CategorySketch(names, counts, document["n_other"], vocabulary, document["n_missing"])
+
+
 def counted(reference_values: NDArray[np.float64], current_values: NDArray[np.float64]) -> Counted:
     """Two samples as exact counts of the values that occur: each point is one value. O(n log n).
 
@@ -264,15 +308,17 @@ def align(reference: NumericSketch, current: NumericSketch) -> Counted:
     values[mixed] = np.nan
     order = np.lexsort([values, keys])
     keys, values, mixed, counts = keys[order], values[order], mixed[order], counts[:, order]
-    if len(keys) == 0:
-        return Counted(np.empty(0), np.empty(0), *np.empty((2, 0), dtype=np.int64))
     differs = (keys[1:] != keys[:-1]) | ((values[1:] != values[:-1]) & ~mixed[1:])
-    starts = np.flatnonzero(np.r_[True, differs])
-    summed = np.add.reduceat(counts, starts, axis=1)
-    low, high = values[starts], values[starts].copy()
+    starts = np.flatnonzero(np.append(True, differs)[: len(keys)])
+    low, high = values[starts], values[starts]
     blurred = np.flatnonzero(mixed[starts])
     low[blurred], high[blurred] = bounds(keys[starts][blurred], reference.scale)
-    return Counted(low, high, summed[0], summed[1])
+    # Bounds are rounded to float64, single values are not: where they meet, the single value holds.
+    inner = blurred[blurred > 0]
+    low[inner] = np.maximum(low[inner], np.where(mixed[starts][inner - 1], -np.inf, high[inner - 1]))
+    inner = blurred[blurred < len(starts) - 1]
+    high[inner] = np.minimum(high[inner], np.where(mixed[starts][inner + 1], np.inf, low[inner + 1]))
+    return Counted(low, high, _sums(counts[0], starts), _sums(counts[1], starts))
 
 
 def counted_categories(reference_values: NDArray[Any], current_values: NDArray[Any]) -> CountedCategories:
@@ -304,7 +350,7 @@ def align_categories(reference: CategorySketch, current: CategorySketch) -> Coun
     sketches = reference, current
     samples = [dict(zip(one.names, one.counts.tolist(), strict=True)) for one in sketches]
     others = [one.n_other for one in sketches]
-    limits = [max(_ranks(set(one.names) - one.vocabulary)) for one in sketches if one.n_other]
+    limits = [max(_ranks(set(one.names) - one.vocabulary), default=(-1, "")) for one in sketches if one.n_other]
     if limits:
         limit = min(limits)
         further = {name for sample in samples for name in sample} - reference.vocabulary
@@ -332,6 +378,13 @@ def _values(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     return values, counts.astype(np.int64)
 
 
+def _sums(numbers: NDArray[Any], starts: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Sums of the runs that begin at ``starts``; a difference of running sums, several times as fast as reduceat."""
+    running = np.append(0, np.cumsum(numbers, dtype=np.int64))
+    sums: NDArray[np.int64] = np.diff(running[np.append(starts, len(numbers))])
+    return sums
+
+
 def _same(given: Sequence[object], kind: str) -> None:
     if any(one != given[0] for one in given[1:]):
         raise InvalidInput(f"These sketches have different {kind}s; sketch them with the reference's.")
@@ -345,12 +398,12 @@ def _merge_numbers(sketches: Sequence[NumericSketch]) -> NumericSketch:
     n_missing = sum(one.n_missing for one in sketches)
     order = np.argsort(keys, kind="stable")
     keys, counts, values = keys[order], counts[order], values[order]
-    if len(keys):
-        starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
-        # NaN, the mark of a mixed cell, passes through both.
-        least, most = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
-        keys, counts, values = keys[starts], np.add.reduceat(counts, starts), np.where(least == most, least, np.nan)
-    return NumericSketch(sketches[0].scale, keys, counts, values, n_missing)
+    first = np.append(True, keys[1:] != keys[:-1])[: len(keys)]
+    # A mixed cell's NaN equals nothing, itself neither, so one comparison finds both reasons to be mixed.
+    mixed = values != np.where(first, values, np.roll(values, 1))
+    starts = np.flatnonzero(first)
+    single = np.where(_sums(mixed, starts) > 0, np.nan, values[starts])
+    return NumericSketch(sketches[0].scale, keys[starts], _sums(counts, starts), single, n_missing)
 
 
 def _merge_categories(sketches: Sequence[CategorySketch]) -> CategorySketch:
