@@ -27,11 +27,21 @@ def check_state(check: CheckResult) -> str:
     """A check's outcome for a cell: red only where it stops something."""
     looks: dict[str, tuple[str, Role]] = {
         Outcome.PASSED: ("Passed", "healthy"),
-        Outcome.FAILED: ("Failed", FAILED.get(check.severity, "neutral")),
+        Outcome.FAILED: (
+            "Noted" if check.severity == Severity.LOG else "Failed",
+            FAILED.get(check.severity, "neutral"),
+        ),
         Outcome.NOT_APPLICABLE: ("Not applicable", "neutral"),
         Outcome.SKIPPED: ("Skipped", "neutral"),
     }
     return theme.mark(*looks[check.outcome])
+
+
+def failed_and_noted(checks: list[CheckResult]) -> tuple[list[CheckResult], list[CheckResult]]:
+    """Checks that did not pass: those that block or warn, and those that only say what is good to know."""
+    found = [check for check in checks if check.outcome == Outcome.FAILED]
+    noted = [check for check in found if check.severity == Severity.LOG]
+    return [check for check in found if check not in noted], noted
 
 
 def literal_csv(version: DatasetVersion) -> bytes:
@@ -75,8 +85,8 @@ def download(version: DatasetVersion, label: str) -> None:
 
 def overview(version: DatasetVersion, checks: list[CheckResult], target: str | None) -> None:
     """What failed, what changed, and what there is to predict."""
-    failed = [check for check in checks if check.outcome == Outcome.FAILED]
-    passed = sum(1 for check in checks if check.outcome == Outcome.PASSED)
+    failed, noted = failed_and_noted(checks)
+    passed = sum(1 for check in checks if check.outcome == Outcome.PASSED) + len(noted)
     n_evaluation = int(version.profile.get("n_evaluation_rows") or 0)
     panels.metrics(
         [
@@ -90,6 +100,10 @@ def overview(version: DatasetVersion, checks: list[CheckResult], target: str | N
         panels.section(f"{theme.count(len(failed), 'check')} failed")
         for check in failed:
             panels.notice(check.explanation, FAILED.get(check.severity, "neutral"))
+    if noted:
+        panels.section("Good to know")
+        for check in noted:
+            panels.notice(check.explanation, "neutral")
     sentences = list((version.diff or {}).get("sentences", []))
     if version.diff:
         panels.section(
@@ -218,7 +232,7 @@ def checks_of(checks: list[CheckResult]) -> None:
         return
     order = [Outcome.FAILED, Outcome.SKIPPED, Outcome.NOT_APPLICABLE, Outcome.PASSED]
     ranks = [Severity.BLOCK, Severity.WARN, Severity.LOG]
-    failed = sum(1 for check in checks if check.outcome == Outcome.FAILED)
+    failed = len(failed_and_noted(checks)[0])
     applied = sum(1 for check in checks if check.outcome in (Outcome.FAILED, Outcome.PASSED))
     panels.section(
         f"{failed} of {applied} checks failed" if failed else f"All {applied} checks passed",

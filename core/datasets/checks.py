@@ -262,7 +262,12 @@ def run_checks(evidence: CheckEvidence) -> dict[str, Finding]:
 
 def summarise(findings: dict[str, Finding], evidence: CheckEvidence) -> str:
     """The version's state in one sentence: usable or not, checks, shifts, evaluation rows."""
-    failed = {code for code, finding in findings.items() if finding.outcome is Outcome.FAILED}
+    # What is only logged is said in words of its own: counted among the failed it would read as a defect.
+    failed = {
+        code
+        for code, finding in findings.items()
+        if finding.outcome is Outcome.FAILED and CHECKS[code].severity is not Severity.LOG
+    }
     answered = [one for one in findings.values() if one.outcome in (Outcome.PASSED, Outcome.FAILED)]
     severities = {CHECKS[code].severity for code in failed}
     if Severity.BLOCK in severities:

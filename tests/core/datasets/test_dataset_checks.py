@@ -145,6 +145,10 @@ def test_the_sentence_says_state_checks_shift_and_evaluation_rows() -> None:
     assert (
         summarise(findings, given_evidence) == "Usable: 10 of 10 checks passed; x shifted; no evaluation rows inside."
     )
+    known = evidence(moved, before=BASE, inside=12)
+    assert summarise(run_checks(known), known) == (
+        "Usable: 10 of 10 checks passed; x shifted; 12 evaluation rows inside, kept out of training."
+    )
     failing = evidence(base_table(y=["yes"] * N), before=BASE, inside=3)
     said = summarise(run_checks(failing), failing)
     assert said.startswith("Not to be trained on: ")

@@ -158,6 +158,20 @@ def test_a_version_that_failed_a_blocking_check_cannot_be_trained_on(
     assert "The target is missing." in said(page)
 
 
+def test_what_is_only_noted_does_not_count_as_failed(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, story: dict[str, int]
+):
+    with workspace.write() as session:
+        noted = {"code": "evaluation_rows_inside", "severity": "log", "outcome": "failed"}
+        make_check(session, version_id=story["first"], explanation="4 rows equal one of the fixed set.", **noted)
+    told = said(open_as(viewer, "dataset", dataset=story["dataset"], version=1))
+    assert "4 rows equal one of the fixed set." in told
+    assert "failed" not in told
+    listed = said(open_as(viewer, "dataset", dataset=story["dataset"], version=1, view="checks"))
+    assert "Noted" in listed
+    assert "failed" not in listed
+
+
 @pytest.mark.parametrize(
     ("view", "expected"),
     [
