@@ -22,7 +22,8 @@ N_CELLS = 1 << 16
 BLOCK = 1 << 17
 # Below this many rows sorting is cheaper than going through tables of all cells.
 FEW = 1 << 13
-MAX_EXPONENT = 1_000
+# Of the unit, as a power of two: within them the edges of all cells are finite, and no float64 is too small to count.
+LEAST_EXPONENT, MOST_EXPONENT = -1_000, 890
 # Of the upper 16 bits of a float32: the sign, and those of infinity; NaN lies above.
 SIGN, INFINITE = 0x8000, 0x7F80
 
@@ -42,7 +43,7 @@ class Scale:
     Raises
     ------
     InvalidInput
-        The anchor is not finite, or the unit no power of two between 2**-1000 and 2**1000.
+        The anchor is not finite, or the unit no power of two between 2**-1000 and 2**890.
     """
 
     anchor: float
@@ -52,8 +53,8 @@ class Scale:
         if not math.isfinite(self.anchor):
             raise InvalidInput(f"A scale's anchor is finite; {self.anchor} was given.")
         fraction, exponent = math.frexp(self.unit)
-        if fraction != 0.5 or abs(exponent - 1) > MAX_EXPONENT:
-            raise InvalidInput(f"A scale's unit is a power of two; {self.unit} was given.")
+        if fraction != 0.5 or not LEAST_EXPONENT <= exponent - 1 <= MOST_EXPONENT:
+            raise InvalidInput(f"A scale's unit is a power of two from 2**-1000 to 2**890; {self.unit} was given.")
 
 
 def fit_scale(values: NDArray[np.float64]) -> Scale:
@@ -83,7 +84,7 @@ def fit_scale(values: NDArray[np.float64]) -> Scale:
         return Scale(anchor, 1.0)
     middle = (len(away) - 1) // 2
     exponent = math.frexp(float(np.partition(away, middle)[middle]))[1] - 1
-    return Scale(anchor, math.ldexp(1.0, max(-MAX_EXPONENT, min(MAX_EXPONENT, exponent))))
+    return Scale(anchor, math.ldexp(1.0, max(LEAST_EXPONENT, min(MOST_EXPONENT, exponent))))
 
 
 @dataclass(frozen=True)

@@ -297,7 +297,7 @@ def align(reference: NumericSketch, current: NumericSketch) -> Counted:
     InvalidInput
         The sketches have different scales.
     """
-    _same([reference.scale, current.scale], "scale")
+    _same([reference.scale, current.scale], "scales")
     keys = np.concatenate([reference.keys, current.keys])
     values = np.concatenate([reference.values, current.values])
     counts = np.zeros((2, len(keys)), dtype=np.int64)
@@ -346,7 +346,7 @@ def align_categories(reference: CategorySketch, current: CategorySketch) -> Coun
     InvalidInput
         The sketches have different vocabularies.
     """
-    _same([reference.vocabulary, current.vocabulary], "vocabulary")
+    _same([reference.vocabulary, current.vocabulary], "vocabularies")
     sketches = reference, current
     samples = [dict(zip(one.names, one.counts.tolist(), strict=True)) for one in sketches]
     others = [one.n_other for one in sketches]
@@ -387,11 +387,11 @@ def _sums(numbers: NDArray[Any], starts: NDArray[np.intp]) -> NDArray[np.int64]:
 
 def _same(given: Sequence[object], kind: str) -> None:
     if any(one != given[0] for one in given[1:]):
-        raise InvalidInput(f"These sketches have different {kind}s; sketch them with the reference's.")
+        raise InvalidInput(f"These sketches have different {kind}; sketch both samples with the reference's.")
 
 
 def _merge_numbers(sketches: Sequence[NumericSketch]) -> NumericSketch:
-    _same([one.scale for one in sketches], "scale")
+    _same([one.scale for one in sketches], "scales")
     keys, counts, values = (
         np.concatenate([getattr(one, name) for one in sketches]) for name in ("keys", "counts", "values")
     )
@@ -407,7 +407,7 @@ def _merge_numbers(sketches: Sequence[NumericSketch]) -> NumericSketch:
 
 
 def _merge_categories(sketches: Sequence[CategorySketch]) -> CategorySketch:
-    _same([one.vocabulary for one in sketches], "vocabulary")
+    _same([one.vocabulary for one in sketches], "vocabularies")
     counts: Counter[str] = Counter()
     for one in sketches:
         counts.update(dict(zip(one.names, one.counts.tolist(), strict=True)))
