@@ -19,13 +19,18 @@ import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.access import queries as access
 from core.database import utc_now
+from core.errors import PermissionDenied
+from core.health import queries as health_queries
+from core.health.exposition import CONTENT_TYPE, exposition
+from core.health.sampling import Sampler
 from core.jobs import processes
+from core.permissions import Permission, require
 from dashboard import entrance, uploading
 from dashboard.security import SafeHeaders
 from dashboard.session import workspace
@@ -33,6 +38,7 @@ from dashboard.session import workspace
 HERE = Path(__file__).resolve().parent
 BEAT_SECONDS = 5.0
 COLLECT_SECONDS = 60.0
+LOOK_SECONDS = 1.0
 AHEAD = ("pandas", "core.datasets.ingest", "plotly.graph_objects")
 
 
@@ -79,6 +85,33 @@ async def health(_request: Request) -> Response:
     return JSONResponse({"status": "ok" if all(parts.values()) else "degraded", "database": True, **parts})
 
 
+async def metrics(request: Request) -> Response:
+    """The newest samples of health, for Prometheus.
+
+    It takes an API token whose owner may read monitoring, from this machine too: behind a proxy everybody seems to come
+    from here.
+    """
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    try:
+        text = await run_in_threadpool(_metrics, secret.strip() if scheme.lower() == "bearer" else "")
+    except PermissionDenied as refusal:
+        return PlainTextResponse(f"{refusal}\n", 403)
+    if text is None:
+        sentence = "Send an API token: Authorization: Bearer TOKEN. Create one in Settings.\n"
+        return PlainTextResponse(sentence, 401, headers={"WWW-Authenticate": "Bearer"})
+    return Response(text, media_type=CONTENT_TYPE)
+
+
+def _metrics(secret: str) -> str | None:
+    now = utc_now()
+    with workspace().read() as session:
+        actor = access.actor_of_token(session, secret, now) if secret else None
+        if actor is None:
+            return None
+        require(actor, Permission.MONITORING_READ)
+        return exposition(health_queries.latest(session, now))
+
+
 def _alive() -> set[str]:
     with workspace().read() as session:
         return {process.role for process in processes.alive(session, utc_now())} | {"web"}
@@ -116,6 +149,14 @@ async def _keep_beating(started_at: datetime) -> None:
         await asyncio.sleep(BEAT_SECONDS)
 
 
+async def _keep_sampling() -> None:
+    sampler = await run_in_threadpool(Sampler, workspace(), "web")
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        if sampler.due():
+            await run_in_threadpool(sampler.sample)
+
+
 async def _keep_collecting() -> None:
     # Streamlit would collect after every rerun (58 ms against 3.7 ms); once a minute is enough.
     while True:
@@ -133,7 +174,8 @@ async def _import_ahead() -> None:
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Open the home, then say every few seconds that this process lives."""
     await run_in_threadpool(workspace)
-    tasks = [asyncio.create_task(work) for work in (_keep_beating(utc_now()), _keep_collecting(), _import_ahead())]
+    works = (_keep_beating(utc_now()), _keep_sampling(), _keep_collecting(), _import_ahead())
+    tasks = [asyncio.create_task(work) for work in works]
     try:
         yield
     finally:
@@ -146,6 +188,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
 def _routes() -> list[BaseRoute]:
     return [
         Route("/healthz", health, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
         *entrance.routes(workspace),
         *uploading.routes(workspace),
         Mount("/api/v1", LateApi()),

@@ -21,4 +21,8 @@ class Periodic:
     every_seconds: float
 
 
-PERIODIC: tuple[Periodic, ...] = (Periodic("core.monitoring.log_job:enqueue_due", every_seconds=60.0),)
+PERIODIC: tuple[Periodic, ...] = (
+    Periodic("core.monitoring.log_job:enqueue_due", every_seconds=60.0),
+    Periodic("core.health.sampling:sample_home", every_seconds=600.0),
+    Periodic("core.health.sampling:thin", every_seconds=3600.0),
+)

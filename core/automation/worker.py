@@ -25,6 +25,7 @@ from multiprocessing.context import ForkServerProcess
 from core.automation import child
 from core.automation.periodic import PERIODIC
 from core.database import utc_now
+from core.health.sampling import worker_sampler
 from core.jobs import processes, queries, service
 from core.jobs.kinds import job_kind
 from core.jobs.lifecycle import Ending
@@ -82,6 +83,7 @@ class Worker:
         self._leash, self._leash_held = self._context.Pipe(duplex=False)
         self._ticking: dict[str, ForkServerProcess] = {}
         self._started_at = utc_now()
+        self._sampler = worker_sampler(workspace)
         self._chores = {"beat": 0.0, "renew": 0.0, "recover": 0.0} | {
             entry.function: time.monotonic() + entry.every_seconds for entry in PERIODIC
         }
@@ -115,6 +117,8 @@ class Worker:
             self._renew()
         if self._due("recover", RECOVER_EVERY_S):
             self._recover(now)
+        if self._sampler.due():
+            self._sampler.sample()
         for entry in PERIODIC:
             if self._due(entry.function, entry.every_seconds):
                 self._tick(entry.function)

@@ -7,8 +7,10 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +21,8 @@ from starlette.concurrency import run_in_threadpool
 from core.access.queries import actor_of_token
 from core.database import utc_now
 from core.errors import ArtifactCorrupted, InvalidInput, LifecycleError, NotFound, PermissionDenied
+from core.health.sampling import Sampler
+from core.health.traffic import Traffic
 from core.jobs.processes import BEAT_SECONDS, beat, gone
 from core.permissions import Permission, require
 from core.serving.answering import ModelCache, find_live, predict
@@ -47,6 +51,13 @@ class Refused(LifecycleError):
         super().__init__(message)
 
 
+@dataclass
+class Served:
+    """What a request turned out to be about, as far as it came: "model 3 champion production"."""
+
+    subject: str = ""
+
+
 def create_app(
     settings: Settings | None = None, environment: str = "production", clock: Callable[[], datetime] = utc_now
 ) -> FastAPI:
@@ -70,9 +81,12 @@ def create_app(
         workspace = await run_in_threadpool(open_workspace, settings)
         log = PredictionLog(workspace, environment, clock)
         await run_in_threadpool(log.seal_left_over)
+        traffic = Traffic()
         app.state.workspace, app.state.log, app.state.models = workspace, log, ModelCache(workspace.artifacts)
+        app.state.traffic = traffic
         address = f"http://{settings.host}:{settings.scoring_port}"
-        background = _Background(workspace, log, address)
+        process = "scoring" if environment == "production" else f"scoring {environment}"
+        background = _Background(workspace, log, address, Sampler(workspace, process, traffic.take))
         background.start()
         try:
             yield
@@ -97,9 +111,18 @@ def create_app(
     # ":path" because a model's name is whatever a person typed, a slash included.
     @app.post("/v1/models/{model:path}/{alias}/predict")
     async def answer(request: Request, model: str, alias: str) -> JSONResponse:
-        secret = _bearer(request)
-        body = await _body(request)
-        return JSONResponse(await run_in_threadpool(_answer, app, environment, model, alias, secret, body, clock))
+        served = Served()
+        try:
+            secret = _bearer(request)
+            body = await _body(request)
+            began = time.perf_counter()
+            answered = await run_in_threadpool(_answer, app, environment, model, alias, secret, body, clock, served)
+        except Exception as error:
+            (app.state.traffic.failed if _status(error) >= 500 else app.state.traffic.refused)(served.subject)
+            raise
+        latency_ms = (time.perf_counter() - began) * 1000
+        app.state.traffic.answered(served.subject, latency_ms=latency_ms, n_rows=len(answered["predictions"]))
+        return JSONResponse(answered)
 
     @app.exception_handler(LifecycleError)
     async def refuse(request: Request, error: LifecycleError) -> JSONResponse:  # noqa: ARG001
@@ -135,6 +158,7 @@ def _answer(
     secret: str,
     body: bytes,
     clock: Callable[[], datetime],
+    served: Served,
 ) -> dict[str, Any]:
     workspace: Workspace = app.state.workspace
     with workspace.read() as session:
@@ -143,6 +167,7 @@ def _answer(
             raise Refused(401, "This token is not known, has run out or was revoked. Create one in Settings.")
         require(actor, Permission.PREDICTION_CREATE)
         found = find_live(session, model_name=model, environment=environment, alias=alias)
+    served.subject = f"model {found.model_id} {alias} {environment}"
     return predict(found, _rows(body), actor=actor, models=app.state.models, log=app.state.log, clock=clock)
 
 
@@ -178,7 +203,7 @@ async def _body(request: Request) -> bytes:
     return b"".join(pieces)
 
 
-def _status(error: LifecycleError) -> int:
+def _status(error: Exception) -> int:
     match error:
         case Refused():
             return error.status
@@ -207,10 +232,10 @@ def _database_answers(workspace: Workspace) -> bool:
 
 
 class _Background:
-    """Seals the log and says that the process is alive, until stopped."""
+    """Seals the log, says that the process is alive and how it is, until stopped."""
 
-    def __init__(self, workspace: Workspace, log: PredictionLog, address: str) -> None:
-        self._workspace, self._log, self._address = workspace, log, address
+    def __init__(self, workspace: Workspace, log: PredictionLog, address: str, sampler: Sampler) -> None:
+        self._workspace, self._log, self._address, self._sampler = workspace, log, address, sampler
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
 
@@ -220,6 +245,7 @@ class _Background:
     def stop(self) -> None:
         self._stopped.set()
         self._thread.join()
+        self._sampler.sample()  # the requests since the last one
         self._safely(self._gone)
 
     def _run(self) -> None:
@@ -231,6 +257,8 @@ class _Background:
                 beaten_at = now
             if self._log.due():
                 self._safely(self._log.seal)
+            if self._sampler.due():
+                self._sampler.sample()
             if self._stopped.wait(TICK_SECONDS):
                 return
 

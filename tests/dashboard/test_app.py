@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from core.access.service import sign_in_as
+from core.access.service import create_token, sign_in_as
 from core.database import utc_now
+from core.health.tables import HealthSample
 from core.permissions import Actor
 from core.workspace import Workspace
 from dashboard.entrance import COOKIE
@@ -70,6 +71,15 @@ def test_the_web_process(address: str, workspace: Workspace, viewer: Actor) -> N
     for answer in (inside, away, health, httpx.get(f"{address}/_stcore/health")):
         assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
         assert answer.headers["x-frame-options"] == "DENY"
+
+    assert httpx.get(f"{address}/metrics").status_code == 401
+    with workspace.write() as session:
+        session.add(HealthSample(at=utc_now(), process="scoring", key="requests", value=4.5))
+        _, secret = create_token(session, name="prometheus", actor=viewer, now=utc_now())
+    figures = httpx.get(f"{address}/metrics", headers={"Authorization": f"Bearer {secret}"})
+    assert figures.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'gatehouse_requests{process="scoring",subject=""} 4.5' in figures.text.splitlines()
+    assert httpx.get(f"{address}/metrics", headers={"Authorization": f"Bearer {secret}x"}).status_code == 401
 
     font = httpx.get(f"{address}/app/static/Inter.woff2")
     assert font.content[:4] == b"wOF2"

@@ -14,6 +14,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from sqlmodel import select
 
 from core.access.service import create_token, revoke_token
+from core.health.tables import HealthSample
 from core.jobs import processes
 from core.permissions import Actor
 from core.registry import queries
@@ -374,3 +375,33 @@ def test_health_and_heartbeat(workspace: Workspace, client: Client) -> None:
                 await anyio.sleep(0.05)
 
     anyio.run(wait)
+
+
+def test_what_became_of_each_request_is_counted(
+    workspace: Workspace, live: LiveModel, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start_blocking_portal() as portal, Client(portal, create_app(workspace.settings)) as opened:
+        for _ in range(3):
+            assert opened.predict(ROWS, token=token).status_code == 200
+        assert opened.predict([{}], token=token).status_code == 422
+        assert opened.predict(ROWS, token="wrong").status_code == 401
+        with monkeypatch.context() as patched:
+            patched.setattr("core.serving.app.predict", lambda *_, **__: 1 / 0)
+            assert opened.predict(ROWS, token=token).status_code == 500
+    with workspace.read() as session:
+        rows = session.exec(select(HealthSample).where(HealthSample.process == "scoring")).all()
+    model = f"model {live.model_id} champion production"
+    by_subject: dict[str, dict[str, float]] = {}
+    for row in rows:
+        by_subject.setdefault(row.subject, {})
+        by_subject[row.subject][row.key] = by_subject[row.subject].get(row.key, 0.0) + row.value
+    # Counts become rates of the time since the last sample, so that they compare by their ratios.
+    one = by_subject[""]["errors"]
+    assert one > 0
+    assert by_subject[""]["requests"] / one == pytest.approx(6)
+    assert by_subject[""]["refused"] / one == pytest.approx(2)
+    assert by_subject[model]["requests"] / one == pytest.approx(5)
+    assert by_subject[model]["refused"] / one == pytest.approx(1)
+    assert by_subject[model]["rows"] * 60 / one == pytest.approx(3 * len(ROWS))
+    assert by_subject[model]["latency_p50_ms"] <= by_subject[model]["latency_p99_ms"]
+    assert by_subject[""]["memory_bytes"] > 0
