@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from sqlmodel import Session
 
 from core.audit import service as audit
+from core.datasets import queries as datasets
 from core.datasets.tables import Upload
 from core.errors import InvalidInput, NotFound
 from core.jobs.service import enqueue
 from core.jobs.tables import Job
 from core.monitoring import queries
 from core.monitoring.lifecycle import move_alert
+from core.monitoring.monitor_settings import Changes, Trained, changed, settings_of
 from core.monitoring.tables import Alert, AlertState, Batch, Monitor
 from core.permissions import Actor, Permission, require
+from core.registry import queries as registry
 from core.registry.queries import live
 from core.registry.tables import RegisteredModel
+from core.training import queries as training
 
 if TYPE_CHECKING:
     from core.datasets.options import ParseOptions
-
-WINDOW_CHOICES = ("day", "week", "month")
 
 
 def ensure_monitor(session: Session, *, model_id: int, environment: str, alias: str, now: datetime) -> Monitor:
@@ -39,50 +41,47 @@ def ensure_monitor(session: Session, *, model_id: int, environment: str, alias: 
 
 
 def edit_monitor(
-    session: Session,
-    *,
-    monitor_id: int,
-    window: str,
-    false_alerts: float,
-    min_rows: int,
-    min_effect: float,
-    actor: Actor,
-    now: datetime,
+    session: Session, *, monitor_id: int, actor: Actor, now: datetime, **changes: Unpack[Changes]
 ) -> Monitor:
-    """Change how a monitor cuts and decides; all its windows are computed anew in the background.
+    """Change how a monitor cuts and decides; its windows are computed anew in the background.
 
     Parameters
     ----------
-    window : {"day", "week", "month"}
-    false_alerts : float
-        How many false alerts a month are acceptable, in (0, 30].
-    min_rows : int
-        Below this a window says "not enough data", >= 10.
-    min_effect : float
-        Smallest effect that counts, in [0, 1): with many rows a harmless shift is significant too.
+    **changes
+        The settings to change, see `MonitorSettings`.
 
     Raises
     ------
-    PermissionDenied, NotFound, InvalidInput
+    PermissionDenied, NotFound
+    InvalidInput
+        A setting makes no sense, or does not suit what the live version was trained on.
     """
     require(actor, Permission.MONITOR_EDIT)
     found = queries.monitor(session, monitor_id)
-    if window not in WINDOW_CHOICES:
-        raise InvalidInput(f"{window!r} is no window. Choose one of: {', '.join(WINDOW_CHOICES)}.")
-    if not 0 < false_alerts <= 30:
-        raise InvalidInput(f"{false_alerts} false alerts a month are given; it must be above 0 and at most 30.")
-    if min_rows < 10:
-        raise InvalidInput(f"The smallest window is {min_rows} rows; it must be at least 10.")
-    if not 0 <= min_effect < 1:
-        raise InvalidInput(f"The smallest effect is {min_effect}; it must be at least 0 and below 1.")
-    after = {"window": window, "false_alerts": false_alerts, "min_rows": min_rows, "min_effect": min_effect}
-    before = {name: getattr(found, name) for name in after}
-    for name, value in after.items():
+    before = settings_of(found)
+    after = changed(before, changes, trained_on(session, found))
+    told = {name: value for name, value in after.to_json().items() if value != before.to_json()[name]}
+    for name, value in after.to_json().items():
         setattr(found, name, value)
     session.add(found)
     _enqueue_all(session, found, actor, now)
-    record(session, found, "monitor.edited", actor, now, {"before": before, "after": after})
+    was = {name: value for name, value in before.to_json().items() if name in told}
+    record(session, found, "monitor.edited", actor, now, {"before": was, "after": told})
     return found
+
+
+def trained_on(session: Session, monitor: Monitor) -> Trained | None:
+    """What the version a monitor watches now was trained on; None where nothing is live."""
+    deployment = live(session, model_id=monitor.model_id, environment=monitor.environment, alias=monitor.alias)
+    if deployment is None:
+        return None
+    version = registry.version(session, deployment.version_id)
+    data = datasets.version(session, training.run(session, version.run_id).dataset_version_id)
+    return Trained(
+        features={feature["name"]: feature["kind"] for feature in version.signature["features"]},
+        columns={column["name"]: column["kind"] for column in data.columns},
+        n_distinct={column["name"]: column["n_distinct"] for column in data.profile.get("columns", [])},
+    )
 
 
 def add_batch(

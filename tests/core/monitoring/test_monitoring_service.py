@@ -90,7 +90,7 @@ def test_an_edit_is_kept_and_told(workspace: Workspace, monitor: Monitor, operat
 @pytest.mark.parametrize(
     "over",
     [
-        {"window": "hour"},
+        {"window": "fortnight"},
         {"false_alerts": 0.0},
         {"false_alerts": 31.0},
         {"false_alerts": float("nan")},
