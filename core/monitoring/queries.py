@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, String, case, cast, literal, or_
 from sqlmodel import Session, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from core.datasets.tables import EvaluationSet
 from core.errors import NotFound
+from core.evaluation.tables import Evaluation, MetricValue
 from core.monitoring.tables import (
     Alert,
     AlertState,
@@ -25,6 +27,9 @@ from core.monitoring.tables import (
 from core.monitoring.windows import BATCH, COUNT
 from core.registry.tables import Deployment, ModelVersion, RegisteredModel
 from core.serving.queries import last_predictions_at
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 DECIDED = (WindowState.QUIET, WindowState.DRIFTED)
 
@@ -87,6 +92,8 @@ class DriftCell:
         The smallest effect that counts.
     state : str
         A `WindowState`.
+    effect_before, state_before : float or None, str
+        The same against the window before; None and "" where there is none.
     """
 
     window_id: int
@@ -98,11 +105,21 @@ class DriftCell:
     pvalue_corrected: float | None
     threshold: float
     state: str
+    effect_before: float | None
+    state_before: str
 
 
 @dataclass(frozen=True)
 class PerformanceRow:
-    """One metric of one window, from labels that have arrived; the interval is a 95 % one."""
+    """One metric of one window and its 95 % interval.
+
+    Parameters
+    ----------
+    source : str
+        A `Source`: realised from labels that have arrived, estimated without them, or corrected from both.
+    note : str
+        Why it is not to be believed; "" where nothing speaks against it.
+    """
 
     window_id: int
     window: str
@@ -114,6 +131,9 @@ class PerformanceRow:
     low: float | None
     high: float | None
     n_labelled: int
+    source: str
+    n_expected: int | None
+    note: str
 
 
 @dataclass(frozen=True)
@@ -251,22 +271,74 @@ def window(session: Session, window_id: int) -> Window:
     return found
 
 
-def drift_results(session: Session, window_id: int) -> list[DriftResult]:
-    """A window's results, the prediction first, then features by the size of the effect."""
+def drift_result(session: Session, result_id: int) -> DriftResult:
+    """One column in one window.
+
+    Raises
+    ------
+    NotFound
+    """
+    found = session.get(DriftResult, result_id)
+    if found is None:
+        raise NotFound("drift result", result_id, "The window was computed anew; open it again.")
+    return found
+
+
+def slices(session: Session, monitor_id: int) -> list[str]:
+    """Names of the slices a monitor's windows were measured by, "sex=Female"; all rows ("") are not among them."""
+    query = (
+        select(DriftResult.slice)
+        .join(Window, col(Window.id) == col(DriftResult.window_id))
+        .where(col(Window.monitor_id) == monitor_id, col(DriftResult.slice) != "")
+        .distinct()
+        .order_by(col(DriftResult.slice))
+    )
+    return list(session.exec(query))
+
+
+def drift_results(session: Session, window_id: int, *, part: str = "") -> list[DriftResult]:
+    """A window's results, the prediction first, then features by how far they exceed what counts.
+
+    Parameters
+    ----------
+    part : str
+        The slice; "" for all rows.
+    """
     query = (
         select(DriftResult)
-        .where(col(DriftResult.window_id) == window_id)
+        .where(col(DriftResult.window_id) == window_id, col(DriftResult.slice) == part)
         .order_by(
             col(DriftResult.is_prediction).desc(),
-            col(DriftResult.effect).desc().nulls_last(),
+            (col(DriftResult.effect) / func.nullif(col(DriftResult.threshold), 0)).desc().nulls_last(),
             col(DriftResult.feature),
         )
     )
     return list(session.exec(query))
 
 
-def drift_matrix(session: Session, monitor_id: int, *, limit: int = 60) -> list[DriftCell]:
-    """The heat map's squares: the newest ``limit`` windows, oldest first, each with all its features."""
+def feature_in_slices(session: Session, window_id: int, *, feature: str, is_prediction: bool) -> list[DriftResult]:
+    """One column of a window in each slice, all rows first; empty where the window was not sliced."""
+    query = (
+        select(DriftResult)
+        .where(
+            col(DriftResult.window_id) == window_id,
+            col(DriftResult.feature) == feature,
+            col(DriftResult.is_prediction).is_(is_prediction),
+        )
+        .order_by(col(DriftResult.slice))
+    )
+    found = list(session.exec(query))
+    return found if len(found) > 1 else []
+
+
+def drift_matrix(session: Session, monitor_id: int, *, limit: int = 60, part: str = "") -> list[DriftCell]:
+    """The heat map's squares: the newest ``limit`` windows, oldest first, each with all its features.
+
+    Parameters
+    ----------
+    part : str
+        The slice; "" for all rows.
+    """
     newest = _current_windows(monitor_id).order_by(col(Window.from_at).desc(), col(Window.id).desc()).limit(limit)
     shown = list(session.exec(newest))[::-1]
     labels = window_labels(session, shown)
@@ -279,7 +351,9 @@ def drift_matrix(session: Session, monitor_id: int, *, limit: int = 60) -> list[
         col(DriftResult.pvalue_corrected),
         col(DriftResult.threshold),
         col(DriftResult.state),
-    ).where(col(DriftResult.window_id).in_([row.id for row in shown]))
+        col(DriftResult.effect_before),
+        col(DriftResult.state_before),
+    ).where(col(DriftResult.window_id).in_([row.id for row in shown]), col(DriftResult.slice) == part)
     by_window: dict[int, list[Any]] = {}
     for row in session.connection().execute(query):
         by_window.setdefault(row.window_id, []).append(row)
@@ -294,6 +368,8 @@ def drift_matrix(session: Session, monitor_id: int, *, limit: int = 60) -> list[
             row.pvalue_corrected,
             row.threshold,
             row.state,
+            row.effect_before,
+            row.state_before,
         )
         for shown_window in shown
         for row in by_window.get(shown_window.id or 0, [])
@@ -317,14 +393,20 @@ def window_labels(session: Session, shown: list[Window]) -> dict[int, str]:
     }
 
 
-def performance(session: Session, monitor_id: int) -> list[PerformanceRow]:
-    """Every metric of every window that has labels, oldest window first, then by metric."""
+def performance(session: Session, monitor_id: int, *, part: str = "") -> list[PerformanceRow]:
+    """Every metric of every window that has one, oldest window first, then by metric and source.
+
+    Parameters
+    ----------
+    part : str
+        The slice; "" for all rows.
+    """
     query = (
         select(PerformanceResult, Window)
         .join(Window, col(Window.id) == col(PerformanceResult.window_id))
         .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
-        .where(col(Window.monitor_id) == monitor_id, _of_current_length())
-        .order_by(col(Window.from_at), col(Window.id), col(PerformanceResult.key))
+        .where(col(Window.monitor_id) == monitor_id, _of_current_length(), col(PerformanceResult.slice) == part)
+        .order_by(col(Window.from_at), col(Window.id), col(PerformanceResult.key), col(PerformanceResult.source))
     )
     found = list(session.exec(query).all())
     labels = window_labels(session, list({row.id: row for _, row in found}.values()))
@@ -340,9 +422,67 @@ def performance(session: Session, monitor_id: int) -> list[PerformanceRow]:
             low=result.low,
             high=result.high,
             n_labelled=result.n_labelled,
+            source=result.source,
+            n_expected=result.n_expected,
+            note=result.note,
         )
         for result, row in found
     ]
+
+
+def evaluated(session: Session, monitor_id: int, *, key: str) -> tuple[float, float, float] | None:
+    """A metric with its interval on the fixed evaluation set, of the version of the newest window.
+
+    Returns
+    -------
+    (value, low, high) or None
+        None where that version has no such figure.
+    """
+    query = (
+        select(MetricValue)
+        .join(Evaluation, col(Evaluation.id) == col(MetricValue.evaluation_id))
+        .join(EvaluationSet, col(EvaluationSet.id) == col(Evaluation.evaluation_set_id))
+        .join(ModelVersion, col(ModelVersion.run_id) == col(Evaluation.run_id))
+        .join(Window, col(Window.version_id) == col(ModelVersion.id))
+        .where(col(Window.monitor_id) == monitor_id, col(EvaluationSet.kind) == "fixed", col(MetricValue.key) == key)
+        .order_by(col(Window.from_at).desc(), col(Window.id).desc())
+        .limit(1)
+    )
+    found = session.exec(query).first()
+    if found is None or found.low is None or found.high is None:
+        return None
+    return found.value, found.low, found.high
+
+
+def results_table(session: Session, monitor_id: int) -> pa.Table:
+    """Every stored drift result of a monitor, a row for each column, window and slice, oldest window first."""
+    import pyarrow as pa
+
+    query: Any = (  # more columns than the typed overloads know
+        sqlalchemy.select(
+            col(Window.label).label("window"),
+            col(Window.from_at).label("from"),
+            col(Window.to_at).label("to"),
+            col(DriftResult.slice),
+            col(DriftResult.feature),
+            col(DriftResult.is_prediction),
+            col(DriftResult.test),
+            col(DriftResult.effect),
+            col(DriftResult.threshold),
+            col(DriftResult.pvalue),
+            col(DriftResult.state),
+            col(DriftResult.effect_before),
+            col(DriftResult.n_reference),
+            col(DriftResult.n_current),
+        )
+        .join(Window, col(Window.id) == col(DriftResult.window_id))
+        .where(col(Window.monitor_id) == monitor_id)
+        .order_by(col(Window.from_at), col(Window.id), col(DriftResult.id))
+    )
+    found = session.connection().execute(query)
+    names = list(found.keys())
+    columns = list(zip(*found, strict=True)) or [()] * len(names)
+    return pa.table({name: pa.array(list(values)) for name, values in zip(names, columns, strict=True)})
 
 
 def alerts(session: Session, *, monitor_id: int | None = None, state: str | None = None) -> list[AlertRow]:

@@ -1,19 +1,20 @@
-"""Drift over time, one feature then and now, performance over time."""
+"""Drift over time; one feature then and now."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from dashboard.charts.canvas import blank, literal, name_rows, short
+from dashboard.charts.canvas import blank, literal, name_rows, named_rows, short, whole
 from dashboard.theme import Colours
 
 HIGHEST_RATIO = 3.0
 FEATURES_SHOWN = 20
+LABELS_SHOWN = 24
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,11 @@ class Square:
     feature : str
         Shown literally.
     ratio : float or None
-        Effect divided by the smallest effect that counts; None where there was not enough data.
+        Effect divided by the threshold it is held against; None where there was not enough data.
     drifted : bool
         Whether it fired.
     words : str
-        What to say when pointed at.
+        What to say of it when pointed at, after its feature and window.
     """
 
     column: int
@@ -41,12 +42,30 @@ class Square:
     words: str
 
 
+@dataclass(frozen=True)
+class Event:
+    """Something that happened before a window began: another version went live, an incident was opened.
+
+    Parameters
+    ----------
+    column : float
+        Where on the axis of windows: 2.0 is the middle of the third window, 1.5 the border before it.
+    words : str
+        Shown literally above the line.
+    kind : {"deployment", "incident"}
+    """
+
+    column: float
+    words: str
+    kind: Literal["deployment", "incident"]
+
+
 def heat_map(
     squares: Sequence[Square],
     *,
     windows: Sequence[str],
     features: Sequence[str],
-    swaps: Mapping[int, str],
+    events: Sequence[Event],
     colours: Colours,
 ) -> go.Figure:
     """Effects as colour: neutral below the threshold, strongest at three times it; what fired is outlined.
@@ -57,12 +76,11 @@ def heat_map(
         Column labels, oldest first.
     features : sequence of str
         Row labels, the most important first (drawn at the top).
-    swaps : mapping
-        Column before which another version went live, and its label.
 
     Notes
     -----
-    Heat maps send no selection, so invisible square markers lie over it; each carries ``[column, feature]``.
+    Heat maps send no selection, so invisible square markers lie over it; each carries ``[column, feature]``. A year of
+    days is thousands of squares: outlines and strokes are a trace each, not a shape each.
     """
     rows = {feature: len(features) - 1 - index for index, feature in enumerate(features)}
     shown = [square for square in squares if square.feature in rows]
@@ -71,59 +89,129 @@ def heat_map(
         if square.ratio is not None:
             # Below the threshold every square looks alike: what is quiet must not draw the eye.
             values[rows[square.feature]][square.column] = max(1.0, min(square.ratio, HIGHEST_RATIO))
-    drawn = blank(height=max(200, 84 + 26 * len(features)), colours=colours)
-    drawn.add_heatmap(
-        z=values,
-        x=list(range(len(windows))),
-        y=list(range(len(features))),
-        zmin=1.0,
-        zmax=HIGHEST_RATIO,
-        colorscale=[[i / (len(colours.sequential) - 1), tint] for i, tint in enumerate(colours.sequential)],
-        xgap=2,
-        ygap=2,
-        showscale=False,
-        hoverinfo="skip",
+    gap = 2 if len(windows) <= 60 else 0
+    tints = colours.sequential
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "heatmap",
+            "z": values,
+            "x": list(range(len(windows))),
+            "y": list(range(len(features))),
+            "zmin": 1.0,
+            "zmax": HIGHEST_RATIO,
+            "colorscale": [[i / (len(tints) - 1), tint] for i, tint in enumerate(tints)],
+            "xgap": gap,
+            "ygap": gap,
+            "showscale": False,
+            "hoverinfo": "skip",
+        },
+        _strokes([(one.column, rows[one.feature]) for one in shown if one.ratio is None], len(windows), colours),
+        _outlines([(one.column, rows[one.feature]) for one in shown if one.drifted], colours),
+        {
+            "type": "scatter",
+            "name": "squares",
+            "x": [square.column for square in shown],
+            "y": [rows[square.feature] for square in shown],
+            "mode": "markers",
+            "marker": {"symbol": "square", "size": max(3, min(24, 1000 // max(len(windows), 1))), "opacity": 0},
+            "customdata": [[square.column, square.feature] for square in shown],
+            "text": [literal(f"{one.feature} in {windows[one.column]}: {one.words}") for one in shown],
+            "hovertemplate": "%{text}<extra></extra>",
+            "hoverlabel": {"bgcolor": colours.fill, "bordercolor": colours.grid, "font": {"color": colours.text}},
+        },
+    ]
+    return whole(
+        traces,
+        height=max(200, 84 + 26 * len(features)),
+        colours=colours,
+        x=over_windows(windows),
+        y=named_rows(list(reversed(features))),
+        margin={"t": 26 if events else 8},
+        **event_lines(events, colours),
     )
-    for square in (one for one in shown if one.ratio is None):
-        drawn.add_scatter(
-            x=[square.column], y=[rows[square.feature]], mode="markers", hoverinfo="skip",
-            marker={"symbol": "line-ne", "size": 10, "line": {"color": colours.muted, "width": 1}},
-        )  # fmt: skip
-    for square in (one for one in shown if one.drifted):
-        x, y = square.column, rows[square.feature]
-        drawn.add_shape(
-            type="rect", x0=x - 0.48, x1=x + 0.48, y0=y - 0.46, y1=y + 0.46,
-            line={"color": colours.attention, "width": 2},
-        )  # fmt: skip
-    for column, label in swaps.items():
-        drawn.add_vline(x=column - 0.5, line={"color": colours.champion, "width": 1.5, "dash": "dot"})
-        drawn.add_annotation(
-            x=column - 0.5, y=1, yref="paper", yanchor="bottom", xanchor="left", text=literal(f"{label} live"),
-            showarrow=False, font={"color": colours.muted, "size": 12},
-        )  # fmt: skip
-    drawn.add_scatter(
-        x=[square.column for square in shown],
-        y=[rows[square.feature] for square in shown],
-        mode="markers",
-        marker={"symbol": "square", "size": 24, "opacity": 0},
-        customdata=[[square.column, square.feature] for square in shown],
-        text=[literal(square.words) for square in shown],
-        hovertemplate="%{text}<extra></extra>",
-        hoverlabel={"bgcolor": colours.fill, "bordercolor": colours.grid, "font": {"color": colours.text}},
-        name="squares",
-    )
-    name_rows(drawn, list(reversed(features)))
-    drawn.update_xaxes(
-        tickmode="array",
-        tickvals=list(range(len(windows))),
-        ticktext=[short(label, 14) for label in windows],
-        range=[-0.5, len(windows) - 0.5],
-        autotickangles=[0, -90],
-        showgrid=False,
-        zeroline=False,
-    )
-    drawn.update_layout(margin={"t": 26 if swaps else 8})
-    return drawn
+
+
+def over_windows(windows: Sequence[str]) -> dict[str, Any]:
+    """The axis of windows by position; as categories "2012-06" would be read as a date. At most some 24 are named."""
+    step = -(-len(windows) // LABELS_SHOWN) if windows else 1
+    return {
+        "tickmode": "array",
+        "tickvals": list(range(0, len(windows), step)),
+        "ticktext": [short(label, 14) for label in windows[::step]],
+        "range": [-0.5, len(windows) - 0.5],
+        "autotickangles": [0, -90],
+        "showgrid": False,
+        "zeroline": False,
+    }
+
+
+def event_lines(events: Sequence[Event], colours: Colours) -> dict[str, Any]:
+    """Events as upright lines with their words above, for the layout of any figure over windows."""
+    tints = {"deployment": colours.champion, "incident": colours.harm}
+    return {
+        "shapes": [
+            {
+                "type": "line",
+                "xref": "x",
+                "yref": "paper",
+                "x0": event.column,
+                "x1": event.column,
+                "y0": 0,
+                "y1": 1,
+                "line": {
+                    "color": tints[event.kind],
+                    "width": 1.5,
+                    "dash": "dot" if event.kind == "deployment" else "solid",
+                },
+            }
+            for event in events
+        ],
+        "annotations": [
+            {
+                "x": event.column,
+                "y": 1,
+                "xref": "x",
+                "yref": "paper",
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "text": short(event.words, 28),
+                "showarrow": False,
+                "font": {"color": colours.muted, "size": 12},
+            }
+            for event in events
+        ],
+    }
+
+
+def _strokes(places: Sequence[tuple[int, int]], n_windows: int, colours: Colours) -> dict[str, Any]:
+    """Not enough data, a stroke a square."""
+    return {
+        "type": "scatter",
+        "name": "not enough data",
+        "x": [x for x, _ in places],
+        "y": [y for _, y in places],
+        "mode": "markers",
+        "hoverinfo": "skip",
+        "marker": {
+            "symbol": "line-ne",
+            "size": 10 if n_windows <= 60 else 4,
+            "line": {"color": colours.muted, "width": 1},
+        },
+    }
+
+
+def _outlines(places: Sequence[tuple[int, int]], colours: Colours) -> dict[str, Any]:
+    """What drifted, a frame a square, drawn as one broken line."""
+    right, up = (-0.48, 0.48, 0.48, -0.48, -0.48), (-0.46, -0.46, 0.46, 0.46, -0.46)
+    return {
+        "type": "scatter",
+        "name": "drifted",
+        "x": [value for x, _ in places for value in (*(x + step for step in right), None)],
+        "y": [value for _, y in places for value in (*(y + step for step in up), None)],
+        "mode": "lines",
+        "hoverinfo": "skip",
+        "line": {"color": colours.attention, "width": 2},
+    }
 
 
 def then_and_now(bins: Mapping[str, Any], *, feature: str, colours: Colours) -> go.Figure:
@@ -193,58 +281,3 @@ def _labelled(drawn: go.Figure, feature: str) -> go.Figure:
 def _with_key(drawn: go.Figure) -> go.Figure:
     drawn.for_each_trace(lambda trace: trace.update(showlegend=trace.name in {"reference", "current"}))
     return drawn.update_layout(showlegend=True, margin={"t": 34})
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A metric in one window: its value, its interval where there is one, and how many labels it rests on."""
-
-    window: str
-    value: float
-    low: float | None
-    high: float | None
-    n_labelled: int
-
-
-def performance(points: Sequence[Measured], *, windows: Sequence[str], metric: str, colours: Colours) -> go.Figure:
-    """One metric over the windows, each with its interval; a window without labels stays empty.
-
-    Parameters
-    ----------
-    windows : sequence of str
-        Every window, oldest first.
-    """
-    drawn = blank(height=260, colours=colours)
-    found = {point.window: point for point in points}
-    # A line over a window without labels would claim what nobody measured.
-    shown = [found.get(label) for label in windows]
-    drawn.add_scatter(
-        x=list(range(len(windows))),
-        y=[point.value if point else None for point in shown],
-        mode="lines+markers",
-        connectgaps=False,
-        line={"color": colours.candidate, "width": 2},
-        marker={"size": 9},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [point.high - point.value if point and point.high is not None else 0.0 for point in shown],
-            "arrayminus": [point.value - point.low if point and point.low is not None else 0.0 for point in shown],
-            "color": colours.candidate,
-            "thickness": 1.5,
-            "width": 4,
-        },
-        customdata=[[literal(point.window), point.n_labelled] if point else ["", 0] for point in shown],
-        hovertemplate="%{customdata[0]}: %{y:.3f}, %{customdata[1]:,} labels<extra></extra>",
-    )
-    drawn.update_xaxes(
-        tickmode="array",
-        tickvals=list(range(len(windows))),
-        ticktext=[short(label, 14) for label in windows],
-        range=[-0.5, len(windows) - 0.5],
-        autotickangles=[0, -90],
-        showgrid=False,
-        zeroline=False,
-    )
-    drawn.update_yaxes(title=literal(metric), zeroline=False)
-    return drawn

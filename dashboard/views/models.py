@@ -5,7 +5,7 @@ import streamlit as st
 from core.monitoring import queries as monitoring
 from core.permissions import Permission
 from core.registry import queries as registry
-from dashboard import monitor_panels, panels, reads, session, theme
+from dashboard import drift_panels, panels, reads, session, theme
 from dashboard.panels import Row
 
 models = reads.audited(registry.list_models)
@@ -29,7 +29,7 @@ if not models:
     st.stop()
 
 health = {
-    row.model_id: monitor_panels.STATES[row.state]
+    row.model_id: drift_panels.STATES[row.state]
     for row in reads.fresh(monitoring.list_monitors)
     if (row.environment, row.alias) == ("production", "champion")
 }

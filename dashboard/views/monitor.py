@@ -1,11 +1,57 @@
-"""One monitor: its state in a sentence, drift over time, one feature then and now, performance, what to do."""
+"""One monitor: its state in a sentence, drift and performance over time, one feature then and now, what to do."""
 
 import streamlit as st
 
 from core.monitoring import queries as monitoring
+from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import AlertState, BatchState
 from core.permissions import Permission
-from dashboard import monitor_actions, monitor_panels, panels, reads, session, theme
+from dashboard import (
+    drift_panels,
+    monitor_actions,
+    monitor_panels,
+    panels,
+    performance_panels,
+    reads,
+    selection,
+    session,
+    theme,
+)
+
+VIEWS = {"drift": "Drift and performance", "data": "Data"}
+
+
+def drift(row: MonitorRow) -> None:
+    """The map, one feature then and now, performance on the same axis, what to do."""
+    windows = reads.fresh(monitoring.windows, row.id)
+    if not windows:
+        panels.empty_state(
+            "No data yet",
+            "Send rows to the scoring address, or add a file of production rows with a time column.",
+            button="See how to send rows",
+            page="deployments",
+            query={"model": row.model_id},
+        )
+        return
+    chosen = drift_panels.choices(row, len(windows))
+    cells = reads.fresh(monitoring.drift_matrix, row.id, limit=chosen.limit, part=chosen.part)
+    overview = drift_panels.arrange(cells, chosen.against)
+    if not overview.labels:
+        panels.section("Nothing is measured yet", "The windows hold no rows that can be held against the reference.")
+        return
+    happened = drift_panels.events(row, overview, windows, [])
+    drift_panels.heat_map(row, overview, happened)
+    drift_panels.one_window(row, overview, chosen.part)
+    performance_panels.performance(row, overview.labels, happened, chosen.part)
+    monitor_panels.what_to_do(row)
+
+
+def data(row: MonitorRow) -> None:
+    """The files that were added, every figure, and the results to take along."""
+    monitor_panels.export(row)
+    performance_panels.figures(row)
+    monitor_panels.batches(row)
+
 
 monitor_id = session.chosen_id("monitor")
 row = next((one for one in reads.fresh(monitoring.list_monitors) if one.id == monitor_id), None)
@@ -36,21 +82,8 @@ monitor_panels.alerts(
     [one for one in reads.fresh(monitoring.alerts, monitor_id=row.id) if one.state != AlertState.RESOLVED]
 )
 
-windows = reads.fresh(monitoring.windows, row.id)
-overview = monitor_panels.arrange(reads.fresh(monitoring.drift_matrix, row.id))
-if not windows:
-    panels.empty_state(
-        "No data yet",
-        "Send rows to the scoring address, or add a file of production rows with a time column.",
-        button="See how to send rows",
-        page="deployments",
-        query={"model": row.model_id},
-    )
-elif not overview.labels:
-    panels.section("Nothing is measured yet", "The windows hold no rows that can be held against the reference.")
-else:
-    monitor_panels.heat_map(row, overview, windows)
-    monitor_panels.one_window(row, overview)
-    monitor_panels.performance(row, overview.labels)
-    monitor_panels.what_to_do(row)
-monitor_panels.batches(row)
+match selection.view("What of this monitor to look at", VIEWS):
+    case "data":
+        data(row)
+    case _:
+        drift(row)

@@ -5,7 +5,7 @@ import streamlit as st
 from core.monitoring import queries as monitoring
 from core.monitoring.tables import AlertState, WindowState
 from core.permissions import Permission
-from dashboard import monitor_panels, panels, reads, session, theme
+from dashboard import drift_panels, panels, reads, session, theme
 from dashboard.panels import Row
 
 monitors = reads.fresh(monitoring.list_monitors)
@@ -45,7 +45,7 @@ panels.table(
         Row(
             {
                 "Model": row.model_name,
-                "State": monitor_panels.STATES[row.state],
+                "State": drift_panels.STATES[row.state],
                 "Drifting": f"{row.n_drifted} of {row.n_features}" if row.n_features else theme.MISSING,
                 "Newest window": row.last_window or theme.MISSING,
                 "Live": f"{row.version_label or 'nothing live'} ({row.alias}, {row.environment})",

@@ -116,7 +116,7 @@ def test_the_finding_names_what_drifted_and_since_when(open_as: OpenAs, viewer: 
     told = said(page)
     assert "monthly_charge and the prediction drifted, first in 2026-03" in told
     assert "monthly_charge moved in 2026-03" in told
-    assert "effect 0.280, where 0.100 or more counts; p < 0.001 after correction" in told
+    assert "effect 0.280, where 0.100 or more counts; p < 0.001 by itself" in told
     assert "600 reference rows, 500 current rows" in told
     assert "kolmogorov_smirnov" not in told
 
@@ -218,7 +218,7 @@ def test_a_failed_batch_says_its_problem(open_as: OpenAs, workspace: Workspace, 
                 error="Line 3 has 4 fields.", added_at=utc_now() - timedelta(days=1),
             ),
         )  # fmt: skip
-    page = open_as(viewer, "monitor", monitor=watched.monitor_id)
+    page = open_as(viewer, "monitor", monitor=watched.monitor_id, view="data")
     assert any("1 batch, 1 failed" in expander.label for expander in page.expander)
     assert "Line 3 has 4 fields." in said(page)
 

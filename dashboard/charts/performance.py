@@ -1,0 +1,182 @@
+"""Performance over time: realised, estimated, corrected; and how many labels are in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from dashboard.charts.canvas import literal, whole
+from dashboard.charts.monitoring import Event, event_lines, over_windows
+from dashboard.theme import Colours
+
+# How each source is drawn: realised is what is known, so it alone is drawn full and with its bars.
+DASHES: Mapping[str, str] = {"realised": "solid", "corrected": "dash", "estimated": "dot"}
+SYMBOLS: Mapping[str, str] = {"realised": "circle", "corrected": "diamond", "estimated": "circle-open"}
+OFFSETS: Mapping[str, float] = {"realised": 0.0, "corrected": 0.14, "estimated": -0.14}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric in one window from one source.
+
+    Parameters
+    ----------
+    window : str
+    source : {"realised", "estimated", "corrected"}
+    value : float
+    low, high : float or None
+        The 95 % interval where there is one.
+    n_labelled : int
+        How many labels it rests on.
+    believed : bool
+        Whether nothing speaks against it; what is not to be believed is drawn faint.
+    """
+
+    window: str
+    source: str
+    value: float
+    low: float | None
+    high: float | None
+    n_labelled: int
+    believed: bool = True
+
+
+@dataclass(frozen=True)
+class Maturity:
+    """Labels of one window: predictions, labels that are in, and how many will have come in the end."""
+
+    window: str
+    n_predictions: int
+    n_labelled: int
+    n_expected: float
+
+
+def strip(
+    points: Sequence[Measured],
+    *,
+    windows: Sequence[str],
+    metric: str,
+    evaluated: tuple[float, float, float] | None,
+    events: Sequence[Event],
+    colours: Colours,
+) -> go.Figure:
+    """One metric over the windows, a line for each source; a window that nobody measured stays a gap.
+
+    Parameters
+    ----------
+    windows : sequence of str
+        Every window, oldest first.
+    evaluated : (value, low, high) or None
+        The metric on the evaluation set, drawn as a band.
+    """
+    tints = {"realised": colours.candidate, "corrected": colours.champion, "estimated": colours.reference}
+    sources = [source for source in DASHES if any(point.source == source for point in points)]
+    lines = event_lines(events, colours)
+    if evaluated is not None:
+        lines["shapes"] = [*_band(evaluated, colours), *lines["shapes"]]
+    return whole(
+        [_line([one for one in points if one.source == source], source, windows, tints[source]) for source in sources],
+        height=280,
+        colours=colours,
+        x=over_windows(windows),
+        y={"title": {"text": literal(metric)}, "zeroline": False},
+        showlegend=len(sources) > 1,
+        margin={"t": 34 if len(sources) > 1 or events else 8},
+        **lines,
+    )
+
+
+def _line(points: Sequence[Measured], source: str, windows: Sequence[str], tint: str) -> dict[str, Any]:
+    found = {point.window: point for point in points}
+    # A line over a window without a figure would claim what nobody measured.
+    shown = [found.get(label) for label in windows]
+    return {
+        "type": "scatter",
+        "name": source,
+        "x": [column + OFFSETS[source] for column in range(len(windows))],
+        "y": [point.value if point else None for point in shown],
+        "mode": "lines+markers",
+        "connectgaps": False,
+        "line": {"color": tint, "width": 2, "dash": DASHES[source]},
+        "marker": {
+            "size": 9,
+            "symbol": SYMBOLS[source],
+            "opacity": [1.0 if point is None or point.believed else 0.35 for point in shown],
+        },
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [point.high - point.value if point and point.high is not None else 0.0 for point in shown],
+            "arrayminus": [point.value - point.low if point and point.low is not None else 0.0 for point in shown],
+            "color": tint,
+            "thickness": 1.5,
+            "width": 4,
+        },
+        "customdata": [
+            [literal(point.window), point.n_labelled, "" if point.believed else ", not to be believed"]
+            if point
+            else ["", 0, ""]
+            for point in shown
+        ],
+        "hovertemplate": f"%{{customdata[0]}}, {source}: %{{y:.3f}}, %{{customdata[1]:,}} labels"
+        "%{customdata[2]}<extra></extra>",
+    }
+
+
+def _band(evaluated: tuple[float, float, float], colours: Colours) -> list[dict[str, Any]]:
+    value, low, high = evaluated
+    across = {"xref": "paper", "yref": "y", "x0": 0, "x1": 1, "layer": "below"}
+    return [
+        {
+            "type": "rect",
+            **across,
+            "y0": low,
+            "y1": high,
+            "fillcolor": colours.fill,
+            "opacity": 0.6,
+            "line": {"width": 0},
+        },
+        {"type": "line", **across, "y0": value, "y1": value, "line": {"color": colours.reference, "width": 1}},
+    ]
+
+
+def maturity(windows_of: Sequence[Maturity], *, windows: Sequence[str], colours: Colours) -> go.Figure:
+    """For each window the labels that are in against those expected in the end, as shares of its predictions."""
+    found = {one.window: one for one in windows_of}
+    shown = [found.get(label) for label in windows]
+    share_in = [one.n_labelled / one.n_predictions if one and one.n_predictions else None for one in shown]
+    expected = [min(1.0, one.n_expected / one.n_predictions) if one and one.n_predictions else None for one in shown]
+    columns = list(range(len(windows)))
+    return whole(
+        [
+            {
+                "type": "bar",
+                "name": "expected in the end",
+                "x": columns,
+                "y": expected,
+                "width": 0.6,
+                "marker": {"color": colours.fill},
+                "hovertemplate": "expected in the end %{y:.0%}<extra></extra>",
+            },
+            {
+                "type": "bar",
+                "name": "in",
+                "x": columns,
+                "y": share_in,
+                "width": 0.6,
+                "marker": {"color": colours.candidate},
+                "customdata": [[one.n_labelled, one.n_predictions] if one else [0, 0] for one in shown],
+                "hovertemplate": "in %{y:.0%}: %{customdata[0]:,} of %{customdata[1]:,}<extra></extra>",
+            },
+        ],
+        height=180,
+        colours=colours,
+        x=over_windows(windows),
+        y={"title": {"text": "labels"}, "tickformat": ".0%", "range": [0, 1.02], "zeroline": False},
+        barmode="overlay",
+        showlegend=True,
+        margin={"t": 34},
+    )

@@ -1,0 +1,114 @@
+"""Performance of one monitor: realised, estimated and corrected, and how many labels are in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.evaluation.metrics import METRICS, primary_metric
+from core.evaluation.tables import Task
+from core.monitoring import queries as monitoring
+from core.monitoring.queries import MonitorRow, PerformanceRow
+from core.registry import queries as registry
+from dashboard import panels, reads, selection, theme
+from dashboard.charts import performance as charts
+from dashboard.charts.monitoring import Event
+from dashboard.panels import Row
+
+SOURCES = {
+    "realised": "Realised: from labels that have arrived.",
+    "estimated": "Estimated: from the model's own calibrated scores, without labels.",
+    "corrected": "Corrected: labels where they are in, the estimate where they are not yet.",
+}
+
+
+def performance(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event], part: str = "") -> None:
+    """One metric over the windows, a line for each source there is."""
+    measured = reads.fresh(monitoring.performance, row.id, part=part)
+    if not measured:
+        panels.section(
+            "Performance is not known yet", "It takes labels: add a file of labels, or a batch that holds the target."
+        )
+        return
+    model = reads.audited(registry.model, row.model_id)
+    primary = primary_metric(Task(model.task))
+    keys = sorted({point.key for point in measured}, key=lambda key: (key != primary, METRICS[key].title))
+    key = selection.pick("Metric", {one: METRICS[one].title for one in keys}, name="metric")
+    points = [point for point in measured if point.key == key]
+    title = METRICS[key].title
+    told = best_known(points)
+    said = f"{METRICS[key].sentence[:1].lower()}{METRICS[key].sentence[1:]}"
+    verb = "was" if told.source == "realised" else f"is {told.source} at"
+    panels.section(
+        f"{title} {verb} {theme.interval(told.value, told.low, told.high)} in {told.window}",
+        f"From {theme.count(told.n_labelled, 'label')} that arrived for {theme.count(told.n_rows, 'prediction')}; "
+        f"{said} {'Higher' if METRICS[key].greater_is_better else 'Lower'} is better. The bars are 95 % intervals.",
+    )
+    evaluated = reads.fresh(monitoring.evaluated, row.id, key=key)
+    panels.figure(
+        charts.strip(
+            [
+                charts.Measured(one.window, one.source, one.value, one.low, one.high, one.n_labelled, not one.note)
+                for one in points
+            ],
+            windows=labels,
+            metric=title,
+            evaluated=evaluated,
+            events=happened,
+            colours=theme.colours(),
+        ),
+        key="monitor_performance",
+        alt=f"{title}: "
+        + "; ".join(f"{one.window} {one.source} {theme.interval(one.value, one.low, one.high)}" for one in points),
+    )
+    sources = [source for source in SOURCES if any(one.source == source for one in points)]
+    words = " ".join(SOURCES[source] for source in sources) if len(sources) > 1 else ""
+    band = " The shaded band is the metric on the evaluation set." if evaluated is not None else ""
+    if words or band:
+        panels.quiet(f"{words}{band}".strip())
+    doubts(points)
+
+
+def best_known(points: Sequence[PerformanceRow]) -> PerformanceRow:
+    """The newest window's figure that is known best: realised before corrected before estimated."""
+    newest = [one for one in points if one.window_id == points[-1].window_id]
+    order = ("realised", "corrected", "estimated")
+    return min(newest, key=lambda one: order.index(one.source))
+
+
+def doubts(points: Sequence[PerformanceRow]) -> None:
+    """Why some of the figures are not to be believed, each reason once."""
+    noted: dict[str, list[str]] = {}
+    for one in points:
+        if one.note:
+            noted.setdefault(one.note, []).append(one.window)
+    for note, where in noted.items():
+        windows = ", ".join(dict.fromkeys(where[-3:])) + (" and earlier" if len(where) > 3 else "")
+        panels.notice(note, "attention", detail=f"Said of {windows}.")
+
+
+def figures(row: MonitorRow) -> None:
+    """Every metric of the newest windows, for reading and copying."""
+    measured = reads.fresh(monitoring.performance, row.id)
+    if not measured:
+        return
+    with st.expander("Every figure"):
+        panels.table(
+            [
+                Row(
+                    {
+                        "Window": one.window,
+                        "Metric": METRICS[one.key].title,
+                        "Source": theme.words(one.source),
+                        "Value": theme.interval(one.value, one.low, one.high),
+                        "Labels": theme.number(one.n_labelled),
+                        "Expected": theme.number(one.n_expected),
+                        "Doubt": one.note,
+                    }
+                )
+                for one in measured[::-1][:200]
+            ],
+            key="monitor_figures",
+            right=("Value", "Labels", "Expected"),
+        )
