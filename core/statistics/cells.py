@@ -20,6 +20,8 @@ from core.errors import InvalidInput
 N_CELLS = 1 << 16
 # Rows taken at a time: their buffers stay in the processor's cache. Measured beside 32k and 512k.
 BLOCK = 1 << 17
+# The first looks for cells of one value are short.
+FIRST_LOOK = 1 << 11
 # Below this many rows sorting is cheaper than going through tables of all cells.
 FEW = 1 << 13
 # Of the unit, as a power of two: within them the edges of all cells are finite, and no float64 is too small to count.
@@ -145,36 +147,57 @@ def _tally_few(values: NDArray[np.float64], scale: Scale) -> Tally:
 def _tally_many(values: NDArray[np.float64], scale: Scale) -> Tally:
     # Counted under the raw upper bits; the order of 65,536 cells is cheaper to set right than that of n rows.
     counts = np.zeros(N_CELLS, dtype=np.int64)
-    single, mixed, seen = np.full(N_CELLS, np.nan), np.zeros(N_CELLS, dtype=bool), np.empty(N_CELLS)
-    for start in range(0, len(values), BLOCK):
-        block = values[start : start + BLOCK]
-        raw = _upper_bits(block, scale).astype(np.intp)
-        here = np.bincount(raw, minlength=N_CELLS)
-        # Rows of a cell that is known to hold several values need no second look: nearly all rows of a continuous
-        # column from the second block on.
-        unsure = np.flatnonzero(~mixed[raw]) if mixed.any() else None
-        if unsure is not None and len(unsure) < len(block) // 2:
-            raw, block = raw[unsure], block[unsure]
-        seen[raw] = block
-        mixed[raw[seen[raw] != block]] = True
-        new = (here > 0) & (counts == 0)
-        single[new] = seen[new]
-        again = np.flatnonzero((here > 0) & ~new & ~mixed)
-        mixed[again[single[again] != seen[again]]] = True
-        counts += here
-    missing = (np.arange(N_CELLS) & ~SIGN) > INFINITE
-    n_missing = int(counts[missing].sum())
-    raw = np.flatnonzero((counts > 0) & ~missing)
-    keys = _ordered(raw)
-    order = np.argsort(keys)
-    raw = raw[order]
-    return Tally(keys[order], counts[raw], np.where(mixed[raw], np.nan, single[raw] + 0.0), n_missing)
+    single, open_ = np.full(N_CELLS, np.nan), np.ones(N_CELLS, dtype=bool)
+    raw = np.empty(min(BLOCK, len(values)), dtype=np.intp)
+    moved = np.empty(len(raw))
+    # Short looks first: after them most cells are known to hold one value or several, and few rows need more care.
+    size = FIRST_LOOK
+    for begin in range(0, len(values), BLOCK):
+        block = values[begin : begin + BLOCK]
+        here = raw[: len(block)]
+        here[:] = _upper_bits(block, scale, moved[: len(block)])
+        counts += np.bincount(here, minlength=N_CELLS)
+        start = 0
+        while start < len(block):
+            _look(here[start : start + size], block[start : start + size], single, open_)
+            start, size = start + size, min(2 * size, BLOCK)
+    n_missing = 0
+    for missing in (counts[INFINITE + 1 : SIGN], counts[SIGN + INFINITE + 1 :]):
+        n_missing += int(missing.sum())
+        missing[:] = 0
+    held = counts > 0
+    found = np.concatenate([SIGN + np.flatnonzero(held[SIGN:])[::-1], np.flatnonzero(held[:SIGN])])
+    return Tally(_ordered(found), counts[found], np.where(open_[found], single[found] + 0.0, np.nan), n_missing)
 
 
-def _upper_bits(values: NDArray[np.float64], scale: Scale) -> NDArray[np.uint16]:
+def _look(
+    raw: NDArray[np.intp], values: NDArray[np.float64], single: NDArray[np.float64], open_: NDArray[np.bool_]
+) -> None:
+    """Note the value of cells that are new, and close those that now hold several."""
+    is_open = open_.take(raw)
+    if np.count_nonzero(is_open) < len(raw) // 4:
+        rows = np.flatnonzero(is_open)
+        raw, values = raw.take(rows), values.take(rows)
+        rows = np.flatnonzero(single.take(raw) != values)
+    else:
+        rows = np.flatnonzero((single.take(raw) != values) & is_open)
+    if len(rows) == 0:
+        return
+    raw, values = raw.take(rows), values.take(rows)
+    known = ~np.isnan(single.take(raw))
+    open_[raw[known]] = False
+    rows = np.flatnonzero(~known)
+    raw, values = raw.take(rows), values.take(rows)
+    single[raw] = values
+    open_[raw[single.take(raw) != values]] = False
+
+
+def _upper_bits(
+    values: NDArray[np.float64], scale: Scale, moved: NDArray[np.float64] | None = None
+) -> NDArray[np.uint16]:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         # Added rather than subtracted, so that -0.0 becomes 0.0: equal values share a cell.
-        moved = values + (0.0 - scale.anchor)
+        moved = np.add(values, 0.0 - scale.anchor, out=moved)
         moved *= 1.0 / scale.unit
         rounded = moved.astype("<f4")
     upper: NDArray[np.uint16] = rounded.view("<u2")[1::2]
