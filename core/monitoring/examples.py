@@ -60,9 +60,10 @@ def example_rows(workspace: Workspace, result_id: int, *, n_rows: int = 8) -> li
             continue
         at = np.flatnonzero(_telling(sample(rows[column], _kind(result, rows, column)), result.bins))
         for row in rows.take(at[: n_rows - len(found)]).to_pylist():
-            shown = {"Time": row.get(AT), "Prediction id": row.get(PREDICTION_ID), result.feature: row[column]}
-            shown |= {name: row.get(feature_column(name)) for name in others}
-            found.append({name: value for name, value in shown.items() if value is not None or name == result.feature})
+            known = {"Time": row.get(AT), "Prediction id": row.get(PREDICTION_ID)}
+            shown = {name: value for name, value in known.items() if value is not None}
+            shown |= {result.feature: row[column]} | {name: row.get(feature_column(name)) for name in others}
+            found.append(shown)
         if len(found) >= n_rows:
             break
     return found

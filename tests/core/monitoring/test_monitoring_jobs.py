@@ -18,6 +18,7 @@ from core.errors import InvalidInput
 from core.jobs.service import enqueue
 from core.jobs.tables import Job
 from core.monitoring import log_job, queries, service
+from core.monitoring.examples import example_rows
 from core.monitoring.tables import AlertState, Batch, BatchState, WindowState
 from core.permissions import Actor
 from core.serving.log import Answered, PredictionLog
@@ -612,3 +613,31 @@ def test_pages_read_with_few_statements(workspace: Workspace, live: LiveModel, a
     event.remove(workspace.engine, "before_cursor_execute", count)
     assert n_list <= 5
     assert len(said) - n_list <= 6
+
+
+def result_of(workspace: Workspace, live: LiveModel, label: str, feature: str) -> int:
+    with workspace.read() as session:
+        window = next(one for one in queries.windows(session, live.monitor_id) if one.label == label)
+        return key(next(one for one in queries.drift_results(session, key(window)) if one.feature == feature))
+
+
+def test_example_rows_show_where_a_feature_grew(workspace: Workspace, live: LiveModel, add_batch: AddBatch) -> None:
+    quiet, moved = stream(400, seed=21), stream(400, seed=22, hours_shift=2.0, new_job=0.3, missing_age=0.5)
+    content = csv_bytes(pa.concat_tables([quiet, moved]), [*days("2026-01-01", 31, 400), *days("2026-02-01", 28, 400)])
+    add_batch(content)
+    hours = example_rows(workspace, result_of(workspace, live, "2026-02", "hours"), n_rows=5)
+    assert len(hours) == 5
+    assert all(row["hours"] > 45 and row["Time"].month == 2 for row in hours)
+    assert set(hours[0]) >= {"age", "job", "member"}
+    assert {row["job"] for row in example_rows(workspace, result_of(workspace, live, "2026-02", "job"))} == {"poet"}
+    assert {row["age"] for row in example_rows(workspace, result_of(workspace, live, "2026-02", "age"))} == {None}
+
+
+def test_example_rows_of_a_batch_without_times_are_its_own(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch
+) -> None:
+    add_batch(csv_bytes(stream(200, seed=23)), time_column=None)
+    second = add_batch(csv_bytes(stream(200, seed=24, hours_shift=3.0)), time_column=None)
+    rows = example_rows(workspace, result_of(workspace, live, f"batch {second.id}", "hours"))
+    assert rows
+    assert all(row["hours"] > 45 for row in rows)
