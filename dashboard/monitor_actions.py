@@ -1,60 +1,12 @@
-"""What a reader may do with a monitor: its settings, its alerts, reading the log now."""
+"""What a reader may do with a monitor: its alerts, reading the log now."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from core.monitoring import queries as monitoring
 from core.monitoring import service
 from core.monitoring.queries import AlertRow
-from dashboard import panels, reads, session
-
-SPANS = {"day": "Day", "week": "Week", "month": "Month"}
-
-
-@st.dialog("Settings of this monitor")
-def change(monitor_id: int) -> None:
-    """How data is cut, and when a difference counts."""
-    found = reads.fresh(monitoring.monitor, monitor_id)
-    with st.form("change_monitor", border=False):
-        window = st.selectbox(
-            "Cut data into windows by",
-            list(SPANS),
-            index=list(SPANS).index(found.window),
-            format_func=SPANS.__getitem__,
-        )
-        false_alerts = st.number_input(
-            "False alerts a month that are acceptable",
-            min_value=0.001,
-            max_value=30.0,
-            value=found.false_alerts,
-            step=0.1,
-            format="%.3f",
-            help="Over all features and the prediction together, so that many features do not mean many false alarms.",
-        )
-        min_effect = st.number_input(
-            "Smallest effect that counts",
-            min_value=0.0,
-            max_value=1.0,
-            value=found.min_effect,
-            step=0.01,
-            help="A share of rows: 0.1 means that a tenth of the rows lies elsewhere than in the reference.",
-        )
-        min_rows = st.number_input("Rows a window needs", min_value=20, max_value=1_000_000, value=found.min_rows)
-        panels.quiet("All windows are computed anew in the background; alerts that were raised stay.")
-        if st.form_submit_button("Save", type="primary"):
-            with session.act("Monitor changed") as writing:
-                service.edit_monitor(
-                    writing,
-                    monitor_id=monitor_id,
-                    window=window,
-                    false_alerts=false_alerts,
-                    min_rows=int(min_rows),
-                    min_effect=min_effect,
-                    actor=session.actor(),
-                    now=session.now(),
-                )
-            st.rerun()
+from dashboard import panels, session
 
 
 @st.dialog("Acknowledge this alert")

@@ -10,6 +10,7 @@ from dashboard import (
     drift_panels,
     monitor_actions,
     monitor_panels,
+    monitor_settings_panels,
     panels,
     performance_panels,
     reads,
@@ -18,7 +19,7 @@ from dashboard import (
     theme,
 )
 
-VIEWS = {"drift": "Drift and performance", "data": "Data"}
+VIEWS = {"drift": "Drift and performance", "settings": "Alert rules", "data": "Data"}
 
 
 def drift(row: MonitorRow) -> None:
@@ -65,8 +66,6 @@ if row is None:
     st.stop()
 
 with panels.header(row.model_name, f"{theme.words(row.alias)} in {row.environment}. {row.sentence}"):
-    if session.may(Permission.MONITOR_EDIT) and st.button("Settings", icon=":material/tune:"):
-        monitor_actions.change(row.id)
     if session.may(Permission.BATCH_ADD):
         st.button("Read the log now", icon=":material/refresh:", on_click=monitor_actions.read_log, args=(row.id,))
         if st.button("Add data", type="primary", icon=":material/add:"):
@@ -85,5 +84,7 @@ monitor_panels.alerts(
 match selection.view("What of this monitor to look at", VIEWS):
     case "data":
         data(row)
+    case "settings":
+        monitor_settings_panels.settings(row)
     case _:
         drift(row)

@@ -185,19 +185,41 @@ def test_an_operator_handles_alerts_and_others_read_who_does(
     open_as: OpenAs, viewer: Actor, operator: Actor, watched: Made
 ):
     page = open_as(operator, "monitor", monitor=watched.monitor_id)
-    assert {"Acknowledge", "Resolve", "Settings", "Read the log now"} <= set(offered(page))
+    assert {"Acknowledge", "Resolve", "Read the log now"} <= set(offered(page))
     next(button for button in page.button if button.label == "Resolve").click().run()
     assert "a later window can raise a new alert" in said(page)
     other = open_as(viewer, "monitor", monitor=watched.monitor_id)
-    assert not {"Acknowledge", "Resolve", "Settings", "Read the log now"} & set(offered(other))
+    assert not {"Acknowledge", "Resolve", "Read the log now"} & set(offered(other))
     assert "Acknowledging and resolving take the role operator." in said(other)
 
 
-def test_settings_open_with_what_holds_now(open_as: OpenAs, operator: Actor, watched: Made):
-    page = open_as(operator, "monitor", monitor=watched.monitor_id)
-    next(button for button in page.button if button.label == "Settings").click().run()
-    assert "month" in [box.value for box in page.selectbox]
-    assert "All windows are computed anew in the background" in said(page)
+def test_the_rules_say_what_holds_and_are_changed_by_who_may(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, viewer: Actor, watched: Made
+):
+    page = open_as(operator, "monitor", monitor=watched.monitor_id, view="settings")
+    assert "Drift may alert falsely about once a year" in said(page)
+    assert "Data is cut by the month; a window needs 100 rows to tell anything." in said(page)
+    next(one for one in page.number_input if one.label.startswith("False alerts")).set_value(1.0)
+    next(one for one in page.selectbox if one.label == "Cut data into windows by").set_value("day")
+    next(one for one in page.button if one.label == "Save").click().run()
+    assert "Drift may alert falsely about once a month" in said(page)
+    with workspace.read() as session:
+        kept = session.get_one(Monitor, watched.monitor_id)
+        assert (kept.false_alerts, kept.window) == (1.0, "day")
+    other = open_as(viewer, "monitor", monitor=watched.monitor_id, view="settings")
+    assert "takes the role operator" in said(other)
+    assert "Save" not in offered(other)
+
+
+def test_a_rule_that_makes_no_sense_is_refused_in_words(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, watched: Made
+):
+    page = open_as(operator, "monitor", monitor=watched.monitor_id, view="settings")
+    next(one for one in page.number_input if one.label == "Windows beyond their threshold").set_value(3)
+    next(one for one in page.button if one.label == "Save").click().run()
+    assert "3 of 1 windows are given" in said(page)
+    with workspace.read() as session:
+        assert session.get_one(Monitor, watched.monitor_id).windows_needed == 1
 
 
 def test_reading_the_log_now_queues_a_job(open_as: OpenAs, workspace: Workspace, operator: Actor, watched: Made):

@@ -1,0 +1,185 @@
+"""How a monitor cuts and decides: what holds now, and changing it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from core.drift.drift_tests import DRIFT_TESTS
+from core.monitoring import queries as monitoring
+from core.monitoring import service
+from core.monitoring.monitor_settings import (
+    MOST_SLICES,
+    SLICED_KINDS,
+    TIME_KINDS,
+    Changes,
+    MonitorSettings,
+    Trained,
+    settings_of,
+)
+from core.monitoring.queries import MonitorRow
+from core.monitoring.windows import SEASONS_OF
+from core.permissions import Permission
+from dashboard import panels, reads, session, theme
+
+WINDOWS = {"hour": "Hour", "day": "Day", "week": "Week", "month": "Month", "count": "Number of rows"}
+SEASONS = {"none": "All rows", "hour": "The same hour", "weekday": "The same weekday", "month": "The same month"}
+USUAL = "the usual one"
+
+
+def settings(row: MonitorRow) -> None:
+    """What decides about drift, in a sentence, and the form that changes it."""
+    found = reads.fresh(monitoring.monitor, row.id)
+    kept = settings_of(found)
+    panels.section(f"Drift may alert falsely {often(kept.false_alerts)}", in_words(kept))
+    if not session.may(Permission.MONITOR_EDIT):
+        panels.quiet("Changing how a monitor decides takes the role operator.")
+        return
+    with session.workspace().read() as reading:
+        trained = service.trained_on(reading, found)
+    changes = form(kept, trained)
+    if changes is not None:
+        with session.act("Monitor changed") as writing:
+            service.edit_monitor(writing, monitor_id=row.id, actor=session.actor(), now=session.now(), **changes)
+        st.rerun()
+
+
+def often(false_alerts: float) -> str:
+    """A rate a month as people say it: "about once a year"."""
+    a_year = false_alerts * 12
+    if false_alerts >= 1.5:
+        return f"about {false_alerts:.2g} times a month"
+    if false_alerts >= 0.75:
+        return "about once a month"
+    if a_year >= 1.5:
+        return f"about {a_year:.2g} times a year"
+    return "about once a year" if a_year >= 0.75 else f"about once in {1 / a_year:.2g} years"
+
+
+def in_words(kept: MonitorSettings) -> str:
+    """The settings as sentences."""
+    cut = f"{kept.window_rows or 0:,} rows" if kept.window == "count" else f"the {kept.window}"
+    said = [
+        f"Data is cut by {cut}; a window needs {kept.min_rows:,} rows to tell anything.",
+        "Each feature's threshold comes from resampling the reference at the window's own size, so that all features "
+        "together keep that promise; an effect below "
+        f"{theme.number(kept.min_effect)} never counts.",
+    ]
+    if kept.windows_of > 1:
+        said.append(f"A feature alerts when it was beyond in {kept.windows_needed} of the last {kept.windows_of}.")
+    if kept.season != "none":
+        said.append(f"A window is held against reference rows of {SEASONS[kept.season].lower()}.")
+    if kept.slice_columns:
+        said.append(f"Slices: {', '.join(kept.slice_columns)}.")
+    return " ".join(said)
+
+
+def form(kept: MonitorSettings, trained: Trained | None) -> Changes | None:
+    """The form; what was changed once somebody saves."""
+    with st.form("monitor_settings", border=False):
+        given: dict[str, Any] = {}
+        with st.grid(columns=3, min_column_width=240):
+            given["false_alerts"] = st.number_input(
+                "False alerts a month that are acceptable",
+                min_value=0.001,
+                max_value=30.0,
+                value=kept.false_alerts,
+                step=0.1,
+                format="%.3f",
+                help="Over all features and the prediction together, so that more features do not mean more of them.",
+            )
+            given["window"] = st.selectbox(
+                "Cut data into windows by",
+                list(WINDOWS),
+                index=list(WINDOWS).index(kept.window),
+                format_func=WINDOWS.__getitem__,
+            )
+            rows = st.number_input(
+                "Rows of a window",
+                min_value=10,
+                max_value=100_000_000,
+                value=kept.window_rows or 1_000,
+                help="Only for windows by number of rows; a window closes at the end of the day that fills it.",
+            )
+            given["window_rows"] = int(rows) if given["window"] == "count" else None
+            given["min_rows"] = int(
+                st.number_input("Rows a window needs", min_value=10, max_value=1_000_000, value=kept.min_rows)
+            )
+            given["min_effect"] = st.number_input(
+                "Smallest effect that counts",
+                min_value=0.0,
+                max_value=0.99,
+                value=kept.min_effect,
+                step=0.01,
+                help="A share of rows: 0.1 means that a tenth of the rows lies elsewhere than in the reference. With "
+                "many rows a harmless shift is certain too; this keeps it quiet.",
+            )
+            given["windows_needed"] = int(
+                st.number_input("Windows beyond their threshold", min_value=1, max_value=12, value=kept.windows_needed)
+            )
+            given["windows_of"] = int(
+                st.number_input("out of the last", min_value=1, max_value=12, value=kept.windows_of)
+            )
+            if trained is not None:
+                _against_the_season(given, kept, trained)
+                given["slice_columns"] = st.multiselect(
+                    "Look at slices too, by",
+                    [
+                        name
+                        for name, kind in trained.features.items()
+                        if kind in SLICED_KINDS and trained.n_distinct.get(name, 0) <= MOST_SLICES
+                    ],
+                    default=list(kept.slice_columns),
+                    max_selections=5,
+                )
+        if trained is not None:
+            given["tests"] = _tests(kept, trained)
+        panels.quiet("All windows are computed anew in the background; alerts that were raised stay.")
+        saved = st.form_submit_button("Save", type="primary")
+    return Changes(**given) if saved else None  # type: ignore[typeddict-item]
+
+
+def _against_the_season(given: dict[str, Any], kept: MonitorSettings, trained: Trained) -> None:
+    times = [name for name, kind in trained.columns.items() if kind in TIME_KINDS]
+    if not times:
+        return
+    given["season"] = st.selectbox(
+        "Hold a window against",
+        list(SEASONS),
+        index=list(SEASONS).index(kept.season),
+        format_func=SEASONS.__getitem__,
+        help="Reference rows of the same season only: summer is then not called drift in a model trained on a year. "
+        + "Suits windows by "
+        + ", ".join(window for window, fitting in SEASONS_OF.items() if len(fitting) > 1)
+        + ".",
+    )
+    column = st.selectbox(
+        "Time of the training rows",
+        times,
+        index=times.index(kept.season_column) if kept.season_column in times else 0,
+        help="The column of the training data that says when a row was; only a season needs it.",
+    )
+    given["season_column"] = None if given["season"] == "none" else column
+
+
+def _tests(kept: MonitorSettings, trained: Trained) -> dict[str, str]:
+    """Which test decides for which feature, where it is not the usual one of its kind."""
+    from core.drift.measuring import value_tests
+
+    titles = {key: test.title for key, test in DRIFT_TESTS.items()}
+    with st.expander("The test that decides, by feature"):
+        chosen = {}
+        with st.grid(columns=3, min_column_width=240):
+            for name, kind in trained.features.items():
+                options = [USUAL, *value_tests(kind)]
+                picked = st.selectbox(
+                    theme.plain(name),
+                    options,
+                    index=options.index(kept.tests.get(name, USUAL)),
+                    format_func=lambda key: titles.get(key, USUAL),
+                    key=f"monitor_test_{name}",
+                )
+                if picked != USUAL:
+                    chosen[name] = picked
+    return chosen
