@@ -246,6 +246,31 @@ class PerformanceResult(SQLModel, table=True):
     note: str = ""
 
 
+class LabelArrival(SQLModel, table=True):
+    """How the labels of one window came in, counted when it was computed; see `core.monitoring.maturity`.
+
+    ``n_at_once`` rows had their label with them. Of those that a label can still be joined to, ``delays`` counts the
+    labels that came by how long they took, and ``pieces`` holds [seconds since 1970, predictions, labels] by time.
+    """
+
+    __tablename__ = "label_arrival"
+
+    window_id: int = Field(foreign_key="window.id", primary_key=True)
+    n_at_once: int
+    delays: list[Any] = document(list)
+    pieces: list[Any] = document(list)
+
+
+class Estimator(SQLModel, table=True):
+    """What a model version's labelled reference says of its performance, learnt once and kept with the version."""
+
+    __tablename__ = "estimator"
+
+    version_id: int = Field(foreign_key="model_version.id", primary_key=True)
+    content: bytes
+    fitted_at: datetime = moment()
+
+
 class WindowMeasure(SQLModel, table=True):
     """One figure about a whole window beside drift by feature: several columns at once, the concept, the contract.
 

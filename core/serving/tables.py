@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
 from core.database import moment
@@ -25,11 +26,18 @@ class PredictionSegment(SQLModel, table=True):
 
 
 class Label(SQLModel, table=True):
-    """What turned out to be true for one prediction."""
+    """What turned out to be true for one prediction.
+
+    ``received_at`` is when the value kept was handed in, ``first_at`` when the first one was: a correction is no late
+    arrival. ``known`` says whether a prediction of this id has been found.
+    """
 
     __tablename__ = "label"
+    __table_args__ = (Index("ix_label_known", "model_id", "known"),)
 
     model_id: int = Field(foreign_key="registered_model.id", primary_key=True)
     prediction_id: str = Field(primary_key=True, max_length=64)
     value: str
     received_at: datetime = moment()
+    first_at: datetime | None = moment(nullable=True)
+    known: bool = False

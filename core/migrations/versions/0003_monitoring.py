@@ -44,6 +44,12 @@ def upgrade() -> None:
     op.execute("UPDATE drift_result SET exceeded = (state = 'drifted')")
     _widen_window()
     _widen_performance()
+    with op.batch_alter_table("label") as batch:
+        batch.add_column(sa.Column("first_at", core.database.UtcDateTime(timezone=True), nullable=True))
+        # Those without a prediction were reported when they came.
+        batch.add_column(sa.Column("known", sa.Boolean(), nullable=False, server_default=sa.true()))
+    op.execute("UPDATE label SET first_at = received_at")
+    op.create_index("ix_label_known", "label", ["model_id", "known"])
 
 
 def _widen_window() -> None:
@@ -155,6 +161,24 @@ def _add_tables() -> None:
         sa.UniqueConstraint("monitor_id", "version_id", "settings_digest"),
     )
     op.create_index("ix_calibration_monitor_id", "calibration", ["monitor_id"])
+
+    op.create_table(
+        "label_arrival",
+        sa.Column("window_id", sa.Integer(), nullable=False),
+        sa.Column("n_at_once", sa.Integer(), nullable=False),
+        sa.Column("delays", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("pieces", sa.JSON(none_as_null=True), nullable=False),
+        sa.ForeignKeyConstraint(["window_id"], ["window.id"]),
+        sa.PrimaryKeyConstraint("window_id"),
+    )
+    op.create_table(
+        "estimator",
+        sa.Column("version_id", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("fitted_at", core.database.UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["version_id"], ["model_version.id"]),
+        sa.PrimaryKeyConstraint("version_id"),
+    )
 
     op.create_table(
         "window_measure",
