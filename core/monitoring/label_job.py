@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, or_
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from core.datasets.ingest import read_exactly
 from core.datasets.options import ParseOptions
 from core.datasets.tables import ColumnKind, Upload
+from core.drift.columns import moments
 from core.errors import InsufficientData, InvalidInput
 from core.evaluation.tables import Task
 from core.jobs.context import JobContext
 from core.monitoring import queries
 from core.monitoring.computing import READ_STATES, compute_windows
+from core.monitoring.labels import mark_known, put_labels
 from core.monitoring.recording import record_windows
 from core.monitoring.tables import Batch, Monitor
 from core.permissions import Permission, require
 from core.registry import queries as registry
 from core.serving.frames import AT, PREDICTION_ID
 from core.serving.queries import segments
-from core.serving.tables import Label
 from core.training.frames import class_labels
 from core.workspace import Workspace
 
@@ -32,7 +31,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_ID = 64
-ROWS_AT_ONCE = 200
+READ_ROWS = 65_536
+DAY = timedelta(days=1) - timedelta(microseconds=1)
 SHOWN = 5
 
 
@@ -57,18 +57,23 @@ def read_labels(workspace: Workspace, context: JobContext) -> None:
     with workspace.write() as session:
         put_labels(session, model_id=model_id, labels=labels, received_at=upload.uploaded_at)
     context.report(0.3, "joining")
-    touched, known = _find(workspace, model_id, set(labels))
-    unknown = [one for one in labels if one not in known]
+    found = _find(workspace, context, model_id, set(labels))
+    unknown = [one for one in labels if one not in found.known]
     computed = {}
-    for (monitor_id, version_id), (times, batch_ids) in touched.items():
-        computed[monitor_id, version_id] = compute_windows(
-            workspace, monitor_id=monitor_id, version_id=version_id, touched=times, batch_ids=batch_ids
+    for at in sorted(found.touched()):
+        computed[at] = compute_windows(
+            workspace,
+            monitor_id=at[0],
+            version_id=at[1],
+            touched=[(day, day + DAY) for day in sorted(found.days.get(at, ()))],
+            batch_ids=found.batch_ids.get(at, []),
         )
     with context.record() as session:
+        mark_known(session, model_id=model_id, ids=found.known)
         for (monitor_id, _), windows in computed.items():
             monitor = queries.monitor(session, monitor_id)
             record_windows(session, monitor=monitor, windows=windows, actor=context.actor, now=context.now())
-        context.log(f"{len(labels):,} labels, {len(known):,} of them for known predictions.")
+        context.log(f"{len(labels):,} labels, {len(found.known):,} of them for known predictions.")
         if unknown:
             shown = ", ".join(repr(one) for one in unknown[:SHOWN])
             context.log(
@@ -77,43 +82,11 @@ def read_labels(workspace: Workspace, context: JobContext) -> None:
             )
         context.result = {
             "n_labels": len(labels),
-            "n_matched": len(known),
+            "n_matched": len(found.known),
             "n_unknown": len(unknown),
             "unknown": unknown[:SHOWN],
             "n_windows": sum(map(len, computed.values())),
         }
-
-
-def put_labels(session: Session, *, model_id: int, labels: dict[str, str], received_at: datetime) -> None:
-    """Write labels, each unless a later one is there; at the same moment the greater value wins, in either order.
-
-    Parameters
-    ----------
-    labels : dict of prediction id to value
-    received_at : datetime
-        When their file was handed in.
-    """
-    if session.get_bind().dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert
-    else:
-        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
-    rows = [
-        {"model_id": model_id, "prediction_id": one, "value": value, "received_at": received_at}
-        for one, value in labels.items()
-    ]
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        statement = insert(Label).values(rows[start : start + ROWS_AT_ONCE])
-        new = statement.excluded
-        session.connection().execute(
-            statement.on_conflict_do_update(
-                index_elements=["model_id", "prediction_id"],
-                set_={"value": new.value, "received_at": new.received_at},
-                where=or_(
-                    new.received_at > col(Label.received_at),
-                    and_(new.received_at == col(Label.received_at), new.value > col(Label.value)),
-                ),
-            )
-        )
 
 
 def _read(workspace: Workspace, context: JobContext, upload: Upload, *, regression: bool) -> dict[str, str]:
@@ -152,11 +125,23 @@ def _values(column: pa.ChunkedArray, regression: bool) -> list[str | None]:
     return list(class_labels(column))
 
 
-Touched = dict[tuple[int, int], tuple[list[tuple[datetime, datetime]], list[int]]]
+@dataclass
+class _Found:
+    """Which predictions were found that have a label: their ids, and where they lie by (monitor, version)."""
+
+    known: set[str]
+    days: dict[tuple[int, int], set[datetime]]
+    batch_ids: dict[tuple[int, int], list[int]]
+
+    def touched(self) -> set[tuple[int, int]]:
+        """Every monitor and version with such predictions."""
+        return self.days.keys() | self.batch_ids.keys()
 
 
-def _find(workspace: Workspace, model_id: int, ids: set[str]) -> tuple[Touched, set[str]]:
-    """Which windows the labelled predictions lie in, by (monitor, version), and which ids are known."""
+def _find(workspace: Workspace, context: JobContext, model_id: int, ids: set[str]) -> _Found:
+    """Look for the labelled predictions in every segment and batch of a model, reading ids and times only."""
+    import pyarrow as pa
+
     with workspace.read() as session:
         monitors = list(session.exec(select(Monitor).where(col(Monitor.model_id) == model_id)))
         logged = segments(session, model_id)
@@ -168,40 +153,45 @@ def _find(workspace: Workspace, model_id: int, ids: set[str]) -> tuple[Touched, 
             )
         )
     by_alias = {(monitor.environment, monitor.alias): monitor.id for monitor in monitors}
-    touched: Touched = {}
-    known: set[str] = set()
-    for segment in logged:
+    wanted = pa.array(sorted(ids), pa.string())
+    found = _Found(set(), {}, {})
+    for number, segment in enumerate(logged):
+        context.report(0.3 + 0.4 * number / len(logged), "joining")
+        known, days = _matches(workspace, segment.sha256, wanted)
+        found.known |= known
         monitor_id = by_alias.get((segment.environment, segment.alias))
-        found = _matches(workspace, segment.sha256, ids)
-        known.update(one for one, _ in found)
-        if monitor_id is not None and found:
-            touched.setdefault((monitor_id, segment.version_id), ([], []))[0].extend(_moments(found))
+        if monitor_id is not None and days:
+            found.days.setdefault((monitor_id, segment.version_id), set()).update(days)
     for batch in batches:
         if batch.data_sha256 is None or batch.version_id is None or batch.id is None:
             continue
-        found = _matches(workspace, batch.data_sha256, ids)
-        known.update(one for one, _ in found)
-        if found:
-            times, batch_ids = touched.setdefault((batch.monitor_id, batch.version_id), ([], []))
-            times.extend(_moments(found))
-            if batch.time_column is None:
-                batch_ids.append(batch.id)
-    return touched, known
+        known, days = _matches(workspace, batch.data_sha256, wanted)
+        found.known |= known
+        if days:
+            found.days.setdefault((batch.monitor_id, batch.version_id), set()).update(days)
+        if known and batch.time_column is None:
+            found.batch_ids.setdefault((batch.monitor_id, batch.version_id), []).append(batch.id)
+    return found
 
 
-def _matches(workspace: Workspace, sha256: str, ids: set[str]) -> list[tuple[str, datetime | None]]:
+def _matches(workspace: Workspace, sha256: str, wanted: pa.Array) -> tuple[set[str], set[datetime]]:
+    """Which wanted ids a file holds, and the days they lie in; read in pieces, whatever the file's size."""
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(pa.BufferReader(workspace.artifacts.get_bytes(sha256)))
-    columns = [name for name in (PREDICTION_ID, AT) if name in file.schema_arrow.names]
-    if PREDICTION_ID not in columns:
-        return []
-    table = file.read(columns=columns)
-    times: Sequence[Any] = table[AT].to_pylist() if AT in columns else [None] * table.num_rows
-    return [(one, at) for one, at in zip(table[PREDICTION_ID].to_pylist(), times, strict=True) if one in ids]
-
-
-def _moments(found: Iterable[tuple[str, datetime | None]]) -> list[tuple[datetime, datetime]]:
-    days = {at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) for _, at in found if at is not None}
-    return [(day, day) for day in sorted(days)]
+    known: set[str] = set()
+    days: set[datetime] = set()
+    with pq.ParquetFile(workspace.artifacts.verified_path(sha256)) as file:
+        columns = [name for name in (PREDICTION_ID, AT) if name in file.schema_arrow.names]
+        if PREDICTION_ID not in columns:
+            return known, days
+        for piece in file.iter_batches(batch_size=READ_ROWS, columns=columns):
+            some = piece.filter(pc.is_in(piece[PREDICTION_ID].cast(pa.string()), value_set=wanted))
+            known.update(some[PREDICTION_ID].cast(pa.string()).to_pylist())
+            if AT in columns:
+                times = moments(pa.chunked_array([some[AT]])).astype("datetime64[D]")
+                days.update(
+                    datetime(day.year, day.month, day.day, tzinfo=UTC) for day in set(times.tolist()) if day is not None
+                )
+    return known, days
