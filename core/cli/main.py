@@ -18,6 +18,7 @@ MODULES = (
     "core.cli.models",
     "core.cli.behaviour",
     "core.cli.watching",
+    "core.cli.incidents",
     "core.cli.auditing",
     "core.cli.people",
     "core.cli.storage",

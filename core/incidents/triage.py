@@ -41,8 +41,8 @@ class RankedFeature:
     link : float or None
         Pearson's correlation, over the windows, of its effect with how far performance fell; None for fewer than
         five windows in which both are known.
-    signs : tuple of str
-        What its shape betrays, in words.
+    signs, sign_keys : tuple of str
+        What its shape betrays, in words and by key in `signs.SIGNS`.
     """
 
     name: str
@@ -53,6 +53,7 @@ class RankedFeature:
     weight: float
     link: float | None
     signs: tuple[str, ...]
+    sign_keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -237,6 +238,7 @@ def rank_features(evidence: Evidence) -> tuple[RankedFeature, ...]:
             weight=weight(one),
             link=_link(one, evidence),
             signs=tuple(sign.sentence for sign in one.signs),
+            sign_keys=tuple(sign.key for sign in one.signs),
         )
         for one in evidence.features
     ]

@@ -33,6 +33,9 @@ from core.governance import service as governance
 from core.governance.gates import GATES
 from core.governance.integrity import verify_everything
 from core.governance.tables import DecisionKind
+from core.incidents import service as incidents
+from core.incidents.evidence import Evidence
+from core.incidents.triage import triage
 from core.jobs.context import JobContext
 from core.jobs.kinds import JOB_KINDS
 from core.monitoring import service as monitoring
@@ -62,6 +65,7 @@ from tests.factories import (
 )
 
 P = Permission
+FOUND = triage(Evidence("2026-03", 500, 100))
 PROFILE = {"columns": [{"name": "age", "n_distinct": 60}, {"name": "income", "n_distinct": 2}]}
 
 
@@ -281,6 +285,33 @@ TABLE: dict[str, Change] = {
         lambda s, g, a: monitoring.resolve_alert(s, alert_id=g.alert, note="Done.", actor=a, now=NOW),
         (P.ALERT_ACKNOWLEDGE,),
     ),
+    "core.incidents.service.open_from_window": Change(
+        lambda s, g, a: incidents.open_from_window(s, window_id=g.window, triage=FOUND, actor=a, now=NOW),
+        (P.ALERT_ACKNOWLEDGE,),
+    ),
+    "core.incidents.service.open_from_alert": Change(
+        lambda s, g, a: incidents.open_from_alert(s, alert_id=g.alert, triage=FOUND, actor=a, now=NOW),
+        (P.ALERT_ACKNOWLEDGE,),
+    ),
+    "core.incidents.service.look_again": Change(
+        lambda s, g, a: incidents.look_again(s, incident_id=g.incident, window_id=None, triage=FOUND, actor=a, now=NOW),
+        (P.ALERT_ACKNOWLEDGE,),
+    ),
+    "core.incidents.service.take_over": Change(
+        lambda s, g, a: incidents.take_over(s, incident_id=g.incident, actor=a, now=NOW), (P.ALERT_ACKNOWLEDGE,)
+    ),
+    "core.incidents.service.add_note": Change(
+        lambda s, g, a: incidents.add_note(s, incident_id=g.incident, note="Seen.", actor=a, now=NOW),
+        (P.ALERT_ACKNOWLEDGE,),
+    ),
+    "core.incidents.service.record_action": Change(
+        lambda s, g, a: incidents.record_action(s, incident_id=g.incident, kind="watch", note="", actor=a, now=NOW),
+        (P.ALERT_ACKNOWLEDGE,),
+    ),
+    "core.incidents.service.resolve": Change(
+        lambda s, g, a: incidents.resolve(s, incident_id=g.incident, outcome="Over.", actor=a, now=NOW),
+        (P.ALERT_ACKNOWLEDGE,),
+    ),
     "core.registry.service.register_version": Change(
         lambda s, g, a: registry.register_version(s, run_id=g.run, model_name="new", actor=a, now=NOW),
         (P.MODEL_REGISTER,),
@@ -352,6 +383,7 @@ ASKED_BEFORE = {
     "core.monitoring.alert_log.open_alert": "the program itself, when a rule fires",
     "core.monitoring.alert_log.fire_again": "the program itself, when a rule fires",
     "core.monitoring.alert_log.close_alert": "the program itself, when a rule fires no longer",
+    "core.incidents.service.record_incident": "open_from_window, open_from_alert, or the program itself",
     "core.permissions.require": "it is the question",
 }
 # Public functions that read as somebody and write nothing.
@@ -444,6 +476,16 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
                 opened_at=NOW,
             ),
         )
+        incident = incidents.record_incident(
+            session,
+            monitor_id=None,
+            window=None,
+            alerts=[],
+            triage=FOUND,
+            since_at=NOW,
+            actor=ground.nobody,
+            now=NOW,
+        )
         requester = ground.actors[Role.DATA_SCIENTIST]
         request = make_open_request(
             session, version=candidate, requested_by=requester.user_id, gates={"smoke_test": "failed"}
@@ -474,6 +516,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
             "evaluation": key(evaluation),
             "monitor": key(monitor),
             "alert": key(alert),
+            "window": key(window),
+            "incident": key(incident),
         }
         ground.digest = request.evidence_digest or ""
         ground.card_revision = standing.card(session, key(candidate)).revision
