@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.tables import ColumnKind
-from core.drift.drift_tests import Sample
-from core.drift.measuring import FAMILIES
+from core.drift.drift_tests import NAMES, Sample
+from core.drift.measuring import family_of
+from core.statistics.sketches import text_lengths
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,21 +36,30 @@ def kept(column: pa.ChunkedArray, kind: ColumnKind | str) -> pa.ChunkedArray:
             return pa.chunked_array([pa.array(class_labels(column).tolist(), pa.string())])
 
 
-def sample(column: pa.ChunkedArray, kind: ColumnKind | str) -> Sample:
+def sample(column: pa.ChunkedArray, kind: ColumnKind | str, chosen: str | None = None) -> Sample:
     """A column as `measuring.measure` takes it.
+
+    Parameters
+    ----------
+    chosen : str, optional
+        Key of the value test that decides; a test of numbers turns a text column into the lengths of its texts.
 
     Returns
     -------
     ndarray of shape (n,)
-        float64 with NaN for numbers, dates and timestamps (microseconds since 1970); str or None for all else.
+        float64 with NaN for numbers, dates and timestamps (microseconds since 1970) and lengths (characters); str or
+        None for all else.
     """
     import pyarrow as pa
 
     from core.training.frames import class_labels
 
-    if FAMILIES[ColumnKind(kind)] == "categorical":
+    family = family_of(kind, chosen)
+    if family == "length":
+        return text_lengths(class_labels(column))
+    if family in NAMES:
         return class_labels(column)
-    if kind in (ColumnKind.DATE, ColumnKind.TIMESTAMP):
+    if family == "time":
         column = column.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
     numbers: NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy().astype(np.float64)
     return numbers

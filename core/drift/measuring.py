@@ -1,131 +1,323 @@
-"""Measuring how far one column moved; the decision is `alerting`'s. PURE."""
+"""Measuring how far one column moved; what that amounts to is decided elsewhere. PURE.
+
+Which tests decide for a column follows from its kind and from how many reference rows there are; a person may choose
+another value test. Numbers and times are held against the reference by Kolmogorov-Smirnov, which needs no bins; names
+by chi-square's pooled total variation, which does not take rare categories for drift. The missing share decides beside
+it, for a value that is gone is none of those present. What the reference never held decides from 1,000 reference rows
+on, for a smaller reference has not seen its own range: a new category of categories (not of text, whose words never
+end, nor of booleans, which have no third), a value out of range of numbers (not of times, which always go on).
+
+All of a version's windows are judged by the same tests: the rows that count are the reference's, not the window's.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.datasets.tables import ColumnKind
-from core.drift.drift_tests import DRIFT_TESTS, Family, Sample, missing
+from core.drift.drift_tests import (
+    DRIFT_TESTS,
+    NAMES,
+    CountedRows,
+    Family,
+    Sample,
+    TestOutcome,
+    binned,
+    missing,
+    positions,
+)
 from core.errors import InvalidInput
 from core.statistics import binning
-from core.statistics.two_sample import TestResult
+from core.statistics.sketches import (
+    MAX_COARSENESS,
+    OTHER,
+    CategorySketch,
+    Counted,
+    CountedCategories,
+    NumericSketch,
+    align,
+    align_categories,
+    coarseness,
+    counted,
+    counted_categories,
+)
 
 MAX_CATEGORIES = 20
 PLAUSIBLE = 0.01
 FAMILIES: dict[ColumnKind, Family] = {
     ColumnKind.INTEGER: "numeric",
     ColumnKind.NUMBER: "numeric",
-    ColumnKind.DATE: "numeric",
-    ColumnKind.TIMESTAMP: "numeric",
-    ColumnKind.BOOLEAN: "categorical",
+    ColumnKind.DATE: "time",
+    ColumnKind.TIMESTAMP: "time",
+    ColumnKind.BOOLEAN: "boolean",
     ColumnKind.CATEGORY: "categorical",
-    ColumnKind.TEXT: "categorical",
+    ColumnKind.TEXT: "text",
 }
-VALUE_TESTS: dict[Family, str] = {"numeric": "kolmogorov_smirnov", "categorical": "chi_square"}
+
+Sketch = NumericSketch | CategorySketch
 
 
-@dataclass(frozen=True)
-class DriftMeasure:
+@dataclass(frozen=True, eq=False)
+class ColumnMeasure:
     """How far one column moved.
 
     Parameters
     ----------
-    test : str
-        Key in `DRIFT_TESTS` of the test that `effect` and `statistic` are from.
-    effect, statistic, pvalue : float or None
-        None where a sample has no row at all. The effect lies in [0, 1].
+    outcomes : tuple of TestOutcome
+        Every test of the catalogue that fits, in its order.
+    streams : tuple of str
+        Keys of the tests that decide.
     n_reference, n_current : int
         Rows of each sample, missing values among them.
+    coarseness : float
+        How large a share of a sample one point hides, in [0, 1]: a cell of several numbers, or the names beyond the
+        vocabulary taken as one. A Kolmogorov-Smirnov effect may be too small by it, a share outside the range by it at
+        either end; 0 where both samples were counted exactly.
     bins : dict
         JSON: then and now on the same bins. Numeric ``edges``, categorical ``values``; ``reference`` and ``current``
         (shares of the present values), ``reference_missing``, ``current_missing`` (shares of the rows) and
-        ``measures`` (the catalogue's further effects by key).
+        ``measures`` (effects of the tests that do not decide, by key).
     """
 
-    test: str
-    effect: float | None
-    statistic: float | None
-    pvalue: float | None
+    outcomes: tuple[TestOutcome, ...]
+    streams: tuple[str, ...]
     n_reference: int
     n_current: int
+    coarseness: float
     bins: dict[str, Any]
 
+    @property
+    def too_coarse(self) -> bool:
+        """Whether sketches of numbers hide more than is allowed, so that the values themselves must be counted.
 
-def measure(reference: Sample, current: Sample, kind: ColumnKind | str) -> DriftMeasure:
-    """Measure how far a column's current values are from its reference.
+        Never of names: beyond the vocabulary they are one category by decision.
+        """
+        return "edges" in self.bins and self.coarseness > MAX_COARSENESS
 
-    The values present are compared by the test of the column's kind; where either sample has missing values their
-    share is compared too. Of the two, the one with the larger effect counts among those with a p-value below 0.01,
-    else the one with the smaller p-value, and the p-value is doubled for having looked twice (a union bound, so the
-    false-alert rate holds).
+    @property
+    def deciding(self) -> tuple[TestOutcome, ...]:
+        """Outcomes of the tests that decide, in the order of ``streams``."""
+        found = {outcome.test: outcome for outcome in self.outcomes}
+        return tuple(found[key] for key in self.streams)
+
+    @property
+    def leading(self) -> TestOutcome:
+        """The deciding outcome that says most: the largest effect among p-values below 0.01, else the smallest p-value.
+
+        The value test's where none has any.
+        """
+        told = [outcome for outcome in self.deciding if outcome.pvalue is not None]
+        return min(told, key=_precedence) if told else self.deciding[0]
+
+    @property
+    def test(self) -> str:
+        """Key of the leading test."""
+        return self.leading.test
+
+    @property
+    def effect(self) -> float | None:
+        """The leading test's."""
+        return self.leading.effect
+
+    @property
+    def statistic(self) -> float | None:
+        """The leading test's."""
+        return self.leading.statistic
+
+    @property
+    def pvalue(self) -> float | None:
+        """The leading test's, times the number of deciding tests that have one: a union bound for having looked often.
+
+        Without a missing row in either sample the missing share has nothing to say and does not count.
+        """
+        if self.leading.pvalue is None:
+            return None
+        looked = sum(
+            outcome.pvalue is not None and (outcome.test != "missing_share" or self._any_missing)
+            for outcome in self.deciding
+        )
+        return min(1.0, self.leading.pvalue * max(1, looked))
+
+    @property
+    def _any_missing(self) -> bool:
+        return bool(self.bins["reference_missing"] or self.bins["current_missing"])
+
+
+DriftMeasure = ColumnMeasure
+
+
+def value_tests(kind: ColumnKind | str) -> tuple[str, ...]:
+    """Keys of the tests that may be chosen to decide for a column; for text those of its length too."""
+    family = FAMILIES[ColumnKind(kind)]
+    return tuple(
+        test.key
+        for test in DRIFT_TESTS.values()
+        if test.role == "values" and (family in test.families or (family == "text" and "length" in test.families))
+    )
+
+
+def family_of(kind: ColumnKind | str, chosen: str | None = None) -> Family:
+    """As what a column is measured: by its kind, and text by its length where a test of numbers alone is chosen.
 
     Parameters
     ----------
-    reference, current : ndarray of shape (n,), (m,)
-        float64 with NaN for numeric, date and timestamp columns (`columns.sample` makes them); str or None for others.
     kind : ColumnKind
+    chosen : str, optional
+        Key of the value test that shall decide.
 
     Raises
     ------
     InvalidInput
-        A sample is not of the kind's type.
+        There is no such test, it is no value test, or it does not fit the kind.
     """
-    family = FAMILIES[ColumnKind(kind)]
-    for sample in (reference, current):
-        if (sample.dtype == object) != (family == "categorical"):
-            raise InvalidInput(f"A {kind} column is measured on {family} samples; this one holds {sample.dtype}.")
-    gone = missing(reference), missing(current)
-    present = reference[~gone[0]], current[~gone[1]]
-    bins = _bins(*present, family)
-    bins |= {
-        "reference_missing": float(gone[0].mean()) if len(reference) else 0.0,
-        "current_missing": float(gone[1].mean()) if len(current) else 0.0,
+    family, fitting = FAMILIES[ColumnKind(kind)], value_tests(kind)
+    if chosen is None:
+        return family
+    if chosen not in fitting:
+        raise InvalidInput(f"A {kind} column cannot be judged by {chosen!r}; choose one of: {', '.join(fitting)}.")
+    return family if family in DRIFT_TESTS[chosen].families else "length"
+
+
+def streams_of(kind: ColumnKind | str, n: int, chosen: str | None = None) -> tuple[str, ...]:
+    """Keys of the tests that decide for a column: one value test, the missing share, what the reference never held.
+
+    Parameters
+    ----------
+    kind : ColumnKind
+    n : int
+        Reference rows that hold a value.
+    chosen : str, optional
+        Key of the value test to decide instead of the kind's own.
+
+    Raises
+    ------
+    InvalidInput
+        As `family_of`.
+    """
+    family = family_of(kind, chosen)
+    return tuple(
+        test.key
+        for test in sorted(DRIFT_TESTS.values(), key=lambda test: test.role != "values")
+        if (test.key == chosen if chosen and test.role == "values" else family in test.default_for)
+        and n >= test.from_rows
+    )
+
+
+def measure(
+    reference: Sketch | Sample,
+    current: Sketch | Sample,
+    kind: ColumnKind | str,
+    chosen: str | None = None,
+    *,
+    rng: np.random.Generator | None = None,
+) -> ColumnMeasure:
+    """Measure how far a column's current values are from its reference.
+
+    Parameters
+    ----------
+    reference, current : NumericSketch, CategorySketch or ndarray of shape (n,), (m,)
+        Both sketches, or both samples, which are counted exactly: float64 with NaN for columns measured as numbers
+        (`columns.sample` makes them), str or None for others.
+    kind : ColumnKind
+    chosen : str, optional
+        Key of the value test that decides. For a text column a test of numbers means the length of its texts: the
+        sketches or samples given are those of the lengths.
+    rng : Generator, optional
+        For p-values that take drawing; without it they are None.
+
+    Returns
+    -------
+    ColumnMeasure
+        Never an error for what is in the data: where a sample has no row that a test looks at, its outcome has no
+        effect.
+
+    Raises
+    ------
+    InvalidInput
+        The chosen test does not fit the kind, or a sample is not of the kind's type.
+    """
+    family = family_of(kind, chosen)
+    points, rows = _side_by_side(reference, current, kind, family)
+    held = {"points": points, "bins": binned(points), "rows": rows}
+    outcomes = tuple(test.test(held[test.over], rng) for test in DRIFT_TESTS.values() if family in test.families)
+    streams = streams_of(kind, int(points.reference.sum()), chosen)
+    bins = _bins(points)
+    for name, counts in (("reference", rows.reference), ("current", rows.current)):
+        bins[f"{name}_missing"] = float(binning.shares(counts)[0])
+    bins["measures"] = {
+        outcome.test: outcome.effect
+        for outcome in outcomes
+        if outcome.test not in streams and outcome.effect is not None
     }
-    found: dict[str, TestResult] = {}
-    if len(present[0]) and len(present[1]):
-        found[VALUE_TESTS[family]] = _run(VALUE_TESTS[family], *present)
-        bins["measures"] = {
-            test.key: float(cast(float, test.function(*present)))
-            for test in DRIFT_TESTS.values()
-            if not test.decides and family in test.families
-        }
-    if len(reference) and len(current) and (gone[0].any() or gone[1].any()):
-        found["missing_share"] = _run("missing_share", reference, current)
-    if not found:
-        return DriftMeasure(VALUE_TESTS[family], None, None, None, len(reference), len(current), bins)
-    key = min(found, key=lambda name: _precedence(found[name]))
-    result = found[key]
-    pvalue = min(1.0, result.pvalue * len(found))
-    return DriftMeasure(key, result.effect, result.statistic, pvalue, len(reference), len(current), bins)
+    n_reference, n_current = int(rows.reference.sum()), int(rows.current.sum())
+    return ColumnMeasure(outcomes, streams, n_reference, n_current, _coarseness(points), bins)
 
 
-def _precedence(result: TestResult) -> tuple[bool, float, float]:
-    plausible = result.pvalue < PLAUSIBLE
-    return (not plausible, -result.effect if plausible else result.pvalue, -result.effect)
+def _precedence(outcome: TestOutcome) -> tuple[bool, float, float]:
+    assert outcome.pvalue is not None
+    assert outcome.effect is not None
+    plausible = outcome.pvalue < PLAUSIBLE
+    return (not plausible, -outcome.effect if plausible else outcome.pvalue, -outcome.effect)
 
 
-def _run(key: str, reference: Sample, current: Sample) -> TestResult:
-    result = DRIFT_TESTS[key].function(reference, current)
-    assert isinstance(result, TestResult)
-    return result
+def _side_by_side(
+    reference: Sketch | Sample, current: Sketch | Sample, kind: ColumnKind | str, family: Family
+) -> tuple[Counted | CountedCategories, CountedRows]:
+    samples = reference, current
+    named = family in NAMES
+    match reference, current:
+        case (CategorySketch(), CategorySketch()) if named:
+            points: Counted | CountedCategories = align_categories(reference, current)
+        case (NumericSketch(), NumericSketch()) if not named:
+            points = align(reference, current)
+        case (np.ndarray(), np.ndarray()) if {reference.dtype == object, current.dtype == object} == {named}:
+            points = (counted_categories if named else counted)(reference, current)
+        case _:
+            held = " and ".join(
+                f"samples of {one.dtype}" if isinstance(one, np.ndarray) else type(one).__name__ for one in samples
+            )
+            wanted = "names" if named else "lengths" if family == "length" else "numbers"
+            raise InvalidInput(
+                f"A {kind} column is measured on {wanted}; give two samples or sketches of them, not {held}."
+            )
+    rows = [_missing_and_present(one) for one in samples]
+    return points, CountedRows(*rows)
 
 
-def _bins(reference: Sample, current: Sample, family: Family) -> dict[str, Any]:
-    if family == "numeric":
-        edges = binning.shared_edges(reference, current)
-        shares = [binning.shares(binning.counts(sample, edges)) for sample in (reference, current)]
-        return {"edges": edges.tolist(), "reference": shares[0].tolist(), "current": shares[1].tolist()}
-    values, first, second = binning.category_counts(reference, current)
-    if len(values) > MAX_CATEGORIES:
-        first, second = (
-            np.append(counted[:MAX_CATEGORIES], counted[MAX_CATEGORIES:].sum()) for counted in (first, second)
-        )
-        values = [*values[:MAX_CATEGORIES], f"{len(values) - MAX_CATEGORIES} others"]
-    return {
-        "values": values,
-        "reference": binning.shares(first).tolist(),
-        "current": binning.shares(second).tolist(),
-    }
+def _missing_and_present(sample: Sketch | Sample) -> NDArray[np.int64]:
+    if isinstance(sample, np.ndarray):
+        n_missing = int(missing(sample).sum())
+        return np.array([n_missing, len(sample) - n_missing], dtype=np.int64)
+    return np.array([sample.n_missing, sample.n_present], dtype=np.int64)
+
+
+def _coarseness(points: Counted | CountedCategories) -> float:
+    if isinstance(points, Counted):
+        return coarseness(points)
+    if OTHER not in points.names:
+        return 0.0
+    at = points.names.index(OTHER)
+    return max(float(counts[at]) / max(1, int(counts.sum())) for counts in (points.reference, points.current))
+
+
+def _bins(points: Counted | CountedCategories) -> dict[str, Any]:
+    if isinstance(points, Counted):
+        at = positions(points)
+        edges = binning.shared_edges(at, points.reference + points.current)
+        samples = [binning.counts(at, edges, counts) for counts in (points.reference, points.current)]
+        return {"edges": edges.tolist()} | _shares(*samples)
+    order = np.argsort(-(points.reference + points.current), kind="stable")
+    names = [points.names[place] for place in order[:MAX_CATEGORIES]]
+    samples = [counts[order] for counts in (points.reference, points.current)]
+    if len(order) > MAX_CATEGORIES:
+        names.append(f"{len(order) - MAX_CATEGORIES} others")
+        samples = [np.append(counts[:MAX_CATEGORIES], counts[MAX_CATEGORIES:].sum()) for counts in samples]
+    return {"values": names} | _shares(*samples)
+
+
+def _shares(reference: NDArray[np.int64], current: NDArray[np.int64]) -> dict[str, Any]:
+    return {"reference": binning.shares(reference).tolist(), "current": binning.shares(current).tolist()}

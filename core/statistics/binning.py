@@ -1,4 +1,9 @@
-"""Bins shared by two samples, and shares that can be compared."""
+"""Bins shared by two samples, and shares that can be compared.
+
+Two kinds of bins. Those that are *shown* are equally wide over both samples (`shared_edges`). Those that are
+*measured* on come from the reference alone (`reference_bins`, `category_bins`), so that effects of different windows
+can be compared: at most 32, one below and one above the reference's range, or one for names it does not know.
+"""
 
 from __future__ import annotations
 
@@ -10,34 +15,125 @@ from numpy.typing import NDArray
 from core.errors import InvalidInput
 
 N_BINS = 32
+N_INNER = N_BINS - 2
 
 
-def shared_edges(first: NDArray[np.float64], second: NDArray[np.float64], n_bins: int = N_BINS) -> NDArray[np.float64]:
-    """Edges of bins that hold two samples, equally wide.
+def reference_bins(reference: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which bin each point lies in, by the reference alone.
 
-    Integers that span fewer than ``n_bins`` get a bin each. Otherwise ``n_bins`` bins reach from the lower to the
-    upper end of the pooled values; where a few far values would leave nearly all of the rest in one bin they reach
-    only from the 0.5 % to the 99.5 % quantile, and `counts` puts what lies beyond into the first and last bin.
+    Between the reference's lowest and highest value there are at most 30 bins of as equal reference share as its
+    values allow: a point lies in bin ``1 + floor(30 m)``, with ``m`` the share of reference rows below it plus half of
+    those on it, so a value that holds a fifteenth of the reference has a bin of its own. Bin 0 is what lies below the
+    lowest value, bin 31 what lies above the highest.
 
     Parameters
     ----------
-    first, second : ndarray of shape (n,)
-        NaN and infinities are left out.
+    reference : ndarray of shape (..., k)
+        Counts of points in rising order.
+
+    Returns
+    -------
+    ndarray of shape (..., k)
+        Never falling, 0 to 31; all 0 where there is no reference row.
+    """
+    reached = np.cumsum(reference, axis=-1)
+    total = reached[..., -1:]
+    # In whole numbers, or the last digit of a share would move a point into another bin.
+    inner = np.minimum(N_INNER * (2 * reached - reference) // np.maximum(2 * total, 1), N_INNER - 1)
+    return np.where(reached == 0, 0, np.where(reached - reference == total, N_BINS - 1, 1 + inner))
+
+
+def category_bins(reference: NDArray[np.int64], known: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Which bin each category lies in, by the reference alone.
+
+    The 30 commonest in the reference have a bin each, 0 to 29, of equal ones the first; bin 30 is all others that it
+    knows, bin 31 all that it does not.
+
+    Parameters
+    ----------
+    reference : ndarray of shape (..., k)
+        Counts.
+    known : ndarray of shape (..., k)
+        Whether the reference knows the category.
+
+    Returns
+    -------
+    ndarray of shape (..., k)
+        0 to 31.
+    """
+    ranks = np.argsort(np.argsort(np.where(known, -reference, 1), axis=-1, kind="stable"), axis=-1)
+    return np.where(known, np.minimum(ranks, N_INNER), N_INNER + 1)
+
+
+def by_bin(counts: NDArray[np.int64], bins: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Counts of points as counts of those bins that hold a point.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (..., k)
+    bins : ndarray of shape (k,)
+        One per point.
+
+    Returns
+    -------
+    ndarray of shape (..., n_bins)
+        Bins in rising order.
+    """
+    if (bins[1:] < bins[:-1]).any():
+        order = np.argsort(bins, kind="stable")
+        bins, counts = bins[order], counts[..., order]
+    starts = np.flatnonzero(np.diff(bins, prepend=-1))
+    return np.asarray(np.add.reduceat(counts, starts, axis=-1))
+
+
+def by_own_bins(counts: NDArray[np.int64], bins: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Counts of points as counts of all 32 bins, where each draw has bins of its own.
+
+    Parameters
+    ----------
+    counts, bins : ndarray of shape (b, k)
+
+    Returns
+    -------
+    ndarray of shape (b, 32)
+    """
+    places = (bins + N_BINS * np.arange(len(bins))[:, None]).ravel()
+    summed = np.bincount(places, weights=counts.ravel(), minlength=N_BINS * len(bins))
+    return summed.reshape(-1, N_BINS).astype(np.int64)
+
+
+def shared_edges(
+    values: NDArray[np.float64], weight: NDArray[np.int64] | None = None, n_bins: int = N_BINS
+) -> NDArray[np.float64]:
+    """Edges of bins that hold two samples, equally wide.
+
+    Whole numbers that span fewer than ``n_bins`` get a bin each. Otherwise ``n_bins`` bins reach from the lower to the
+    upper end of the pooled values; where a few far values would leave nearly all of the rest in one bin they reach
+    only from the 0.5 % to the 99.5 % quantile, and what lies beyond counts in the first or last bin.
+
+    Parameters
+    ----------
+    values : ndarray of shape (k,)
+        Of both samples. NaN and infinities are left out.
+    weight : ndarray of shape (k,), optional
+        How many rows have the value.
     n_bins : int
 
     Returns
     -------
-    ndarray of shape (k + 1,)
-        Strictly rising, k between 1 and ``n_bins``; ``[-0.5, 0.5]`` where there is no finite value.
+    ndarray of shape (b + 1,)
+        Strictly rising, b between 1 and ``n_bins``; ``[-0.5, 0.5]`` where there is no finite value.
     """
-    pooled = np.concatenate([np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)])
-    pooled = pooled[np.isfinite(pooled)]
+    pooled = np.asarray(values, dtype=np.float64)
+    finite = np.isfinite(pooled)
+    pooled = pooled[finite]
     if len(pooled) == 0:
         return np.array([-0.5, 0.5])
     low, high = float(pooled.min()), float(pooled.max())
     if high - low < n_bins and abs(low) < 2**52 and abs(high) < 2**52 and bool((pooled == np.floor(pooled)).all()):
         return np.arange(low, high + 2) - 0.5
-    inner_low, inner_high = (float(edge) for edge in np.quantile(pooled, [0.005, 0.995]))
+    rows = None if weight is None else weight[finite].astype(np.float64)
+    inner_low, inner_high = (float(edge) for edge in weighted_quantiles(pooled, np.array([0.005, 0.995]), rows))
     # Halved before they are subtracted: the whole range of float64 does not fit into a float64.
     if inner_high > inner_low and (high / 2 - low / 2) > 4 * (inner_high / 2 - inner_low / 2):
         low, high = inner_low, inner_high
@@ -49,8 +145,10 @@ def shared_edges(first: NDArray[np.float64], second: NDArray[np.float64], n_bins
     return edges
 
 
-def counts(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """How many values fall into each bin ``[edge, next edge)``; what lies beyond counts in the first or last bin.
+def counts(
+    values: NDArray[np.float64], edges: NDArray[np.float64], weight: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """How many rows fall into each bin ``[edge, next edge)``; what lies beyond counts in the first or last bin.
 
     Parameters
     ----------
@@ -58,19 +156,22 @@ def counts(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[n
         NaN is left out, infinities count at the ends.
     edges : ndarray of shape (k + 1,)
         Strictly rising.
+    weight : ndarray of shape (n,), optional
+        How many rows have the value; one each by default.
 
     Returns
     -------
     ndarray of shape (k,)
-        Sums to the number of values that are not NaN.
+        Sums to the number of rows that are not NaN.
     """
     edges = np.asarray(edges, dtype=np.float64)
     if len(edges) < 2 or not (np.diff(edges) > 0).all():
         raise InvalidInput("Bin edges must rise strictly, and there must be at least two.")
     present = np.asarray(values, dtype=np.float64)
-    present = present[~np.isnan(present)]
-    position = np.clip(np.searchsorted(edges, present, side="right") - 1, 0, len(edges) - 2)
-    return np.bincount(position, minlength=len(edges) - 1).astype(np.int64)
+    there = ~np.isnan(present)
+    position = np.clip(np.searchsorted(edges, present[there], side="right") - 1, 0, len(edges) - 2)
+    rows = None if weight is None else weight[there].astype(np.float64)
+    return np.bincount(position, weights=rows, minlength=len(edges) - 1).astype(np.int64)
 
 
 def category_counts(
@@ -133,13 +234,3 @@ def shares(bin_counts: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]
     counted = np.asarray(bin_counts, dtype=np.float64)
     total = counted.sum()
     return counted / total if total > 0 else counted
-
-
-def smooth(bin_counts: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
-    """Shares of which none is 0: half a row is added to each bin, then they are scaled to sum to 1.
-
-    The Jeffreys prior of a multinomial; it keeps an empty bin from making a logarithm infinite.
-    """
-    counted = np.asarray(bin_counts, dtype=np.float64) + 0.5
-    smoothed: NDArray[np.float64] = counted / counted.sum()
-    return smoothed
