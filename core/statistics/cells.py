@@ -111,13 +111,92 @@ class Tally:
     n_missing: int
 
 
-def tally(values: NDArray[np.float64], scale: Scale) -> Tally:
-    """Count values by cell, in one pass: O(n) beside a table of all cells, or O(n log n) for few rows.
+class CellCounter:
+    """Counts values by cell as they come in: O(n), in about 1 MB however many they are.
 
     Infinities are values at the ends. Finite values beyond float32's range at this scale share the end cell with them.
+
+    Parameters
+    ----------
+    scale : Scale
     """
-    values = np.asarray(values, dtype=np.float64)
-    return _tally_few(values, scale) if len(values) < FEW else _tally_many(values, scale)
+
+    def __init__(self, scale: Scale) -> None:
+        self.scale = scale
+        self._few: list[NDArray[np.float64]] = []
+        self._n_few = 0
+        self._tables: _Tables | None = None
+
+    def add(self, values: NDArray[np.float64]) -> None:
+        """Count these too. They are not to be changed before `tally`."""
+        values = np.asarray(values, dtype=np.float64)
+        if self._tables is None:
+            self._few.append(values)
+            self._n_few += len(values)
+            if self._n_few < FEW:
+                return
+            self._tables = _Tables()
+            waiting, self._few = self._few, []
+        else:
+            waiting = [values]
+        for one in waiting:
+            for start in range(0, len(one), BLOCK):
+                block = one[start : start + BLOCK]
+                self._tables.add(_upper_bits(block, self.scale).astype(np.intp), block)
+
+    def tally(self) -> Tally:
+        """What was counted so far."""
+        if self._tables is None:
+            return _tally_few(np.concatenate([np.empty(0), *self._few]), self.scale)
+        return self._tables.tally()
+
+
+class _Tables:
+    """All cells by their raw upper bits: putting 65,536 in order at the end is cheaper than putting n rows in order."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(N_CELLS, dtype=np.int64)
+        self._single, self._open = np.full(N_CELLS, np.nan), np.ones(N_CELLS, dtype=bool)
+        # Short looks first: after them most cells are known to hold one value or several, and few rows need more care.
+        self._look_rows = FIRST_LOOK
+
+    def add(self, raw: NDArray[np.intp], values: NDArray[np.float64]) -> None:
+        self._counts += np.bincount(raw, minlength=N_CELLS)
+        start = 0
+        while start < len(values):
+            end = start + self._look_rows
+            self._look(raw[start:end], values[start:end])
+            start, self._look_rows = end, min(2 * self._look_rows, BLOCK)
+
+    def tally(self) -> Tally:
+        counts, n_missing = self._counts.copy(), 0
+        for missing in (counts[INFINITE + 1 : SIGN], counts[SIGN + INFINITE + 1 :]):
+            n_missing += int(missing.sum())
+            missing[:] = 0
+        held = counts > 0
+        found = np.concatenate([SIGN + np.flatnonzero(held[SIGN:])[::-1], np.flatnonzero(held[:SIGN])])
+        values = np.where(self._open[found], self._single[found] + 0.0, np.nan)
+        return Tally(_ordered(found), counts[found], values, n_missing)
+
+    def _look(self, raw: NDArray[np.intp], values: NDArray[np.float64]) -> None:
+        """Note the value of cells that are new, and close those that now hold several."""
+        single, open_ = self._single, self._open
+        is_open = open_.take(raw)
+        if np.count_nonzero(is_open) < len(raw) // 4:
+            rows = np.flatnonzero(is_open)
+            raw, values = raw.take(rows), values.take(rows)
+            rows = np.flatnonzero(single.take(raw) != values)
+        else:
+            rows = np.flatnonzero((single.take(raw) != values) & is_open)
+        if len(rows) == 0:
+            return
+        raw, values = raw.take(rows), values.take(rows)
+        known = ~np.isnan(single.take(raw))
+        open_[raw[known]] = False
+        rows = np.flatnonzero(~known)
+        raw, values = raw.take(rows), values.take(rows)
+        single[raw] = values
+        open_[raw[single.take(raw) != values]] = False
 
 
 def bounds(keys: NDArray[np.uint16], scale: Scale) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -144,60 +223,10 @@ def _tally_few(values: NDArray[np.float64], scale: Scale) -> Tally:
     return Tally(keys[starts], (ends - starts).astype(np.int64), single, len(values) - len(present))
 
 
-def _tally_many(values: NDArray[np.float64], scale: Scale) -> Tally:
-    # Counted under the raw upper bits; the order of 65,536 cells is cheaper to set right than that of n rows.
-    counts = np.zeros(N_CELLS, dtype=np.int64)
-    single, open_ = np.full(N_CELLS, np.nan), np.ones(N_CELLS, dtype=bool)
-    raw = np.empty(min(BLOCK, len(values)), dtype=np.intp)
-    moved = np.empty(len(raw))
-    # Short looks first: after them most cells are known to hold one value or several, and few rows need more care.
-    size = FIRST_LOOK
-    for begin in range(0, len(values), BLOCK):
-        block = values[begin : begin + BLOCK]
-        here = raw[: len(block)]
-        here[:] = _upper_bits(block, scale, moved[: len(block)])
-        counts += np.bincount(here, minlength=N_CELLS)
-        start = 0
-        while start < len(block):
-            _look(here[start : start + size], block[start : start + size], single, open_)
-            start, size = start + size, min(2 * size, BLOCK)
-    n_missing = 0
-    for missing in (counts[INFINITE + 1 : SIGN], counts[SIGN + INFINITE + 1 :]):
-        n_missing += int(missing.sum())
-        missing[:] = 0
-    held = counts > 0
-    found = np.concatenate([SIGN + np.flatnonzero(held[SIGN:])[::-1], np.flatnonzero(held[:SIGN])])
-    return Tally(_ordered(found), counts[found], np.where(open_[found], single[found] + 0.0, np.nan), n_missing)
-
-
-def _look(
-    raw: NDArray[np.intp], values: NDArray[np.float64], single: NDArray[np.float64], open_: NDArray[np.bool_]
-) -> None:
-    """Note the value of cells that are new, and close those that now hold several."""
-    is_open = open_.take(raw)
-    if np.count_nonzero(is_open) < len(raw) // 4:
-        rows = np.flatnonzero(is_open)
-        raw, values = raw.take(rows), values.take(rows)
-        rows = np.flatnonzero(single.take(raw) != values)
-    else:
-        rows = np.flatnonzero((single.take(raw) != values) & is_open)
-    if len(rows) == 0:
-        return
-    raw, values = raw.take(rows), values.take(rows)
-    known = ~np.isnan(single.take(raw))
-    open_[raw[known]] = False
-    rows = np.flatnonzero(~known)
-    raw, values = raw.take(rows), values.take(rows)
-    single[raw] = values
-    open_[raw[single.take(raw) != values]] = False
-
-
-def _upper_bits(
-    values: NDArray[np.float64], scale: Scale, moved: NDArray[np.float64] | None = None
-) -> NDArray[np.uint16]:
+def _upper_bits(values: NDArray[np.float64], scale: Scale) -> NDArray[np.uint16]:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         # Added rather than subtracted, so that -0.0 becomes 0.0: equal values share a cell.
-        moved = np.add(values, 0.0 - scale.anchor, out=moved)
+        moved = values + (0.0 - scale.anchor)
         moved *= 1.0 / scale.unit
         rounded = moved.astype("<f4")
     upper: NDArray[np.uint16] = rounded.view("<u2")[1::2]

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidInput
 from core.statistics import sketch_bytes
-from core.statistics.cells import Scale, Tally, bounds, fit_scale, tally
+from core.statistics.cells import CellCounter, Scale, bounds, fit_scale
 
 __all__ = [
     "MAX_COARSENESS",
@@ -44,6 +44,7 @@ __all__ = [
     "fit_vocabulary",
     "from_bytes",
     "merge",
+    "numeric_sketch",
     "sketch_categories",
     "sketch_counts",
     "sketch_numbers",
@@ -178,8 +179,15 @@ def sketch_numbers(values: NDArray[np.float64], scale: Scale) -> NumericSketch:
     scale : Scale
         The reference's, see `fit_scale`.
     """
-    found: Tally = tally(values, scale)
-    return NumericSketch(scale, found.keys, found.counts, found.values, found.n_missing)
+    counter = CellCounter(scale)
+    counter.add(values)
+    return numeric_sketch(counter)
+
+
+def numeric_sketch(counter: CellCounter) -> NumericSketch:
+    """What a counter counted so far, as `sketch_numbers` of all those values would be."""
+    found = counter.tally()
+    return NumericSketch(counter.scale, found.keys, found.counts, found.values, found.n_missing)
 
 
 def text_lengths(values: NDArray[Any]) -> NDArray[np.float64]:
