@@ -1,0 +1,218 @@
+"""Every alert rule with the parameters that hold and what it makes of the present."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+import sqlalchemy
+from sqlalchemy import BigInteger
+from sqlmodel import Session, col, func, select
+
+from core.health.queries import samples_since
+from core.monitoring import faults, liveness, queries
+from core.monitoring.alert_rules import ALERT_RULES, AlertRuleKind
+from core.monitoring.liveness import Finding, Hours, Outlook
+from core.monitoring.tables import AlertRule, Batch, BatchState, Monitor
+from core.registry.queries import live
+from core.serving.tables import Label, PredictionSegment
+
+UNMEASURED = (BatchState.PENDING, BatchState.READING, BatchState.MEASURING)
+
+
+@dataclass(frozen=True)
+class RuleRow:
+    """One rule of a monitor, or of the installation.
+
+    Parameters
+    ----------
+    kind : AlertRuleKind
+    monitor_id : int or None
+        None for the installation.
+    enabled : bool
+    parameters : mapping
+        What holds, by key; None where it is learned.
+    edited : bool
+        Whether somebody changed it.
+    finding : Finding or None
+        What it says now; None where the monitor's own settings decide, or it is switched off.
+    """
+
+    kind: AlertRuleKind
+    monitor_id: int | None
+    enabled: bool
+    parameters: Mapping[str, float | None]
+    edited: bool
+    finding: Finding | None
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What a monitor's rules look at; see `liveness` for each."""
+
+    live_since: datetime | None
+    hours: Hours
+    last_prediction_at: datetime | None
+    label_arrivals: tuple[datetime, ...]
+    batch_arrivals: tuple[datetime, ...]
+    waiting_since: datetime | None
+
+
+def rules_of_monitor(session: Session, monitor_id: int, now: datetime) -> list[RuleRow]:
+    """A monitor's rules in the catalogue's order, those that cannot wait for the morning first.
+
+    Raises
+    ------
+    NotFound
+    """
+    signs = signs_of(session, queries.monitor(session, monitor_id), now)
+    return [
+        _row(kind, monitor_id, stored, lambda kind, values: _judge_monitor(kind, values, signs, now))
+        for kind, stored in _stored(session, "monitor", monitor_id)
+    ]
+
+
+def rules_of_installation(session: Session, now: datetime) -> list[RuleRow]:
+    """The installation's rules in the catalogue's order."""
+    samples = samples_since(session, faults.KEYS, now - faults.LOOKS_BACK)
+    return [
+        _row(kind, None, stored, lambda kind, values: _judge_installation(kind, values, samples, now))
+        for kind, stored in _stored(session, "installation", None)
+    ]
+
+
+def stored_rule(session: Session, monitor_id: int | None, kind: str) -> AlertRule | None:
+    """What was edited of a rule, if anything was."""
+    return session.exec(
+        select(AlertRule).where(
+            col(AlertRule.kind) == kind,
+            col(AlertRule.monitor_id).is_(None) if monitor_id is None else col(AlertRule.monitor_id) == monitor_id,
+        )
+    ).first()
+
+
+def signs_of(session: Session, monitor: Monitor, now: datetime) -> Signs:
+    """Gather what a monitor's rules look at."""
+    assert monitor.id is not None
+    deployment = live(session, model_id=monitor.model_id, environment=monitor.environment, alias=monitor.alias)
+    logged = (
+        col(PredictionSegment.model_id) == monitor.model_id,
+        col(PredictionSegment.environment) == monitor.environment,
+        col(PredictionSegment.alias) == monitor.alias,
+    )
+    begin, end = col(PredictionSegment.from_at), col(PredictionSegment.to_at)
+    hour = sqlalchemy.cast(sqlalchemy.extract("epoch", begin), BigInteger) // 3600
+    # One row an hour, however many segments were sealed in it.
+    spans = session.connection().execute(
+        sqlalchemy.select(func.min(begin), func.max(end), func.sum(col(PredictionSegment.n_rows)))
+        .where(*logged, end > now - liveness.HISTORY)
+        .group_by(hour)
+    )
+    day = sqlalchemy.cast(sqlalchemy.extract("epoch", col(Label.received_at)), BigInteger) // liveness.HALF_DAY_S
+    labels = session.exec(
+        select(func.max(Label.received_at)).where(col(Label.model_id) == monitor.model_id).group_by(day)
+    )
+    batches = session.exec(
+        select(Batch.added_at).where(col(Batch.monitor_id) == monitor.id).order_by(col(Batch.added_at))
+    )
+    return Signs(
+        live_since=deployment.from_at if deployment else None,
+        hours=liveness.hours_of([(from_at, to_at, int(rows)) for from_at, to_at, rows in spans], now),
+        last_prediction_at=session.exec(select(func.max(end)).where(*logged)).one(),
+        label_arrivals=tuple(sorted(labels)),
+        batch_arrivals=tuple(batches),
+        waiting_since=_waiting_since(session, monitor),
+    )
+
+
+def _waiting_since(session: Session, monitor: Monitor) -> datetime | None:
+    """When the oldest data came that is not measured: a sealed segment, or a batch whose job has not ended."""
+    sealed = select(func.min(PredictionSegment.sealed_at)).where(
+        col(PredictionSegment.model_id) == monitor.model_id,
+        col(PredictionSegment.environment) == monitor.environment,
+        col(PredictionSegment.alias) == monitor.alias,
+    )
+    if monitor.watched_to is not None:
+        sealed = sealed.where(col(PredictionSegment.sealed_at) > monitor.watched_to)
+    added = select(func.min(Batch.added_at)).where(
+        col(Batch.monitor_id) == monitor.id, col(Batch.state).in_(UNMEASURED)
+    )
+    return min((at for at in (session.exec(sealed).one(), session.exec(added).one()) if at), default=None)
+
+
+def _stored(session: Session, subject: str, monitor_id: int | None) -> list[tuple[AlertRuleKind, AlertRule | None]]:
+    of_subject = col(AlertRule.monitor_id).is_(None) if monitor_id is None else col(AlertRule.monitor_id) == monitor_id
+    stored = {rule.kind: rule for rule in session.exec(select(AlertRule).where(of_subject))}
+    return [(kind, stored.get(kind.key)) for kind in ALERT_RULES.values() if kind.subject == subject]
+
+
+def _row(
+    kind: AlertRuleKind,
+    monitor_id: int | None,
+    stored: AlertRule | None,
+    judge: Callable[[str, dict[str, float | None]], Finding],
+) -> RuleRow:
+    enabled = stored is None or stored.enabled
+    values = kind.defaults() | (stored.parameters if stored else {})
+    finding = None if kind.decided_by_monitor or not enabled else judge(kind.key, values)
+    edited = stored is not None and (not stored.enabled or bool(stored.parameters))
+    return RuleRow(kind, monitor_id, enabled, values, edited, finding)
+
+
+def _judge_monitor(kind: str, values: Mapping[str, float | None], signs: Signs, now: datetime) -> Finding:
+    if signs.live_since is None:
+        return Finding(Outlook.QUIET, "Nothing is live here.")
+    match kind:
+        case "no_predictions":
+            return liveness.no_predictions(
+                signs.hours,
+                last_at=signs.last_prediction_at,
+                live_since=signs.live_since,
+                now=now,
+                limit_hours=values["hours"],
+            )
+        case "no_labels":
+            return liveness.no_labels(
+                signs.label_arrivals,
+                last_prediction_at=signs.last_prediction_at,
+                now=now,
+                limit_hours=values["hours"],
+            )
+        case "freshness":
+            return liveness.freshness(
+                signs.batch_arrivals,
+                last_prediction_at=signs.last_prediction_at,
+                now=now,
+                limit_hours=values["hours"],
+            )
+        case "not_run":
+            return liveness.not_run(signs.waiting_since, now=now, limit_hours=_set(values, "hours"))
+        case "volume":
+            return liveness.volume(signs.hours, width=_set(values, "width"))
+    raise AssertionError(f"nothing judges {kind}")
+
+
+def _judge_installation(
+    kind: str, values: Mapping[str, float | None], samples: Mapping[str, faults.Samples], now: datetime
+) -> Finding:
+    match kind:
+        case "errors":
+            return faults.errors(samples, percent=_set(values, "percent"), minutes=_set(values, "minutes"), now=now)
+        case "latency":
+            return faults.latency(samples, limit_ms=_set(values, "limit_ms"), minutes=_set(values, "minutes"), now=now)
+        case "memory":
+            return faults.memory(samples, free_percent=_set(values, "free_percent"), now=now)
+        case "disk":
+            return faults.disk(
+                samples, free_percent=_set(values, "free_percent"), free_gb=_set(values, "free_gb"), now=now
+            )
+        case "queue":
+            return faults.queue(samples, minutes=_set(values, "minutes"), failed=_set(values, "failed"), now=now)
+    raise AssertionError(f"nothing judges {kind}")
+
+
+def _set(values: Mapping[str, float | None], key: str) -> float:
+    """A parameter that is never learned."""
+    return cast(float, values[key])
