@@ -62,10 +62,15 @@ def f_beta_interval(beta: float) -> Callable[[Outcome, Measured], Interval]:
 
     With J = TP / (TP + FP + FN) and r = FN / (FP + FN) the odds of F are those of J times (1 + b²) / (b² r + 1 - r):
     two independent shares given the counts. F1 does not depend on r, and F1 = 2 J / (1 + J).
+
+    With weights the two are not independent, since heavy misses lower the one and raise the other; but for F1 it is
+    then `share_interval`, unless nothing, or everything, was found.
     """
     square = beta * beta
 
-    def found(outcome: Outcome, _measured: Measured) -> Interval:
+    def found(outcome: Outcome, measured: Measured) -> Interval:
+        if outcome.is_weighted and beta != 1 and measured.standard_error > 0 and 0 < measured.value < 1:
+            return share_interval(outcome, measured)
         # A class the model does not know counts as not positive: a row of it called positive is a false alarm.
         hit, actual = _cell(outcome, 1, 1), _row(outcome, 1)
         called = actual | _column(outcome, 1)
@@ -94,12 +99,18 @@ def f_beta_interval(beta: float) -> Callable[[Outcome, Measured], Interval]:
     return found
 
 
-def balanced_accuracy_interval(outcome: Outcome, _measured: Measured) -> Interval:
-    """Wilson of each class, combined; a class the model knows and that does not occur may be anything."""
+def balanced_accuracy_interval(outcome: Outcome, measured: Measured) -> Interval:
+    """Wilson of each class, combined; a class the model knows and that does not occur may be anything.
+
+    Multiclass: each end at least as wide as `share_interval`. Wilson's centre lies nearer to one half than the share,
+    which adds up over classes: combined alone, four classes of 12 rows held the truth in 92 of 100 simulations, so in
+    95.
+    """
     codes: list[int] = np.flatnonzero(outcome.confusion.sum(axis=1) > 0).tolist()
     each = [_wilson(outcome, _cell(outcome, code, code), _row(outcome, code)) for code in codes]
     recalls = [float(outcome.confusion[code, code] / outcome.confusion[code].sum()) for code in codes]
-    return _mean(outcome, recalls, each)
+    found = _mean(outcome, recalls, each)
+    return found if outcome.is_binary else _wider(found, share_interval(outcome, measured))
 
 
 def macro_f1_interval(outcome: Outcome, measured: Measured) -> Interval:
@@ -136,21 +147,28 @@ def roc_auc_interval(outcome: Outcome, measured: Measured) -> Interval | None:
     """DeLong's on the logit scale with Welch's degrees of freedom; with a score interval where too few rows misrank.
 
     Where the smaller class times the distance of the area from 0 or 1 is under `FEW`, DeLong's variance rests on a
-    handful of rows and held the truth in 88 to 93 of 100 simulations; there each end is the wider of the two.
+    handful of rows and held the truth in 79 to 93 of 100 simulations, and where one positive in twenty scores as a
+    negative does in 61; there each end is the wider of the two.
 
-    Multiclass: of the mean of the classes' areas; None where a class the model knows has fewer than `FEW` rows.
+    Multiclass: the same of each class's area, combined, and at least as wide as DeLong's of their mean; None where a
+    class the model knows has fewer than `FEW` rows.
     """
     if not outcome.is_binary:
         return _mean_area_interval(outcome, measured)
-    n_positive = outcome.effective(1)
-    n_negative = outcome.effective(np.arange(len(outcome.labels)) != 1)
+    return _area_interval(outcome, measured, outcome.positive, outcome.effective(1), _rest(outcome, 1))
+
+
+def _area_interval(
+    outcome: Outcome, measured: Measured, positive: NDArray[np.bool_], n_positive: float, n_negative: float
+) -> Interval:
     smaller, value = min(n_positive, n_negative), measured.value
-    score = intervals.auc_score_interval(value, n_positive, n_negative)
     if measured.standard_error == 0 or not 0 < value < 1 or smaller < 2:
-        return score
-    df = ranking.two_sample_df(outcome.positive, measured.influence, outcome.weight if outcome.is_weighted else None)
+        return intervals.auc_score_interval(value, n_positive, n_negative)
+    df = ranking.two_sample_df(positive, measured.influence, outcome.weight if outcome.is_weighted else None)
     delong = intervals.around(value, measured.standard_error, df=df, scale="logit")
-    return delong if smaller * min(value, 1 - value) >= FEW else _wider(delong, score)
+    if smaller * min(value, 1 - value) >= FEW:
+        return delong
+    return _wider(delong, intervals.auc_score_interval(value, n_positive, n_negative))
 
 
 def _mean_area_interval(outcome: Outcome, measured: Measured) -> Interval | None:
@@ -158,65 +176,80 @@ def _mean_area_interval(outcome: Outcome, measured: Measured) -> Interval | None
     if len(known) < len(outcome.predictions.classes) or min(outcome.effective(code) for code in known) < FEW:
         return None
     areas = class_areas(outcome)
-    sizes = {code: outcome.effective(code) for code, _ in areas}
-    score = intervals.combine(
-        [1 / len(areas)] * len(areas),
-        [area.value for _, area in areas],
-        [
-            intervals.auc_score_interval(area.value, sizes[code], outcome.n_effective - sizes[code])
-            for code, area in areas
-        ],
-    )
+    each = [
+        _area_interval(outcome, area, outcome.y_true == code, outcome.effective(code), _rest(outcome, code))
+        for code, area in areas
+    ]
+    found = intervals.combine([1 / len(areas)] * len(areas), [area.value for _, area in areas], each)
     if measured.standard_error == 0 or not 0 < measured.value < 1:
-        return score
-    df = intervals.effective_df(measured.influence, outcome.n_counted)
+        return found
+    df = _freedom(outcome, measured)
     delong = intervals.around(measured.value, measured.standard_error, df=df, scale="logit")
-    few = min(sizes.values()) * min(measured.value, 1 - measured.value) < FEW
-    return _wider(delong, score) if few else delong
+    few = any(
+        min(outcome.effective(code), _rest(outcome, code)) * min(area.value, 1 - area.value) < FEW
+        for code, area in areas
+    )
+    return _wider(delong, found) if few else delong
+
+
+def _rest(outcome: Outcome, code: int) -> float:
+    """Effective size of the rows that are not of a class."""
+    return outcome.effective(np.arange(len(outcome.labels)) != code)
 
 
 def average_precision_interval(outcome: Outcome, measured: Measured) -> Interval | None:
-    """On the logit scale, degrees of freedom from the rows' influences and at most the positives less one.
+    """As `share_interval`, with at most as many degrees of freedom as there are positives less one.
 
-    As a proportion of the positives where that has no width; None for fewer than `FEW` of them.
+    As a proportion of the positives where there is no variance; None for fewer than `FEW` of them.
     """
     n_positive = outcome.effective(1)
     if n_positive < FEW:
         return None
     if measured.standard_error == 0 or not 0 < measured.value < 1:
         return _share(measured.value, n_positive)
-    df = min(intervals.effective_df(measured.influence, outcome.n_counted), n_positive - 1)
-    return intervals.around(measured.value, measured.standard_error, df=df, scale="logit")
+    df = min(_freedom(outcome, measured), n_positive - 1)
+    return _logit_interval(measured.value, measured.standard_error, df)
 
 
 def lift_interval(outcome: Outcome, measured: Measured) -> Interval | None:
     """Wilson of the share of all positives that the best-scored tenth holds, times 10.
 
     Its size is the one at which a proportion is as sure as the ratio of two independent ones: the shares of positives
-    within the tenth and below it. None for fewer than `FEW` positives.
+    within the tenth and below it. With weights, at which a proportion is as sure as the influences say. None for fewer
+    than `FEW` positives.
     """
     hits, positives, total = top_hits(outcome)
     if outcome.effective(1) < FEW:
         return None
+    share = measured.value * TOP_SHARE
+    if outcome.is_weighted and measured.standard_error > 0 and 0 < share < 1:
+        size = share * (1 - share) / (measured.standard_error * TOP_SHARE) ** 2
+        return _over_tenth(_share(share, size))
     inside, outside = TOP_SHARE * total, (1 - TOP_SHARE) * total
     # Half a row of each kind is added to either part, so that one without positives still varies.
     a, b = hits + 0.5, positives - hits + 0.5
     variance = (1 - a / (inside + 1)) / a + (1 - b / (outside + 1)) / b
     size = (1 / a + 1 / b) / variance * outcome.effective(1)
-    found = _share(measured.value * TOP_SHARE, size)
+    return _over_tenth(_share(share, size))
+
+
+def _over_tenth(found: Interval) -> Interval:
     return Interval(found.low / TOP_SHARE, found.high / TOP_SHARE)
 
 
 def share_interval(outcome: Outcome, measured: Measured) -> Interval:
-    """Delta method on the logit scale; as a proportion of the rows where that has no width."""
+    """Delta method on the logit scale; as a proportion of the rows where that has no width.
+
+    Above one half the low end is no further than that of a proportion that is as sure (Wilson): near 1 the logit's
+    reaches too far, a third of the width with 50 rows.
+    """
     if measured.standard_error == 0 or not 0 < measured.value < 1:
         return _share(measured.value, outcome.n_effective)
-    df = intervals.effective_df(measured.influence, outcome.n_counted)
-    return intervals.around(measured.value, measured.standard_error, df=df, scale="logit")
+    return _logit_interval(measured.value, measured.standard_error, _freedom(outcome, measured))
 
 
 def correlation_interval(outcome: Outcome, measured: Measured) -> Interval | None:
-    """Delta method on Fisher's scale.
+    """Delta method on Fisher's scale, the low end above 0 as in `share_interval`, of the share (1 + value) / 2.
 
     None in a binary task with fewer than `FEW` rows of a class, and where all rows are predicted alike: 0 is then a
     convention without any spread, and says nothing of other rows. At exactly 1 the low end is what Wilson's bound on
@@ -230,8 +263,9 @@ def correlation_interval(outcome: Outcome, measured: Measured) -> Interval | Non
         return Interval(-1.0, -_share(1.0, _rarest_class(outcome)).low)
     if measured.standard_error <= SMALLEST_SHARE:
         return None
-    df = intervals.effective_df(measured.influence, outcome.n_counted)
-    return intervals.around(measured.value, measured.standard_error, df=df, scale="fisher")
+    # Fisher's scale is the logit's of that share.
+    found = _logit_interval((1 + measured.value) / 2, measured.standard_error / 2, _freedom(outcome, measured))
+    return Interval(2 * found.low - 1, 2 * found.high - 1)
 
 
 def cost_interval(outcome: Outcome, measured: Measured) -> Interval:
@@ -262,19 +296,20 @@ def score_loss_interval(outcome: Outcome, measured: Measured) -> Interval | None
 def loss_interval(outcome: Outcome, measured: Measured) -> Interval:
     """Student's with the skewness of the losses taken out, degrees of freedom from their fourth moment.
 
-    The low end is at least Student's on the log scale: losses are positive. Under heavy tails (errors of Student's t
-    with 4.5 degrees of freedom, squared) it held the truth in 93 of 100 simulations with 50 rows and 94 with 200.
+    The low end is at least Student's on the log scale: losses are positive.
     """
-    df = intervals.effective_df(measured.influence, outcome.n_counted)
-    found = intervals.skewed(measured.value, measured.influence, df=df)
-    low = intervals.around(measured.value, measured.standard_error, df=df, scale="log").low
-    return Interval(max(low, found.low), found.high)
+    return _positive_loss(measured, _freedom(outcome, measured))
 
 
 def root_loss_interval(outcome: Outcome, measured: Measured) -> Interval:
-    """The root of the interval of the mean of the squares."""
+    """The root of the interval of the mean of the squares, whose skewness is taken for 2 / df more than the rows show.
+
+    Of the skewness of squared normal errors 50 rows show three quarters. Under heavy tails (Student's t with 4.5
+    degrees of freedom) it held the truth in 93 of 100 simulations with 50 rows and 94 with 200.
+    """
     squared = Measured(measured.value**2, measured.influence * (2 * measured.value))
-    found = loss_interval(outcome, squared)
+    df = _freedom(outcome, squared)
+    found = _positive_loss(squared, df, hidden=2 / df)
     return Interval(math.sqrt(found.low), math.sqrt(found.high))
 
 
@@ -289,7 +324,7 @@ def explained_interval(outcome: Outcome, measured: Measured) -> Interval:
     A ratio of two means is skewed by itself: the log scale held 94 of 100 with 50 rows where `loss_interval` held 91.
     Under heavy tails (Student's t with 4.5 degrees of freedom) it held 93.
     """
-    df = intervals.effective_df(measured.influence, outcome.n_counted)
+    df = _freedom(outcome, measured)
     rest = intervals.around(1 - measured.value, measured.standard_error, df=df, scale="log")
     return Interval(1 - rest.high, 1 - rest.low)
 
@@ -369,8 +404,32 @@ def _mean(outcome: Outcome, values: list[float], each: list[Interval]) -> Interv
 
 
 def _skewed(measured: Measured, outcome: Outcome) -> Interval:
+    return intervals.skewed(measured.value, measured.influence, df=_freedom(outcome, measured))
+
+
+def _positive_loss(measured: Measured, df: float, hidden: float = 0.0) -> Interval:
+    found = intervals.skewed(measured.value, measured.influence, df=df, hidden=hidden)
+    low = intervals.around(measured.value, measured.standard_error, df=df, scale="log").low
+    return Interval(max(low, found.low), found.high)
+
+
+def _logit_interval(share: float, error: float, df: float) -> Interval:
+    """Student's on the logit scale; above one half the low end no further than that of a proportion as sure."""
+    found = intervals.around(share, error, df=df, scale="logit")
+    if share <= 0.5:
+        return found
+    as_sure = intervals.wilson_of(share, share * (1 - share) / error**2, intervals.t_quantile(df))
+    return Interval(max(found.low, as_sure.low), found.high)
+
+
+def _freedom(outcome: Outcome, measured: Measured) -> float:
+    """Degrees of freedom of the influences; with weights by so much less as the rows are worth less.
+
+    At weights as uneven as a gamma of shape 2 gives, 50 rows then held a mean of squares in 95 of 100 simulations, and
+    in 94 without.
+    """
     df = intervals.effective_df(measured.influence, outcome.n_counted)
-    return intervals.skewed(measured.value, measured.influence, df=df)
+    return max(1.0, df * outcome.n_effective / outcome.n_counted) if outcome.is_weighted else df
 
 
 def _wider(first: Interval, second: Interval) -> Interval:
@@ -380,7 +439,7 @@ def _wider(first: Interval, second: Interval) -> Interval:
 def _rarest_class(outcome: Outcome) -> float:
     """Effective size of the rarest class that occurs; of the positive or the rest, in a binary task."""
     if outcome.is_binary:
-        return min(outcome.effective(1), outcome.effective(np.arange(len(outcome.labels)) != 1))
+        return min(outcome.effective(1), _rest(outcome, 1))
     return min(outcome.effective(int(code)) for code in np.flatnonzero(outcome.confusion.sum(axis=1) > 0))
 
 

@@ -139,7 +139,7 @@ METRICS: dict[str, Metric] = {
         margin=0.01,
         margin_is_share=False,
         sentence="Precision averaged over the positives as they are found; chance is the share of positives.",
-        reference="Boyd, Eng and Page (2013), ECML PKDD, logit interval; infinitesimal jackknife",
+        reference="Boyd, Eng and Page (2013), ECML PKDD, logit interval; infinitesimal jackknife; Wilson (1927)",
     ),
     "lift": Metric(
         key="lift",
@@ -184,7 +184,7 @@ METRICS: dict[str, Metric] = {
         margin=0.01,
         margin_is_share=False,
         sentence="The share found of each class, averaged so that rare ones count as much as common ones (macro).",
-        reference="Brodersen et al. (2010), ICPR; Wilson intervals of the classes combined as in Zou and Donner (2008)",
+        reference="Brodersen et al. (2010), ICPR; Wilson intervals combined as in Zou and Donner (2008); delta method",
     ),
     "precision": Metric(
         key="precision",
@@ -274,7 +274,7 @@ METRICS: dict[str, Metric] = {
         margin=0.02,
         margin_is_share=False,
         sentence="Correlation of prediction with truth: 1 is perfect, 0 is no better than guessing.",
-        reference="Matthews (1975), BBA 405:442; Gorodkin (2004) for more classes; delta method on Fisher's scale",
+        reference="Matthews (1975), BBA 405:442; Gorodkin (2004) for more classes; Fisher's scale, Wilson",
     ),
     "log_loss": Metric(
         key="log_loss",
@@ -319,7 +319,7 @@ METRICS: dict[str, Metric] = {
         margin=0.01,
         margin_is_share=False,
         sentence="How far scores are from how often they come true; multiclass: the score of the class predicted.",
-        reference="Naeini et al. (2015), AAAI; 10 bins of equal size (Nixon et al. 2019); bias-aware normal interval",
+        reference="Naeini et al. (2015), AAAI; 10 bins of equal size (Nixon et al. 2019); folded normal bins",
     ),
     "top_3_accuracy": Metric(
         key="top_3_accuracy",

@@ -5,7 +5,8 @@ random numbers, so that a verdict does not change with a seed:
 
 - shares of rows (accuracy, recall) by discordant pairs: exact at any number of rows;
 - balanced accuracy by the same within each class, combined: the rare class is where a t test would be too sure;
-- ROC AUC by DeLong's method with Welch's degrees of freedom: unbiased for an area, and counted by the rarer class;
+- ROC AUC by DeLong's method with Welch's degrees of freedom, unbiased for an area and counted by the rarer class; its
+  variance is at least what the rows of the other class ranked near by show of how far rows move;
 - average precision by influences, counted by the positives, on which alone it rests;
 - calibration error by its bins: it has no influences, as noise only ever pushes it up;
 - everything else by influences: the paired t test for means, the delta method for the rest.
@@ -17,6 +18,7 @@ other methods say. A new metric needs nothing here unless it has a better method
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -72,7 +74,7 @@ def paired_effect(
     if entry.key == "roc_auc" and baseline.predictions.task is Task.MULTICLASS:
         return _areas_of_classes(baseline, measured, level)
     if entry.key == "roc_auc":
-        return _delong(baseline, measured, level)
+        return _delong(baseline, candidate, measured, level)
     if entry.key == "expected_calibration_error":
         return _calibration(baseline, candidate, measured, level, rng)
     if entry.key == "average_precision":
@@ -180,27 +182,31 @@ def _weighted_shares(
     )
 
 
-def _delong(baseline: Outcome, measured: tuple[Measured, Measured], level: float) -> PairedEffect:
-    """DeLong's variance with Welch's degrees of freedom, each end reaching as far as the rows' skewness asks.
+def _delong(baseline: Outcome, candidate: Outcome, measured: tuple[Measured, Measured], level: float) -> PairedEffect:
+    """DeLong's variance, or what rows near by move by, with Welch's degrees of freedom; the ends allow for skewness.
 
-    With about ten positives a loss as large as the margin is still called not worse 3 to 5 times in 100, for 2.5
-    promised (docs/verdict-honesty.md); equal models are told apart no more often than promised.
+    Ten positives of which most keep their place hide what the others lose: by DeLong's variance and Student's ends 8 of
+    100 losses as large as the margin were called not worse, by the larger of the two variances (`movement_nearby`) and
+    Hall's ends 1 to 2 (docs/verdict-honesty.md).
     """
     positive = baseline.positive
     difference = measured[1].influence - measured[0].influence
     if min(int(positive.sum()), int((~positive).sum())) > 1 and difference.any():
         df = ranking.two_sample_df(positive, difference, baseline.predictions.sample_weight)
+        variance = float(difference @ difference)
+        nearby = ranking.movement_nearby(positive, baseline.ranking, candidate.ranking)
         found = paired.paired_influence(
             measured[0].value,
             measured[1].value,
             difference,
+            extra_variance=max(0.0, nearby - variance),
             df=df,
             method="paired DeLong",
             key="delong",
             confidence_level=level,
         )
-        # With ten positives a loss hides in the long tail: Student's end alone called 8 of 100 such losses not worse.
-        tail = intervals.skewed(found.effect, difference, df=df, confidence_level=level)
+        scaled = difference * math.sqrt(max(1.0, nearby / variance))
+        tail = intervals.skewed(found.effect, scaled, df=df, confidence_level=level)
         return replace(found, low=min(found.low, tail.low), high=max(found.high, tail.high))
     # Both rank perfectly, or a class has one row: DeLong's variance is 0 or unknown, the truth's is not.
     few, many = (max(1, round(effective_rows(baseline, rows))) for rows in (positive, ~positive))

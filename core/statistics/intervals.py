@@ -18,7 +18,7 @@ CONFIDENCE = 0.95
 # So few successes, or failures, are a Poisson count rather than a normal one.
 FEW_EVENTS = 3
 
-Scale = Literal["identity", "log", "logit", "fisher"]
+Scale = Literal["identity", "log", "logit"]
 
 
 class Interval(NamedTuple):
@@ -64,12 +64,16 @@ def wilson(successes: float, n: float, confidence_level: float = CONFIDENCE) -> 
     ----------
     Wilson (1927), Probable inference, JASA 22, 209-212, doi:10.1080/01621459.1927.10502953.
     """
-    z2 = normal_quantile(confidence_level) ** 2
-    share = successes / n
+    return wilson_of(successes / n, n, normal_quantile(confidence_level))
+
+
+def wilson_of(share: float, n: float, quantile: float) -> Interval:
+    """As `wilson`, of the share itself and at a quantile of one's choice, such as Student's."""
+    z2 = quantile * quantile
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = math.sqrt(z2) / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    low = 0.0 if successes <= 0 else max(0.0, centre - half)
-    high = 1.0 if successes >= n else min(1.0, centre + half)
+    half = quantile / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    low = 0.0 if share <= 0 else max(0.0, centre - half)
+    high = 1.0 if share >= 1 else min(1.0, centre + half)
     return Interval(min(low, share), max(high, share))
 
 
@@ -135,7 +139,7 @@ def around(
     """Student interval of an estimate, symmetric on a scale that suits its range.
 
     The standard error is carried to the scale by the delta method: divided by ``value`` for "log" (positive
-    quantities), by ``value (1 - value)`` for "logit" (shares), by ``1 - value ** 2`` for "fisher" (correlations).
+    quantities), by ``value (1 - value)`` for "logit" (shares).
 
     Parameters
     ----------
@@ -154,16 +158,11 @@ def around(
             return Interval(value, value)
         factor = math.exp(min(700.0, quantile * standard_error / value))
         return Interval(value / factor, value * factor)
-    if scale == "logit":
-        if not 0 < value < 1:
-            return Interval(value, value)
-        step = quantile * standard_error / (value * (1 - value))
-        centre = math.log(value / (1 - value))
-        return Interval(expit(centre - step), expit(centre + step))
-    if not -1 < value < 1:
+    if not 0 < value < 1:
         return Interval(value, value)
-    step = quantile * standard_error / (1 - value * value)
-    return Interval(math.tanh(math.atanh(value) - step), math.tanh(math.atanh(value) + step))
+    step = quantile * standard_error / (value * (1 - value))
+    centre = math.log(value / (1 - value))
+    return Interval(expit(centre - step), expit(centre + step))
 
 
 def effective_size(weight: NDArray[np.float64]) -> float:
@@ -214,6 +213,7 @@ def skewed(
     influence: NDArray[np.float64],
     *,
     df: float,
+    hidden: float = 0.0,
     confidence_level: float = CONFIDENCE,
 ) -> Interval:
     """Student interval with the skewness of the rows taken out, reaching further on the side of the long tail.
@@ -229,6 +229,8 @@ def skewed(
         Of each row on the value; the sum of squares is its variance.
     df : float
         Degrees of freedom, as of `effective_df`.
+    hidden : float
+        How much skewness the rows do not show, as a share of what they do.
 
     References
     ----------
@@ -240,7 +242,7 @@ def skewed(
     quantile = t_quantile(df, confidence_level)
     scaled = influence / error
     # The rows' skewness over the root of their number: at most 1, for one row that outweighs all others.
-    skewness = float((scaled * scaled) @ scaled)
+    skewness = float((scaled * scaled) @ scaled) * (1 + hidden)
     down, up = _unskewed(quantile, skewness), -_unskewed(-quantile, skewness)
     if skewness > 0:
         up = max(up, quantile)

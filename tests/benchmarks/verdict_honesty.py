@@ -28,7 +28,9 @@ from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Task, Verdict
 
 WORDS = np.array(["no", "yes"], dtype=object)
-SIZES = {50: 600, 200: 500, 1_000: 300, 5_000: 120}
+SIZES = {50: 1_000, 200: 1_000, 1_000: 600, 5_000: 200, 50_000: 100}
+# With more rows only what decides is computed, not the bootstrap and the permutation beside it.
+MOST_RESAMPLED = 5_000
 N_RESAMPLES, N_PERMUTATIONS = 399, 199
 TRUTH_ROWS = 2_000_000
 BAND = 0.99
@@ -197,7 +199,8 @@ def main(share: float, metrics: tuple[str, ...]) -> None:
     for case in CASES:
         wanted = tuple(key for key in case.metrics if not metrics or key in metrics)
         for n, repetitions in SIZES.items():
-            for key, cell in simulate(case, n, max(20, round(repetitions * share)), metrics=wanted).items():
+            drawn = {} if n <= MOST_RESAMPLED else {"n_resamples": 0, "n_permutations": 0}
+            for key, cell in simulate(case, n, max(20, round(repetitions * share)), metrics=wanted, **drawn).items():
                 if not cell.n_equal or not cell.n_worse:
                     continue
                 where = f"{case.name}, {n:,} rows, {METRICS[key].title}"

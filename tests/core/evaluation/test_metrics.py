@@ -414,3 +414,34 @@ def test_intervals_hold_the_truth(case: str, n: int) -> None:
     short = {line.metric: line.coverage for line in given if line.held < stats.binom.ppf(1e-4, line.given, 0.95)}
     assert not short
     assert len(given) >= len(lines) - 1
+
+
+def test_a_positive_in_twenty_that_no_score_finds_does_not_break_the_interval_of_the_area() -> None:
+    # Ten positives that all rank above the negatives leave open that one in ten does not; DeLong's interval forgets it.
+    rng, held, alone, times = np.random.default_rng(3), 0, 0, 150
+    truth = 0.95 * stats.norm.cdf(3.5 / np.sqrt(2)) + 0.05 / 2
+    for _ in range(times):
+        positive = rng.permutation(1_000) < 10
+        seen = rng.normal(size=1_000) + 3.5 * (positive & (rng.random(1_000) < 0.95))
+        outcome = Outcome(binary(positive, 1 / (1 + np.exp(-seen))))
+        measured = measure(METRICS["roc_auc"], outcome)
+        interval = METRICS["roc_auc"].interval(outcome, measured)
+        assert interval is not None
+        held += interval.low <= truth <= interval.high
+        half = 1.96 * measured.standard_error
+        alone += measured.value - half <= truth <= measured.value + half
+
+    assert held >= stats.binom.ppf(0.001, times, 0.95)
+    assert alone < 0.8 * times
+
+
+def test_weights_that_go_with_the_class_do_not_break_the_interval_of_f2() -> None:
+    chosen = next(one for one in CASES if one.name == "binary 30 % weighted")
+    truth, rng, held = truths(chosen, rows=200_000, parts=1)["f2"], np.random.default_rng(8), 0
+    for _ in range(400):
+        outcome = Outcome(chosen.make(rng, 200, 1.0))
+        interval = METRICS["f2"].interval(outcome, measure(METRICS["f2"], outcome))
+        assert interval is not None
+        held += interval.low <= truth <= interval.high
+
+    assert held >= stats.binom.ppf(0.05, 400, 0.95)

@@ -21,7 +21,7 @@ from sklearn.metrics import (
 from core.errors import InvalidInput
 from core.evaluation.comparing import compare, corrected_pvalues
 from core.evaluation.confusion_metrics import FROM_CONFUSION
-from core.evaluation.metrics import METRICS
+from core.evaluation.metrics import METRICS, measure
 from core.evaluation.outcomes import Outcome
 from core.evaluation.paired_tests import PAIRED_TESTS, bootstrap_differences
 from core.evaluation.predictions import Predictions
@@ -120,10 +120,14 @@ def test_constant_scores_and_a_single_positive_still_give_plain_numbers(rng: np.
 
 
 def test_delong_equals_placements_counted_pair_by_pair(rng: np.random.Generator) -> None:
-    first, second = pair(rng, 60, 0.8)
+    # Negatives stay where they are: rows near by show no movement that the positives' own do not.
+    positive = rng.random(60) < 0.4
+    shared = rng.normal(size=60)
+    first, second = (
+        binary(positive, 1 / (1 + np.exp(-(shared + positive * (1 + noise * rng.normal(size=60)))))) for noise in (0, 1)
+    )
     found = compare(first, second, metric="roc_auc", rng=rng, n_resamples=0, n_permutations=0)
 
-    positive = first.y_true == "yes"
     shares = []
     for one in (first, second):
         score = np.asarray(one.scores)[:, 1]
@@ -141,6 +145,21 @@ def test_delong_equals_placements_counted_pair_by_pair(rng: np.random.Generator)
     assert found.high >= gap.mean() + half - 1e-12
     assert found.high - found.low == pytest.approx(2 * half, rel=0.1)
     assert found.pvalue == pytest.approx(2 * stats.t.sf(abs(gap.mean()) / error, df))
+
+
+def test_ten_positives_that_keep_their_place_do_not_hide_what_rows_near_them_lose(rng: np.random.Generator) -> None:
+    positive = np.arange(1_000) < 10
+    shared = np.where(positive, 2.0 + 0.1 * np.arange(1_000), rng.normal(size=1_000))
+    first, second = (
+        binary(positive, 1 / (1 + np.exp(-(shared + 0.7 * rng.normal(size=1_000) * ~positive)))) for _ in range(2)
+    )
+    measured = [measure(METRICS["roc_auc"], Outcome(one)).influence for one in (first, second)]
+    found = compare(first, second, metric="roc_auc", margin=0.02, rng=rng, n_resamples=0, n_permutations=0)
+
+    alone = 2 * 1.96 * float(np.sqrt(((measured[1] - measured[0]) ** 2).sum()))
+    assert abs(found.effect) + alone / 2 < 0.02
+    assert found.high - found.low > 2 * alone
+    assert found.verdict is Verdict.INCONCLUSIVE
 
 
 def test_the_bootstrap_agrees_with_scipys_on_scikit_learns_metric(rng: np.random.Generator) -> None:

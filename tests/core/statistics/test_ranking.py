@@ -56,6 +56,37 @@ def test_paired_delong_variance_equals_brute_force(rng: np.random.Generator) -> 
     assert difference @ difference == pytest.approx(expected, rel=1e-12)
 
 
+def test_movement_near_by_is_that_of_the_other_classes_nearest_rows(rng: np.random.Generator) -> None:
+    positive = np.arange(240) % 12 == 0
+    first, second = (rng.normal(size=240) + positive for _ in range(2))
+    expected = 0.0
+    for rows in (positive, ~positive):
+        places = [(score[:, None] > score[~rows]).mean(axis=1) for score in (first, second)]
+        places[0][~rows] += 0.5 / (~rows).sum()
+        places[1][~rows] += 0.5 / (~rows).sum()
+        middle, square = (places[0] + places[1]) / 2, (places[1] - places[0]) ** 2
+        order = np.argsort(middle[~rows])
+        count = max(10, int(np.ceil(np.sqrt(len(order)))))
+        starts = np.clip(np.searchsorted(middle[~rows][order], middle[rows]) - count // 2, 0, len(order) - count)
+        expected += np.mean([square[~rows][order][start : start + count].mean() for start in starts]) / rows.sum()
+
+    found = ranking.movement_nearby(positive, ranking.rank(positive, first), ranking.rank(positive, second))
+
+    # Rows as near as each other on either side are told apart by rounding.
+    assert found == pytest.approx(expected, rel=0.01)
+
+
+def test_movement_near_by_of_one_ranking_twice_of_constants_and_of_equal_weights(rng: np.random.Generator) -> None:
+    positive = np.arange(40) < 3
+    one, other = (rng.normal(size=40).round(1) for _ in range(2))
+    plain = [ranking.rank(positive, score) for score in (one, other, np.zeros(40))]
+    weighted = [ranking.rank(positive, score, np.full(40, 3.0)) for score in (one, other)]
+
+    assert ranking.movement_nearby(positive, plain[0], plain[0]) == 0
+    assert ranking.movement_nearby(positive, plain[2], plain[2]) == 0
+    assert ranking.movement_nearby(positive, *weighted) == pytest.approx(ranking.movement_nearby(positive, *plain[:2]))
+
+
 @pytest.mark.parametrize("ties", [False, True])
 def test_average_precision_influence_is_the_derivative_by_weight(rng: np.random.Generator, ties: bool) -> None:
     positive, score = draw(rng, 60, ties=ties)

@@ -51,6 +51,21 @@ def test_large_gaps_are_not_taken_for_noise(rng: np.random.Generator) -> None:
     assert values.sum() - 8 < low < high < values.sum() + 8
 
 
+def test_an_interval_of_gaps_is_not_much_wider_than_need_be_and_holds_what_was_seen(rng: np.random.Generator) -> None:
+    widths = []
+    for _ in range(50):
+        values = 0.2 + rng.normal(size=500)
+        low, high = resampling.gap_interval(values, GROUPS[:500])
+        seen = np.abs(np.bincount(GROUPS[:500], weights=values)).sum()
+        assert low < seen <= high
+        widths.append(high - low)
+
+    # Of ten groups' sums moved by noise alone, 1.96 standard errors to either side are 88 apart.
+    assert 88 < np.mean(widths) < 1.6 * 88
+    assert resampling.gap_interval(np.tile([1.0, -1.0], 50), np.repeat([0], 100)).high > 0
+    assert resampling.gap_interval(np.full(8, 0.5), np.arange(8) % 2) == (4.0, 4.0)
+
+
 def test_the_difference_of_gaps_is_seen_and_not_imagined(rng: np.random.Generator) -> None:
     noise = rng.normal(size=2_000)
     alike = [(noise + rng.normal(size=2_000), GROUPS), (noise + rng.normal(size=2_000), GROUPS[::-1].copy())]
