@@ -51,6 +51,8 @@ SPECIAL: dict[str, str] = {
     "alert.opened": "raised an alert for {label}",
     "alert.acknowledged": "took up the alert for {label}",
     "alert.resolved": "closed the alert for {label}",
+    "alert.reopened": "raised an alert for {label} again",
+    "alert_rule.edited": "changed an alert rule of {label}",
     "incident.opened": "opened the incident {label}",
     "incident.widened": "added alerts to the incident {label}",
     "incident.looked_at_again": "looked again at the incident {label}",

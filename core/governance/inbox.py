@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from core.governance import standing
 from core.governance.tables import PromotionRequest, RequestState
+from core.monitoring.alert_rules import ALERT_RULES
 from core.monitoring.queries import open_alerts
 from core.permissions import Actor, Permission
 from core.training.tables import Run, RunState
@@ -126,15 +127,18 @@ def _alerts(session: Session, actor: Actor) -> Iterator[InboxItem]:
     if not actor.may(Permission.ALERT_ACKNOWLEDGE):
         return
     for alert in open_alerts(session):
+        kind = ALERT_RULES.get(alert.kind)
+        urgency = "it cannot wait" if kind is None or kind.wakes else "it waits for the morning"
+        params = {"monitor": alert.monitor_id, "window": alert.window_id}
         yield InboxItem(
             kind="alert",
             subject_kind="alert",
             subject_id=alert.id,
             sentence=alert.sentence,
-            reason="An alert nobody has looked at yet.",
+            reason=f"An alert nobody has looked at yet; {urgency}.",
             since=alert.opened_at,
-            page="monitor",
-            params={"monitor": alert.monitor_id} | ({} if alert.window_id is None else {"window": alert.window_id}),
+            page="monitoring" if alert.monitor_id is None else "monitor",
+            params={name: value for name, value in params.items() if value is not None},
         )
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DECIDED = (WindowState.QUIET, WindowState.DRIFTED)
+INSTALLATION = "This installation"
 
 
 @dataclass(frozen=True)
@@ -138,11 +139,11 @@ class PerformanceRow:
 
 @dataclass(frozen=True)
 class AlertRow:
-    """One alert as lists show it."""
+    """One alert as lists show it; one of the whole installation has neither monitor nor model, and says so as a name."""
 
     id: int
-    monitor_id: int
-    model_id: int
+    monitor_id: int | None
+    model_id: int | None
     model_name: str
     environment: str
     alias: str
@@ -490,8 +491,8 @@ def alerts(session: Session, *, monitor_id: int | None = None, state: str | None
     query = (
         select(Alert, Window.label, Monitor, RegisteredModel.name)
         .join(Window, col(Window.id) == col(Alert.window_id), isouter=True)
-        .join(Monitor, col(Monitor.id) == col(Alert.monitor_id))
-        .join(RegisteredModel, col(RegisteredModel.id) == col(Monitor.model_id))
+        .join(Monitor, col(Monitor.id) == col(Alert.monitor_id), isouter=True)
+        .join(RegisteredModel, col(RegisteredModel.id) == col(Monitor.model_id), isouter=True)
         .order_by(col(Alert.opened_at).desc(), col(Alert.id).desc())
     )
     if monitor_id is not None:
@@ -501,11 +502,11 @@ def alerts(session: Session, *, monitor_id: int | None = None, state: str | None
     return [
         AlertRow(
             id=alert.id or 0,
-            monitor_id=watched.id or 0,
-            model_id=watched.model_id,
-            model_name=name,
-            environment=watched.environment,
-            alias=watched.alias,
+            monitor_id=alert.monitor_id,
+            model_id=watched.model_id if watched else None,
+            model_name=name or INSTALLATION,
+            environment=watched.environment if watched else "",
+            alias=watched.alias if watched else "",
             window_id=alert.window_id,
             window=label,
             kind=alert.kind,

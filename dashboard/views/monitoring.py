@@ -78,8 +78,10 @@ panels.table(
                 "Window": alert.window or theme.MISSING,
                 "Raised": theme.ago(alert.opened_at, session.now()),
             },
-            page="monitor",
-            query={"monitor": alert.monitor_id} | ({"window": alert.window_id} if alert.window_id else {}),
+            page="monitor" if alert.monitor_id else "monitoring",
+            query={"monitor": alert.monitor_id} | ({"window": alert.window_id} if alert.window_id else {})
+            if alert.monitor_id
+            else {"view": "infrastructure"},
         )
         for alert in opened
     ],

@@ -38,6 +38,7 @@ from core.incidents.evidence import Evidence
 from core.incidents.triage import triage
 from core.jobs.context import JobContext
 from core.jobs.kinds import JOB_KINDS
+from core.monitoring import rule_service
 from core.monitoring import service as monitoring
 from core.monitoring.tables import Alert, Window
 from core.permissions import ROLE_PERMISSIONS, Actor, Permission, Role
@@ -280,6 +281,12 @@ TABLE: dict[str, Change] = {
     "core.monitoring.service.acknowledge_alert": Change(
         lambda s, g, a: monitoring.acknowledge_alert(s, alert_id=g.alert, note="Mine.", actor=a, now=NOW),
         (P.ALERT_ACKNOWLEDGE,),
+    ),
+    "core.monitoring.rule_service.edit_rule": Change(
+        lambda s, g, a: rule_service.edit_rule(
+            s, monitor_id=g.monitor, kind="no_predictions", enabled=True, parameters={"hours": 5}, actor=a, now=NOW
+        ),
+        (P.MONITOR_EDIT,),
     ),
     "core.monitoring.service.resolve_alert": Change(
         lambda s, g, a: monitoring.resolve_alert(s, alert_id=g.alert, note="Done.", actor=a, now=NOW),
