@@ -1,0 +1,103 @@
+"""Whether a window looks as the same season looked before: away in between, and back. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from core.incidents.evidence import SeasonEvidence
+from core.monitoring.tables import DriftResult, WindowState
+
+LAGS: tuple[tuple[str, timedelta, timedelta], ...] = (
+    ("the day before", timedelta(days=1), timedelta(hours=6)),
+    ("the week before", timedelta(days=7), timedelta(days=3)),
+    ("the year before", timedelta(days=365), timedelta(days=40)),
+)
+"""(words, how long ago, the longest window this is a season of). 365 days may miss a date by one: see `CLOSE`."""
+CLOSE = timedelta(days=2)
+LEAST = 0.1
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A window before, with its results by feature."""
+
+    from_at: datetime
+    label: str
+    results: Mapping[str, DriftResult]
+
+
+def season_evidence(
+    from_at: datetime, length: timedelta, drifted: Sequence[DriftResult], earlier: Sequence[Earlier]
+) -> SeasonEvidence | None:
+    """Hold what drifted against the same season before.
+
+    It is a season's return only where the features did not lie so all the while: in some window between they had not
+    drifted. A year's season needs the window of a year ago (within two days), and so on.
+
+    Parameters
+    ----------
+    drifted : sequence of DriftResult
+        The window's features that drifted; not empty.
+    earlier : sequence of Earlier
+        Decided windows before, oldest first.
+
+    Returns
+    -------
+    SeasonEvidence or None
+        None where no window of the same season is known, or nothing was away in between.
+    """
+    answer = None
+    for words, lag, longest in LAGS:
+        if length > longest:
+            continue
+        wanted = from_at - lag
+        close = min(CLOSE, length) if lag > timedelta(days=7) else length / 2
+        same = [one for one in earlier if abs(one.from_at - wanted) <= close]
+        between = [one for one in earlier if wanted + close < one.from_at < from_at]
+        if not same or not any(_quiet(drifted, one) for one in between):
+            continue
+        then = min(same, key=lambda one: abs(one.from_at - wanted))
+        known = [one for one in drifted if one.feature in then.results]
+        apart = [(one.feature, distance(then.results[one.feature].bins, one.bins)) for one in known]
+        far = [name for name, gap in apart if gap >= LEAST]
+        if known and not far:
+            worst = max(gap for _, gap in apart)
+            sentence = (
+                f"{then.label}, {words}, looked the same (largest difference {worst:.2f}), others between did not."
+            )
+            return SeasonEvidence(True, sentence)
+        if known:
+            answer = SeasonEvidence(False, f"{then.label}, {words}, looked different in {', '.join(far[:3])}.")
+    return answer
+
+
+def _quiet(drifted: Sequence[DriftResult], one: Earlier) -> bool:
+    results = [one.results.get(result.feature) for result in drifted]
+    return all(result is not None and result.state == WindowState.QUIET for result in results)
+
+
+def distance(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
+    """How far the current rows of two stored results lie apart, in [0, 1], from their bins.
+
+    Kolmogorov-Smirnov for numbers, read between edges by straight lines; total variation for categories, and the
+    difference of the missing shares where that is larger. 1 where the two cannot be compared.
+    """
+    gone = abs(float(first.get("current_missing", 0.0)) - float(second.get("current_missing", 0.0)))
+    if "edges" in first and "edges" in second:
+        points = np.union1d(first["edges"], second["edges"])
+        reached = [
+            np.interp(points, one["edges"], np.concatenate([[0.0], np.cumsum(one["current"])]))
+            for one in (first, second)
+        ]
+        return max(gone, float(np.abs(reached[0] - reached[1]).max()))
+    if "values" in first and "values" in second:
+        shares = [dict(zip(one["values"], one["current"], strict=True)) for one in (first, second)]
+        names = shares[0].keys() | shares[1].keys()
+        moved = sum(abs(shares[0].get(name, 0.0) - shares[1].get(name, 0.0)) for name in names)
+        return max(gone, 0.5 * float(moved))
+    return 1.0
