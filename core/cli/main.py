@@ -18,6 +18,7 @@ MODULES = (
     "core.cli.models",
     "core.cli.behaviour",
     "core.cli.watching",
+    "core.cli.health",
     "core.cli.incidents",
     "core.cli.auditing",
     "core.cli.people",

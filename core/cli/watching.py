@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.cli.context import ActAs, AsJson, Home, acting, show
+from core.cli.health import list_rules, set_rule
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -28,6 +29,8 @@ def register(app: typer.Typer) -> None:
     alert = typer.Typer(help="Alerts.", no_args_is_help=True, rich_markup_mode=None)
     alert.command("list")(list_alerts)
     alert.command()(acknowledge)
+    alert.command("rules")(list_rules)
+    alert.command("set-rule")(set_rule)
     app.add_typer(alert, name="alert")
 
 
@@ -76,7 +79,7 @@ def show_monitor(model: Model, home: Home = None, as_name: ActAs = None, as_json
 
     with acting(home, as_name) as (workspace, actor), workspace.read() as session:
         require(actor, Permission.MONITORING_READ)
-        found = _monitor(session, model)
+        found = champion_monitor(session, model)
         rows = [
             {
                 "id": window.id,
@@ -117,7 +120,7 @@ def add_batch(
             upload = datasets.store_upload(session, artifact=stored, file_name=file.name, actor=actor, now=now)
             batch = service.add_batch(
                 session,
-                monitor_id=_monitor(session, model),
+                monitor_id=champion_monitor(session, model),
                 upload_id=upload.id or 0,
                 options=options,
                 time_column=time,
@@ -198,7 +201,13 @@ def acknowledge(
         show({"id": alert_id}, as_json, f"Alert {alert_id} is acknowledged.")
 
 
-def _monitor(session: Session, model: str) -> int:
+def champion_monitor(session: Session, model: str) -> int:
+    """The monitor of a model's champion in production.
+
+    Raises
+    ------
+    NotFound
+    """
     from core.errors import NotFound
     from core.monitoring import queries
     from core.registry import queries as registry
