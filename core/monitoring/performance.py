@@ -58,7 +58,7 @@ def realised(signature: Mapping[str, Any], rows: pa.Table, labels: Mapping[str, 
     )
     positions = np.flatnonzero(known)
     if task is Task.REGRESSION:
-        numbers = np.array([_number(truth[at]) for at in positions], dtype=np.float64)
+        numbers = np.array([number(truth[at]) for at in positions], dtype=np.float64)
         answers = np.array([predicted[at] for at in positions], dtype=np.float64)
         usable = np.isfinite(numbers) & np.isfinite(answers)
         if usable.sum() < MIN_LABELLED:
@@ -68,12 +68,13 @@ def realised(signature: Mapping[str, Any], rows: pa.Table, labels: Mapping[str, 
         if len(positions) < MIN_LABELLED:
             return ()
         classes = tuple(signature["classes"])
+        scores = scores_of(rows, classes)
         found = Predictions(
             task,
             positions,
             np.array([truth[at] for at in positions], dtype=object),
             np.array([predicted[at] for at in positions], dtype=object),
-            _scores(rows, classes, positions),
+            None if scores is None or np.isnan(scores[positions]).any() else scores[positions],
             classes,
         )
     return tuple(
@@ -91,15 +92,16 @@ def truths(rows: pa.Table, labels: Mapping[str, str]) -> list[Any]:
     return [labels.get(one, label) if one else label for one, label in zip(ids, truth, strict=True)]
 
 
-def _scores(rows: pa.Table, classes: tuple[str, ...], positions: NDArray[np.int64]) -> NDArray[np.float64] | None:
+def scores_of(rows: pa.Table, classes: tuple[str, ...]) -> NDArray[np.float64] | None:
+    """The rows' scores of shape (n, k), NaN where missing; None where a class has none."""
     names = [score_column(label) for label in classes]
     if any(name not in rows.column_names for name in names):
         return None
-    scores = np.column_stack([rows[name].to_numpy()[positions] for name in names])
-    return None if np.isnan(scores).any() else scores
+    return np.column_stack([rows[name].to_numpy() for name in names]).astype(np.float64)
 
 
-def _number(label: object) -> float:
+def number(label: object) -> float:
+    """A label or an answer as a number; NaN for what is none."""
     try:
         return float(label)  # type: ignore[arg-type]
     except (TypeError, ValueError):

@@ -8,7 +8,7 @@ much the current share is above that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,8 +95,8 @@ def fit_support(columns: Mapping[str, Sample]) -> Support:
 
 
 def outside(support: Support, columns: Mapping[str, Sample]) -> Outside:
-    """Say how many of a window's rows the reference hardly holds, and by which columns."""
-    parts = {name: seen.hardly(columns[name]) for name, seen in support.columns.items()}
+    """Say how many of a window's rows the reference hardly holds, and by which of the columns that are given."""
+    parts = {name: seen.hardly(columns[name]) for name, seen in support.columns.items() if name in columns}
     n = len(next(iter(parts.values()), ()))
     if n == 0:
         return Outside(0.0, support.usual, ())
@@ -105,10 +105,11 @@ def outside(support: Support, columns: Mapping[str, Sample]) -> Outside:
     return Outside(share, support.usual, tuple(name for _, name in blamed[:NAMED]))
 
 
-def encoded(support: Support, columns: Mapping[str, Sample]) -> NDArray[np.float64]:
-    """The columns as numbers of shape (n, d), categories as codes; NaN for what is missing, infinite or not known."""
+def encoded(support: Support, columns: Mapping[str, Sample], names: Sequence[str]) -> NDArray[np.float64]:
+    """Some columns as numbers of shape (n, d), categories as codes; NaN for what is missing, infinite or not known."""
     parts = []
-    for name, seen in support.columns.items():
+    for name in names:
+        seen = support.columns[name]
         if seen.categories is None:
             numbers = np.asarray(columns[name], dtype=np.float64)
             parts.append(np.where(np.isfinite(numbers), numbers, np.nan))
