@@ -160,7 +160,8 @@ def _rose(evidence: Evidence) -> str:
 
 
 def _outcomes_follow(evidence: Evidence) -> str:
-    if not unmarked(evidence):
+    # Beside a fault it would say no more than that the fault does no harm.
+    if not unmarked(evidence) or marked(evidence):
         return ""
     if evidence.concept is not None and not evidence.concept.changed:
         return evidence.concept.sentence

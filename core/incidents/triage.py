@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from core.incidents import causes
@@ -88,9 +90,7 @@ class Triage:
 
     def to_json(self) -> dict[str, Any]:
         """The document an incident keeps: the fields by name, moments as ISO 8601."""
-        document = asdict(self)
-        for change in document["changes"]:
-            change["at"] = change["at"].isoformat() if change["at"] else None
+        document: dict[str, Any] = json.loads(json.dumps(asdict(self), default=datetime.isoformat, allow_nan=False))
         return document
 
 
