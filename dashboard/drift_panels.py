@@ -13,6 +13,7 @@ from core.monitoring import queries as monitoring
 from core.monitoring.examples import example_rows
 from core.monitoring.queries import DriftCell, MonitorRow
 from core.monitoring.tables import DriftResult, Window, WindowState
+from core.monitoring.window_measures import WINDOW_MEASURES
 from core.registry import queries as registry
 from dashboard import panels, reads, selection, session, theme
 from dashboard.charts import monitoring as charts
@@ -244,6 +245,37 @@ def chosen_result(results: Sequence[DriftResult]) -> DriftResult:
     named = [one for one in results if shown_name(one) == asked]
     moved = [one for one in results if one.state == WindowState.DRIFTED and not one.is_prediction]
     return (named or moved or list(results))[0]
+
+
+def together(window_id: int) -> None:
+    """What is said of the window as a whole, beside each column by itself."""
+    found = reads.fresh(monitoring.window_measures, window_id)
+    if not found:
+        return
+    moved = [one for one in found if one.state == WindowState.DRIFTED]
+    panels.section(
+        moved[0].sentence.rstrip(".") if moved else "Nothing more shows when all columns are taken together",
+        "Columns taken together, what a score means, and what training never held. They raise no alert: they tell "
+        "where to look.",
+    )
+    panels.table(
+        [
+            Row(
+                {
+                    "What": WINDOW_MEASURES[one.kind].title,
+                    "State": STATES.get(one.state, one.state),
+                    "Value": theme.interval(one.value, one.low, one.high),
+                    "What was found": one.sentence,
+                    "What it means": f"{WINDOW_MEASURES[one.kind].sentence} The value is the "
+                    f"{WINDOW_MEASURES[one.kind].value}.",
+                }
+            )
+            for one in found
+        ],
+        key="monitor_together",
+        right=("Value",),
+        columns={"What was found": st.column_config.TextColumn(width=420)},
+    )
 
 
 PARTS = {"distribution": "Distribution", "tests": "Every test", "rows": "Example rows", "slices": "Slices"}

@@ -22,6 +22,7 @@ from core.monitoring.tables import (
     Monitor,
     PerformanceResult,
     Window,
+    WindowMeasure,
     WindowState,
 )
 from core.monitoring.windows import BATCH, COUNT
@@ -429,6 +430,12 @@ def performance(session: Session, monitor_id: int, *, part: str = "") -> list[Pe
         )
         for result, row in found
     ]
+
+
+def window_measures(session: Session, window_id: int) -> list[WindowMeasure]:
+    """Figures about a whole window beside drift column by column."""
+    query = select(WindowMeasure).where(col(WindowMeasure.window_id) == window_id).order_by(col(WindowMeasure.id))
+    return list(session.exec(query))
 
 
 def evaluated(session: Session, monitor_id: int, *, key: str) -> tuple[float, float, float] | None:

@@ -42,7 +42,9 @@ def drift(row: MonitorRow) -> None:
         return
     happened = drift_panels.events(row, overview, windows, [])
     drift_panels.heat_map(row, overview, happened)
-    drift_panels.one_window(row, overview, chosen.part)
+    shown = drift_panels.one_window(row, overview, chosen.part)
+    if shown is not None:
+        drift_panels.together(shown)
     performance_panels.performance(row, overview.labels, happened, chosen.part)
     monitor_panels.what_to_do(row)
 

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from core.database import utc_now
 from core.jobs.queries import queue
-from core.monitoring.tables import Batch, DriftResult, Monitor, PerformanceResult, Window, WindowState
+from core.monitoring.tables import Batch, DriftResult, Monitor, PerformanceResult, Window, WindowMeasure, WindowState
 from core.permissions import Actor
 from core.workspace import Workspace
 from tests.dashboard.conftest import OpenAs
@@ -164,6 +164,25 @@ def test_a_window_with_too_few_rows_claims_nothing(
     assert "Not enough data in 2026-01: 9 rows, 100 are needed." in told
     assert "2026-01 does not hold enough data to say how age moved" in told
     assert "No feature drifted in the windows shown" in told
+
+
+def test_what_all_columns_together_say_is_a_finding_of_its_own(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, watched: Made
+):
+    with workspace.write() as session:
+        newest = session.exec(
+            select(Window).where(Window.monitor_id == watched.monitor_id).order_by(col(Window.from_at).desc())
+        ).first()
+        for kind, state, said_of_it in (
+            ("domain_classifier", WindowState.DRIFTED, "A row of the window can be told by age and pay."),
+            ("contract", WindowState.QUIET, "Every column keeps what the training rows kept."),
+        ):
+            add(session, WindowMeasure(window_id=key(newest), kind=kind, value=0.7, state=state, sentence=said_of_it))
+    page = open_as(viewer, "monitor", monitor=watched.monitor_id)
+    assert "A row of the window can be told by age and pay" in said(page)
+    assert "They raise no alert" in said(page)
+    earlier = open_as(viewer, "monitor", monitor=watched.monitor_id, window=1)
+    assert "They raise no alert" not in said(earlier)
 
 
 def test_performance_starts_with_the_primary_metric_and_keeps_the_choice_in_the_address(
