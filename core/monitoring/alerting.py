@@ -1,23 +1,28 @@
 """Deciding what drifted, and saying so. PURE.
 
-A column *drifted* when its p-value, corrected for the number of columns, is below alpha **and** its effect is at least
-the smallest one that counts: with many rows a shift too small to harm is significant too. The correction is Holm's,
-which keeps the chance of any false finding in a window below alpha however the columns depend on each other;
-Benjamini-Hochberg was rejected because one false column among true ones still sends people looking.
+A column is *beyond its threshold* in a window when the effect of one of its deciding tests is above what calibrating
+found for the promise of so many false alerts a month, **and** at least the smallest one that counts: with many rows a
+shift too small to harm is above any threshold of chance. It *drifted* when it was so in k of the last n windows.
+
+Where nothing is promised (two dataset versions, a window beside the one before) a p-value decides, corrected for the
+number of columns by Holm, which keeps the chance of any false finding below alpha however the columns depend on each
+other; Benjamini-Hochberg was rejected because one false column among true ones still sends people looking.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from core.drift.measuring import DriftMeasure
+from core.drift.drift_tests import DRIFT_TESTS, TestOutcome
+from core.drift.measuring import ColumnMeasure
 from core.monitoring.tables import WindowState
 from core.statistics.multiple_testing import holm
 
+LEAST_REFERENCE_ROWS = 30
 NAMED = 3
 Key = TypeVar("Key")
 
@@ -31,6 +36,39 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What one column of one window shows beside its thresholds.
+
+    Parameters
+    ----------
+    outcome : TestOutcome
+        Of the deciding test whose effect is largest for its threshold.
+    threshold : float
+        Its: the calibrated one, or the smallest effect that counts where that is larger.
+    exceeded : bool
+        Whether the effect is above the calibrated threshold and at least the smallest that counts.
+    enough : bool
+        Whether there are rows enough for any of the column's tests to exceed.
+    calibrated : dict of test to float
+        What calibrating found for each of the column's deciding tests.
+    """
+
+    outcome: TestOutcome
+    threshold: float
+    exceeded: bool
+    enough: bool
+    calibrated: Mapping[str, float]
+
+
+class Decided(Protocol):
+    """Whatever has a `WindowState`."""
+
+    @property
+    def state(self) -> WindowState:
+        """It."""
+
+
+@dataclass(frozen=True)
 class Firing:
     """An alert to be raised for a window: its kind, severity ("warning" or "critical") and sentence."""
 
@@ -40,13 +78,13 @@ class Firing:
 
 
 def decide(
-    measures: Mapping[Key, DriftMeasure], *, n_rows: int, alpha: float, min_effect: float, min_rows: int
+    measures: Mapping[Key, ColumnMeasure], *, n_rows: int, alpha: float, min_effect: float, min_rows: int
 ) -> dict[Key, Decision]:
-    """Decide for each column of a window whether it drifted.
+    """Decide by p-values for each column whether it drifted.
 
     Parameters
     ----------
-    measures : mapping of any key to DriftMeasure
+    measures : mapping of any key to ColumnMeasure
         Every column looked at, the prediction too: the correction counts them all.
     n_rows : int
         Rows in the window; below ``min_rows`` nothing is decided.
@@ -61,11 +99,10 @@ def decide(
     dict
         DRIFTED, QUIET or NOT_ENOUGH_DATA by the same keys; the last also where a column has no p-value.
     """
-    tested = [key for key, found in measures.items() if found.pvalue is not None]
-    corrected = dict(zip(tested, holm(np.array([measures[key].pvalue for key in tested], dtype=float)), strict=True))
+    corrected = corrected_pvalues({key: found.pvalue for key, found in measures.items()})
     decisions: dict[Key, Decision] = {}
     for key, found in measures.items():
-        pvalue = float(corrected[key]) if key in corrected else None
+        pvalue = corrected.get(key)
         if n_rows < min_rows or pvalue is None or found.effect is None:
             state = WindowState.NOT_ENOUGH_DATA
         elif pvalue < alpha and found.effect >= min_effect:
@@ -76,7 +113,61 @@ def decide(
     return decisions
 
 
-def window_state(decisions: Sequence[Decision]) -> WindowState:
+def judge(
+    found: ColumnMeasure, calibrated: Mapping[str, float], *, n_rows: int, min_rows: int, min_effect: float
+) -> Judgement:
+    """Hold one column's measure against its thresholds.
+
+    Parameters
+    ----------
+    found : ColumnMeasure
+    calibrated : mapping of test to float
+        The largest effect that does not fire, for each deciding test that could be calibrated.
+    n_rows, min_rows : int
+        Rows in the window, and how many it needs.
+    min_effect : float
+
+    Returns
+    -------
+    Judgement
+        Not enough where the window is too small, the reference holds fewer than 30 rows, no deciding test has an
+        effect, or none can reach its threshold with so few rows: silence would then mean nothing.
+    """
+    told = [one for one in found.deciding if one.effect is not None and one.test in calibrated]
+    floors = {one.test: max(calibrated[one.test], min_effect) for one in told}
+    if not told:
+        return Judgement(found.deciding[0], min_effect, False, False, dict(calibrated))
+    foremost = max(told, key=lambda one: _ratio(one.effect or 0.0, floors[one.test]))
+    reachable = any(floors[one.test] < DRIFT_TESTS[one.test].most for one in told)
+    enough = n_rows >= min_rows and found.n_reference >= LEAST_REFERENCE_ROWS and reachable
+    effect = foremost.effect or 0.0
+    exceeded = enough and effect > calibrated[foremost.test] and effect >= min_effect
+    return Judgement(foremost, floors[foremost.test], exceeded, enough, dict(calibrated))
+
+
+def fires(judgement: Judgement, before: Sequence[bool], *, windows_needed: int, windows_of: int) -> WindowState:
+    """What a column amounts to in a window, given whether it was beyond its threshold in the windows before.
+
+    Parameters
+    ----------
+    before : sequence of bool
+        In windows that had enough data, oldest first; only the last ``windows_of - 1`` count.
+    """
+    if not judgement.enough:
+        return WindowState.NOT_ENOUGH_DATA
+    earlier = list(before)[max(0, len(before) - windows_of + 1) :]
+    if judgement.exceeded and 1 + sum(earlier) >= windows_needed:
+        return WindowState.DRIFTED
+    return WindowState.QUIET
+
+
+def corrected_pvalues(pvalues: Mapping[Key, float | None]) -> dict[Key, float]:
+    """P-values corrected for their number by Holm; those that are None are left out."""
+    tested = {key: pvalue for key, pvalue in pvalues.items() if pvalue is not None}
+    return dict(zip(tested, holm(np.array(list(tested.values()), dtype=float)).tolist(), strict=True))
+
+
+def window_state(decisions: Sequence[Decided]) -> WindowState:
     """Sum a window up: drifted if anything did; not enough data if nothing could be decided; else quiet."""
     states = {decision.state for decision in decisions}
     if WindowState.DRIFTED in states:
@@ -151,6 +242,10 @@ def performance_firing(
         f"worse than {then[0]:.3g} ({then[1]:.3g} to {then[2]:.3g}) on the evaluation set."
     )
     return Firing("performance", "critical", sentence)
+
+
+def _ratio(effect: float, threshold: float) -> float:
+    return effect / threshold if threshold > 0 else float("inf") if effect > 0 else 0.0
 
 
 def _names(names: Sequence[str]) -> str:

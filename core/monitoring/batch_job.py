@@ -140,7 +140,7 @@ def read_batch(workspace: Workspace, context: JobContext) -> None:
                     "drifted": [
                         column.name
                         for column in window.columns
-                        if column.decision.state.value == "drifted" and not column.is_prediction
+                        if column.state.value == "drifted" and not column.is_prediction
                     ],
                 }
                 for window in windows

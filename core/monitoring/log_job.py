@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import sqlalchemy
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, func, select
 
 from core.database import utc_now
@@ -23,9 +24,10 @@ MARGIN = timedelta(seconds=60)
 
 
 def watch_log(workspace: Workspace, context: JobContext) -> None:
-    """Compute the windows of the monitor ``monitor_id`` that segments sealed since the last time reach into.
+    """Count the log of the monitor ``monitor_id`` where it has grown, and compute the windows that reach into there.
 
-    With ``everything`` in the payload all windows of every version that has data are computed anew. Result:
+    With ``everything`` in the payload all windows of every version that has data are computed anew, from what is
+    counted; the log is read only where it was not counted yet. Result:
     ``monitor_id``, ``n_windows``.
     """
     if context.actor.user_id is not None:  # the program itself keeps windows up to date without asking anybody
@@ -35,12 +37,18 @@ def watch_log(workspace: Workspace, context: JobContext) -> None:
     began = utc_now()
     with workspace.read() as session:
         monitor = queries.monitor(session, monitor_id)
-        touched = _touched(session, monitor, everything)
+        grown = _grown(session, monitor)
+        versions = _versions(session, monitor) if everything else list(grown)
     windows = []
-    for number, (version_id, spans) in enumerate(touched.items()):
-        context.report(number / len(touched), "measuring")
+    for number, version_id in enumerate(versions):
+        spans = grown.get(version_id, [])
         windows += compute_windows(
-            workspace, monitor_id=monitor_id, version_id=version_id, touched=None if everything else spans
+            workspace,
+            monitor_id=monitor_id,
+            version_id=version_id,
+            touched=None if everything else spans,
+            grown=spans,
+            report=lambda share, note, done=number: context.report((done + share) / len(versions), note),  # type: ignore[misc]
         )
     with context.record() as session:
         row = queries.monitor(session, monitor_id)
@@ -100,20 +108,27 @@ def _due(session: Session) -> list[tuple[int, int]]:
     ]
 
 
-def _touched(session: Session, monitor: Monitor, everything: bool) -> dict[int, list[tuple[datetime, datetime]]]:
-    query = select(PredictionSegment).where(
+def _grown(session: Session, monitor: Monitor) -> dict[int, list[tuple[datetime, datetime]]]:
+    """By version, the spans of time of segments sealed since the log was last looked at."""
+    query = select(PredictionSegment).where(*_segments_of(monitor))
+    if monitor.watched_to is not None:
+        query = query.where(col(PredictionSegment.sealed_at) >= monitor.watched_to - MARGIN)
+    grown: dict[int, list[tuple[datetime, datetime]]] = {}
+    for segment in session.exec(query):
+        grown.setdefault(segment.version_id, []).append((segment.from_at, segment.to_at))
+    return grown
+
+
+def _versions(session: Session, monitor: Monitor) -> list[int]:
+    """Every version that has data."""
+    logged = select(PredictionSegment.version_id).where(*_segments_of(monitor)).distinct()
+    batches = select(Batch.version_id).where(col(Batch.monitor_id) == monitor.id).distinct()
+    return sorted({one for query in (logged, batches) for one in session.exec(query) if one is not None})
+
+
+def _segments_of(monitor: Monitor) -> tuple[ColumnElement[bool], ...]:
+    return (
         col(PredictionSegment.model_id) == monitor.model_id,
         col(PredictionSegment.environment) == monitor.environment,
         col(PredictionSegment.alias) == monitor.alias,
     )
-    if not everything and monitor.watched_to is not None:
-        query = query.where(col(PredictionSegment.sealed_at) >= monitor.watched_to - MARGIN)
-    touched: dict[int, list[tuple[datetime, datetime]]] = {}
-    for segment in session.exec(query):
-        touched.setdefault(segment.version_id, []).append((segment.from_at, segment.to_at))
-    if everything:
-        batches = select(Batch.version_id).where(col(Batch.monitor_id) == monitor.id).distinct()
-        for version_id in session.exec(batches):
-            if version_id is not None:
-                touched.setdefault(version_id, [])
-    return touched

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import insert
 from sqlmodel import Session, col, delete, select
 
 from core.monitoring.alert_log import close_alert, fire_again, open_alert
@@ -21,6 +22,7 @@ from core.monitoring.tables import (
     Window,
     WindowState,
 )
+from core.monitoring.window_drift import MeasuredColumn
 from core.permissions import Actor
 
 
@@ -64,9 +66,10 @@ def _put_window(
     values: dict[str, Any] = {
         "from_at": computed.span.from_at,
         "to_at": computed.span.to_at,
+        "season": computed.season,
         "n_rows": computed.n_rows,
         "n_features": len(features),
-        "n_drifted": sum(column.decision.state is WindowState.DRIFTED for column in features),
+        "n_drifted": sum(column.state is WindowState.DRIFTED for column in features),
         "state": computed.state.value,
         "computed_at": now,
         "read_at": computed.read_at,
@@ -91,26 +94,9 @@ def _put_results(session: Session, window: Window, computed: ComputedWindow) -> 
     assert window.id is not None
     session.exec(delete(DriftResult).where(col(DriftResult.window_id) == window.id))
     session.exec(delete(PerformanceResult).where(col(PerformanceResult.window_id) == window.id))
-    for column in computed.columns:
-        found = column.measure
-        session.add(
-            DriftResult(
-                window_id=window.id,
-                feature=column.name,
-                column_kind=str(column.kind),
-                is_prediction=column.is_prediction,
-                test=found.test,
-                effect=found.effect,
-                statistic=found.statistic,
-                pvalue=found.pvalue,
-                pvalue_corrected=column.decision.pvalue_corrected,
-                threshold=computed.min_effect,
-                state=column.decision.state.value,
-                n_reference=found.n_reference,
-                n_current=found.n_current,
-                bins=found.bins,
-            )
-        )
+    rows = [_result(window.id, column) for column in (*computed.columns, *computed.sliced)]
+    if rows:
+        session.connection().execute(insert(DriftResult), rows)
     for metric in computed.metrics:
         session.add(
             PerformanceResult(
@@ -122,6 +108,32 @@ def _put_results(session: Session, window: Window, computed: ComputedWindow) -> 
                 n_labelled=metric.n_labelled,
             )
         )
+
+
+def _result(window_id: int, column: MeasuredColumn) -> dict[str, Any]:
+    judgement, before = column.judgement, column.before
+    return {
+        "window_id": window_id,
+        "slice": column.slice,
+        "feature": column.name,
+        "column_kind": str(column.kind),
+        "is_prediction": column.is_prediction,
+        "test": judgement.outcome.test,
+        "effect": judgement.outcome.effect,
+        "statistic": judgement.outcome.statistic,
+        "pvalue": column.pvalue,
+        "pvalue_corrected": column.pvalue_corrected,
+        "threshold": judgement.threshold,
+        "exceeded": judgement.exceeded,
+        "state": column.state.value,
+        "n_reference": column.measure.n_reference,
+        "n_current": column.measure.n_current,
+        "effect_before": None if before is None else before.effect,
+        "pvalue_before": None if before is None else before.pvalue,
+        "state_before": "" if before is None else before.state.value,
+        "tests": column.tests(),
+        "bins": column.measure.bins,
+    }
 
 
 def _put_alerts(

@@ -15,11 +15,13 @@ from core.evaluation.outcomes import Outcome
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Task
 from core.monitoring import queries, service
-from core.monitoring.reference import reference_of
+from core.monitoring.reference import ALL, reference_of
 from core.permissions import Actor
 from core.registry import queries as registry
 from core.registry.service import assign, register_version
 from core.registry.tables import Alias, Cause, Environment
+from core.serving.frames import PREDICTION, score_column
+from core.statistics.sketches import CategorySketch
 from core.training.models import load_model
 from core.training.threshold_analysis import choose
 from core.workspace import Workspace
@@ -58,11 +60,14 @@ def test_the_reference_holds_the_decisions_of_the_threshold(
     workspace: Workspace, live: LiveModel, version_id: int
 ) -> None:
     before, after = reference_of(workspace, live.version_id), reference_of(workspace, version_id)
-    assert before.scores is not None
-    assert after.scores is not None
-    assert (before.scores == after.scores).all()
-    assert after.labels.tolist() == np.where(after.scores[:, 1] >= AT, "yes", "no").tolist()
-    assert after.labels.tolist() != before.labels.tolist()
+    scores = after.values((True, score_column("yes")))
+    assert (before.values((True, score_column("yes"))) == scores).all()
+    answered, usual = (one.sketches([ALL])[ALL][True, PREDICTION] for one in (after, before))
+    assert isinstance(answered, CategorySketch)
+    assert isinstance(usual, CategorySketch)
+    called = dict(zip(answered.names, answered.counts.tolist(), strict=True))
+    assert called == {"yes": (scores >= AT).sum(), "no": (scores < AT).sum()}
+    assert called != dict(zip(usual.names, usual.counts.tolist(), strict=True))
 
 
 def test_a_batch_without_predictions_is_decided_by_the_threshold(

@@ -1,0 +1,95 @@
+"""Reading back the rows that flowed in, by span of time and column: for what counts do not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from core.drift.columns import moments
+from core.monitoring.tables import Batch
+from core.monitoring.windows import Span
+from core.serving.frames import AT
+from core.serving.tables import PredictionSegment
+from core.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FILES_AT_HAND = 4
+
+
+@dataclass(eq=False)
+class KeptRows:
+    """The rows of one monitor and version.
+
+    Windows are read in turn, so the files read last stay at hand: a batch of a year is not read once a day.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    segments : sequence of PredictionSegment
+    batches : sequence of Batch
+    reach : mapping of batch id to (first, last)
+        Starts of the first and the last bucket of a batch with times, as far as it was counted; no window outside reads
+        it.
+    """
+
+    workspace: Workspace
+    segments: Sequence[PredictionSegment]
+    batches: Sequence[Batch]
+    reach: Mapping[int, tuple[datetime, datetime]] = field(default_factory=dict)
+    _at_hand: dict[tuple[str, tuple[str, ...] | None], pa.Table] = field(default_factory=dict)
+
+    def of_span(self, span: Span, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of a span of time, in the layout of `core.serving.frames`.
+
+        Parameters
+        ----------
+        columns : sequence of str, optional
+            Only these, as far as they are there.
+        """
+        import pyarrow as pa
+
+        files = [one.sha256 for one in self.segments if one.to_at >= span.from_at and one.from_at < span.to_at]
+        files += [one.data_sha256 for one in self.batches if one.data_sha256 and self._reaches(one, span)]
+        wanted = None if columns is None else [AT, *columns]
+        parts = [_inside(self._read(sha256, wanted), span) for sha256 in files]
+        parts = [part for part in parts if part.num_rows]
+        return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
+
+    def of_batch(self, batch: Batch, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows of a batch, in the same layout."""
+        assert batch.data_sha256 is not None
+        return self._read(batch.data_sha256, columns)
+
+    def _reaches(self, batch: Batch, span: Span) -> bool:
+        if batch.time_column is None:
+            return False
+        first, last = self.reach.get(batch.id or 0, (span.from_at, span.from_at))
+        # A bucket may begin before the window: a day holds hours.
+        return first < span.to_at and last + timedelta(days=1) > span.from_at
+
+    def _read(self, sha256: str, columns: Sequence[str] | None) -> pa.Table:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        key = (sha256, None if columns is None else tuple(columns))
+        if key not in self._at_hand:
+            while len(self._at_hand) >= FILES_AT_HAND:
+                self._at_hand.pop(next(iter(self._at_hand)))
+            file = pq.ParquetFile(pa.BufferReader(self.workspace.artifacts.get_bytes(sha256)))
+            there = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
+            self._at_hand[key] = file.read(columns=there)
+        return self._at_hand[key]
+
+
+def _inside(rows: pa.Table, span: Span) -> pa.Table:
+    import numpy as np
+    import pyarrow as pa
+
+    times = moments(rows[AT])
+    first, end = (np.datetime64(at.replace(tzinfo=None), "us") for at in (span.from_at, span.to_at))
+    inside = (times >= first) & (times < end)
+    return rows if inside.all() else rows.filter(pa.array(inside))
