@@ -195,7 +195,7 @@ def _kolmogorov_smirnov(points: Counted, effect: float, _: np.random.Generator |
 
 
 def positions(points: Counted) -> Floats:
-    """Where a point's rows are taken to lie: in the middle between its bounds."""
+    """Where a point's rows are taken to lie: in the middle between its bounds, or infinitely far where one is."""
     return np.where(points.low == points.high, points.low, points.low / 2 + points.high / 2)
 
 
@@ -206,18 +206,26 @@ def _wasserstein(points: Counted, _: float, rng: np.random.Generator | None) -> 
 
 
 def _moved_by_chance(at: Floats, points: Counted, rng: np.random.Generator | None) -> float | None:
-    """Permutation p-value of the distance over at most 512 groups of neighbouring points of alike pooled share."""
+    """Permutation p-value of the distance, over at most 512 groups."""
     if rng is None:
         return None
-    reference, current = points.reference, points.current
-    if len(at) > PERMUTED_POINTS:
-        pooled = reference + current
-        groups = PERMUTED_POINTS * (2 * np.cumsum(pooled) - pooled) // (2 * int(pooled.sum()))
-        at = at[np.flatnonzero(np.diff(groups, prepend=-1))]
-        reference, current = binning.by_bin(reference, groups), binning.by_bin(current, groups)
+    places, reference, current = _grouped(points)
     return relabelled_pvalue(
-        reference, current, lambda first, second: two_sample.distance_moved(at, first, second), rng=rng
+        reference, current, lambda first, second: two_sample.distance_moved(at[places], first, second), rng=rng
     )
+
+
+def _grouped(points: Counted) -> tuple[NDArray[np.intp], Counts, Counts]:
+    """At most 512 groups of neighbouring points of alike pooled share: where each begins, and its counts.
+
+    Pooled, so that the groups are the same however the rows are relabelled.
+    """
+    pooled = points.reference + points.current
+    if len(pooled) <= PERMUTED_POINTS:
+        return np.arange(len(pooled)), points.reference, points.current
+    groups = PERMUTED_POINTS * (2 * np.cumsum(pooled) - pooled) // (2 * int(pooled.sum()))
+    places = np.flatnonzero(np.diff(groups, prepend=-1))
+    return places, binning.by_bin(points.reference, groups), binning.by_bin(points.current, groups)
 
 
 def _chi_square(points: CountedCategories, _: float, __: np.random.Generator | None) -> Evidence:
@@ -316,8 +324,8 @@ def _evidence_over_bins(
             bins = _bins_of(whole, reference)
             return distance(binning.by_own_bins(reference, bins), binning.by_own_bins(current, bins))
 
-        pvalue = relabelled_pvalue(whole.reference, whole.current, rebinned, rng=rng)
-        return Evidence(effect, pvalue, "permutation")
+        first, second = _grouped(whole)[1:] if isinstance(whole, Counted) else (whole.reference, whole.current)
+        return Evidence(effect, relabelled_pvalue(first, second, rebinned, rng=rng), "permutation")
 
     return evidence
 

@@ -344,11 +344,12 @@ def _share_of_paths(gap: int, n: int, m: int) -> float:
 
 def _fisher(first: int, n_first: int, second: int, n_second: int) -> float:
     """Fisher's exact two-sided p-value of two shares: all tables as likely as the one seen, or less so."""
-    drawn, total = first + second, n_first + n_second
+    drawn = first + second
     held = np.arange(max(0, drawn - n_first), min(drawn, n_second) + 1)
-    logs = _log_choose(n_second, held) + _log_choose(n_first, drawn - held) - _log_choose(total, drawn)
+    logs = _log_choose(n_second, held) + _log_choose(n_first, drawn - held)
+    likely = np.exp(logs - logs.max())
     # As scipy does: what rounding alone makes likelier is as likely.
-    return _probability(np.exp(logs[logs <= logs[second - held[0]] + 1e-7]).sum())
+    return _probability(likely[logs <= logs[second - held[0]] + 1e-7].sum() / likely.sum())
 
 
 def _pearson(table: NDArray[Any]) -> float:
