@@ -1,0 +1,230 @@
+"""How the installation is: one sentence, one line for the overview, and its figures over a span."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import streamlit as st
+
+from core.health import queries as samples
+from core.health.figures import FIGURES
+from core.health.queries import Series
+from core.jobs import processes
+from core.monitoring.liveness import Outlook
+from core.monitoring.rule_queries import RuleRow, rules_of_installation
+from dashboard import panels, reads, selection, session, theme
+from dashboard.charts import health as charts
+from dashboard.theme import Role
+
+# How long each span is, and into how many steps it is cut: a step holds two samples at least.
+SPANS = {"hour": (timedelta(hours=1), 30), "day": (timedelta(days=1), 96), "week": (timedelta(days=7), 84)}
+ROLES = ("web", "worker", "scoring")
+
+
+@dataclass(frozen=True)
+class Look:
+    """One chart of the view.
+
+    Parameters
+    ----------
+    title : str
+        What it shows.
+    keys : tuple of str
+        Figures; their sentences explain it.
+    unit : str
+        The axis, after dividing by ``scale``.
+    scale : float
+    say : callable
+        Puts a value of the axis in words.
+    rule : str
+        The alert rule that judges it; empty for none.
+    limit : tuple of str, float
+        The rule's parameter that is drawn, and what it is divided by to lie on the axis.
+    """
+
+    title: str
+    keys: tuple[str, ...]
+    unit: str
+    scale: float
+    say: Callable[[float], str]
+    rule: str = ""
+    limit: tuple[str, float] | None = None
+    below: bool = False
+
+
+LOOKS = (
+    Look("Errors", ("errors", "refused"), "requests a minute", 1, lambda v: f"{v:.3g} a minute", "errors"),
+    Look(
+        "Latency",
+        ("latency_p95_ms", "latency_p50_ms", "latency_p99_ms"),
+        "ms",
+        1,
+        lambda v: f"{v:,.3g} ms",
+        "latency",
+        ("limit_ms", 1),
+    ),
+    Look("Requests", ("requests",), "requests a minute", 1, lambda v: f"{v:.3g} a minute"),
+    Look("Rows predicted", ("rows",), "rows a second", 1, lambda v: f"{v:.3g} a second"),
+    Look("Memory by process", ("memory_bytes",), "MB", 1e6, lambda v: f"{v:,.0f} MB"),
+    Look(
+        "Memory still available",
+        ("memory_free_share",),
+        "% of the machine",
+        0.01,
+        lambda v: f"{v:.0f} %",
+        "memory",
+        ("free_percent", 1),
+        below=True,
+    ),
+    Look("Processor", ("cpu_cores",), "busy cores", 1, lambda v: f"{v:.2f} cores"),
+    Look("Disk, free", ("disk_free_bytes",), "GB", 1e9, lambda v: f"{v:,.1f} GB", "disk", ("free_gb", 1), below=True),
+    Look(
+        "Disk, used by the home",
+        ("home_bytes", "database_bytes"),
+        "MB",
+        1e6,
+        lambda v: f"{v:,.1f} MB",
+    ),
+    Look("Jobs that wait or failed", ("queue_jobs", "jobs_failed"), "jobs", 1, lambda v: f"{v:.3g} jobs", "queue"),
+)
+
+
+def state_of(rules: Sequence[RuleRow], missing: Sequence[str]) -> tuple[str, Role]:
+    """The installation in a sentence: what is wrong, else what nobody can tell, else that nothing is.
+
+    Parameters
+    ----------
+    rules : sequence of RuleRow
+        The installation's.
+    missing : sequence of str
+        Processes that were not seen alive.
+    """
+    firing = [row for row in rules if row.finding and row.finding.outlook is Outlook.FIRES]
+    unknown = [theme.inside(row.kind.title) for row in rules if row.finding and row.finding.outlook is Outlook.UNKNOWN]
+    off = [theme.inside(row.kind.title) for row in rules if not row.enabled]
+    if firing and firing[0].finding:
+        more = f" {theme.count(len(firing) - 1, 'more fault')}." if len(firing) > 1 else ""
+        return f"{firing[0].kind.title}: {firing[0].finding.sentence}{more}", "attention"
+    if missing:
+        return f"Not running: {', '.join(missing)}.", "attention"
+    if len(unknown) + len(off) == len(rules):
+        return "Nothing was measured lately, so nothing can be told.", "neutral"
+    said = "Nothing is wrong."
+    if unknown:
+        said += f" Not known for want of requests or samples: {', '.join(unknown)}."
+    if off:
+        said += f" Switched off: {', '.join(off)}."
+    return said, "healthy"
+
+
+def overview_line() -> None:
+    """One quiet line; a notice with a way in where something is wrong."""
+    sentence, role = _state()
+    if role == "attention":
+        panels.notice(f"Infrastructure: {sentence}", "attention")
+        st.page_link(
+            session.page_file("monitoring"), label="See the infrastructure", query_params={"view": "infrastructure"}
+        )
+        return
+    newest = {row.key: row.value for row in reads.fresh(samples.latest, session.now()) if row.fresh and not row.subject}
+    figures = [
+        f"95 of 100 answers within {newest['latency_p95_ms']:,.0f} ms" if "latency_p95_ms" in newest else "",
+        f"{newest['disk_free_bytes'] / 1e9:,.0f} GB of disk free" if "disk_free_bytes" in newest else "",
+        theme.count(round(newest["queue_jobs"]), "job waits", "jobs wait") if newest.get("queue_jobs") else "",
+    ]
+    told = [one for one in figures if one]
+    panels.quiet(f"Infrastructure: {sentence}" + (f" {_upper('; '.join(told))}." if told else ""))
+
+
+def infrastructure() -> None:
+    """The view: its state, then each figure over a span, what is unhealthy first."""
+    sentence, role = _state()
+    panels.section(sentence if role == "attention" else "Nothing is wrong" if role == "healthy" else sentence)
+    if role == "healthy":
+        panels.quiet(
+            sentence.removeprefix("Nothing is wrong.").strip() or "Every process tells how it is once a minute."
+        )
+    span = selection.view("Span", {"hour": "Last hour", "day": "Last day", "week": "Last week"}, name="span")
+    length, n_points = SPANS[span]
+    to_at = session.now()
+    rules = {row.kind.key: row for row in reads.fresh(rules_of_installation, to_at)}
+    shown = sorted(LOOKS, key=lambda look: not _fires(rules.get(look.rule)))
+    with st.grid(columns=2, min_column_width=320):
+        for look in shown:
+            found = {
+                key: reads.fresh(samples.series, key, from_at=to_at - length, to_at=to_at, n_points=n_points)
+                for key in look.keys
+            }
+            with st.container(gap="xxsmall"):
+                _chart(look, found, rules.get(look.rule), to_at - length, to_at)
+
+
+def _chart(
+    look: Look, found: Mapping[str, Sequence[Series]], rule: RuleRow | None, from_at: datetime, to_at: datetime
+) -> None:
+    lines = [
+        charts.Line(
+            _label(look, key, one, sum(map(len, found.values()))),
+            one.at,
+            tuple(None if value is None else value / look.scale for value in one.values),
+        )
+        for key, series in found.items()
+        for one in series
+    ]
+    word = theme.mark(look.title, "attention") if _fires(rule) else look.title
+    st.markdown(f"**{theme.plain(word)}**")
+    told = rule.finding.sentence if rule and rule.finding else ""
+    if not lines:
+        panels.quiet(f"{_upper(told)} Nothing was measured in this span.".strip())
+        return
+    ends = [(line.label, next((v for v in reversed(line.values) if v is not None), None)) for line in lines]
+    last = "; ".join(f"{label} {look.say(value)}" for label, value in ends if value is not None)
+    panels.quiet(_upper(told) if told else f"{_upper(last)}.")
+    limit = None
+    if rule and look.limit and rule.enabled:
+        value = rule.parameters[look.limit[0]]
+        limit = None if value is None else value / look.limit[1]
+    panels.figure(
+        charts.over_time(
+            lines,
+            unit=look.unit,
+            from_at=from_at,
+            to_at=to_at,
+            say=look.say,
+            colours=theme.colours(),
+            limit=limit,
+            below=look.below,
+        ),
+        key=f"health_{look.keys[0]}",
+        alt=f"{look.title} in {look.unit} over time. Last: {last}.",
+    )
+    with st.popover("What is this?", type="tertiary"):
+        for key in look.keys:
+            st.text(f"{FIGURES[key].title}: {FIGURES[key].sentence}")
+
+
+def _label(look: Look, key: str, one: Series, n_lines: int) -> str:
+    """A line's name: the figure where the chart has several, the process where several measured it."""
+    title = theme.inside(FIGURES[key].title)
+    if n_lines == 1:
+        return title
+    if len(look.keys) == 1:
+        return one.process
+    return title if one.process in {"scoring", "worker"} else f"{title}, {one.process}"
+
+
+def _state() -> tuple[str, Role]:
+    now = session.now()
+    running = {process.role for process in reads.fresh(processes.alive, now)}
+    missing = [role for role in ROLES if role not in running]
+    return state_of(reads.fresh(rules_of_installation, now), missing)
+
+
+def _fires(rule: RuleRow | None) -> bool:
+    return rule is not None and rule.finding is not None and rule.finding.outlook is Outlook.FIRES
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
