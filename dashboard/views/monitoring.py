@@ -5,7 +5,7 @@ import streamlit as st
 from core.monitoring import queries as monitoring
 from core.monitoring.tables import AlertState, WindowState
 from core.permissions import Permission
-from dashboard import drift_panels, panels, reads, session, theme
+from dashboard import drift_panels, health_panels, panels, reads, rule_panels, selection, session, theme
 from dashboard.panels import Row
 
 monitors = reads.fresh(monitoring.list_monitors)
@@ -30,6 +30,14 @@ def sentence() -> str:
 with panels.header("Monitoring", sentence()):
     if monitors and session.may(Permission.BATCH_ADD) and st.button("Add data", type="primary", icon=":material/add:"):
         session.open_page("intake")
+
+view = selection.view("Part", {"models": "Models", "infrastructure": "Infrastructure", "rules": "Alert rules"})
+if view == "infrastructure":
+    health_panels.infrastructure()
+    st.stop()
+if view == "rules":
+    rule_panels.rules(monitors)
+    st.stop()
 
 if not monitors:
     panels.empty_state(

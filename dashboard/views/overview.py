@@ -7,9 +7,8 @@ import streamlit as st
 from core.audit import queries as audit
 from core.audit.sentences import sentence
 from core.governance import queries as governance
-from core.jobs import processes
 from core.permissions import Permission
-from dashboard import health, panels, reads, session, theme
+from dashboard import health, health_panels, panels, reads, session, theme
 from dashboard.panels import Row
 
 WAITING_SHOWN, FEED_SHOWN = 3, 12
@@ -124,8 +123,4 @@ with st.container(gap="xxsmall"):
                 with st.container(gap=None, width="stretch"):
                     st.text(f"{event.actor_name} {sentence(event.action, event.subject_label)}")
 
-running = {process.role for process in reads.fresh(processes.alive, now)}
-missing = [role for role in ("web", "worker", "scoring") if role not in running]
-panels.quiet(
-    f"Running: {', '.join(sorted(running)) or 'nothing'}." + (f" Not running: {', '.join(missing)}." if missing else "")
-)
+health_panels.overview_line()
