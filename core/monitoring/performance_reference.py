@@ -76,6 +76,11 @@ def learnt(features: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [feature for feature in features if feature["kind"] not in NOT_LEARNT]
 
 
+def scored(classes: tuple[str, ...]) -> range:
+    """The classes whose scores are looked at: of two the second, whose score says that of the other too."""
+    return range(1, 2) if len(classes) == 2 else range(len(classes))
+
+
 def performance_reference(workspace: Workspace, version: ModelVersion, *, now: datetime) -> PerformanceReference | None:
     """What a version's estimates rest on, learnt now where it never was.
 
@@ -127,7 +132,9 @@ def fit_reference(
     if predictions.task is Task.REGRESSION:
         answers[PREDICTION] = predictions.y_pred
     elif predictions.scores is not None:
-        answers = {score_column(one): predictions.scores[:, at] for at, one in enumerate(predictions.classes)}
+        answers = {
+            score_column(predictions.classes[at]): predictions.scores[:, at] for at in scored(predictions.classes)
+        }
     else:
         return None
     support = fit_support({name: columns[name] for name in features} | answers)
