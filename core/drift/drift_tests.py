@@ -234,6 +234,8 @@ def _chi_square(points: CountedCategories, _: float, __: np.random.Generator | N
 
 
 def _total_variation(points: CountedCategories, effect: float, rng: np.random.Generator | None) -> Evidence:
+    if len(points.names) < 2:
+        return Evidence(effect, 1.0, "exact")
     if len(points.names) == 2:
         _, pvalue, exact = two_sample.two_shares(points.reference, points.current)
         return Evidence(effect, pvalue, "exact" if exact else "asymptotic")

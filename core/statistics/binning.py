@@ -174,33 +174,6 @@ def counts(
     return np.bincount(position, weights=rows, minlength=len(edges) - 1).astype(np.int64)
 
 
-def category_counts(
-    first: NDArray[np.object_], second: NDArray[np.object_]
-) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
-    """Count each category in two samples.
-
-    Parameters
-    ----------
-    first, second : ndarray of shape (n,), of str or None
-        None is missing and left out.
-
-    Returns
-    -------
-    categories : list of str
-        By falling pooled count, then by name.
-    first_counts, second_counts : ndarray of shape (len(categories),)
-    """
-    from collections import Counter
-
-    one, two = (Counter(value for value in sample.tolist() if value is not None) for sample in (first, second))
-    categories = sorted(one.keys() | two.keys(), key=lambda name: (-(one[name] + two[name]), name))
-    return (
-        categories,
-        np.array([one[name] for name in categories], dtype=np.int64),
-        np.array([two[name] for name in categories], dtype=np.int64),
-    )
-
-
 def weighted_quantiles(
     values: NDArray[np.float64], shares_below: NDArray[np.float64], weight: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:

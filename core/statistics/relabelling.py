@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.statistics.permutation import ROUNDING
 
 MOST_DRAWS, LEAST_DRAWS = 999, 99
-MOST_CELLS = 2_000_000
+MOST_CELLS = 500_000
 ENOUGH = 20
 FIRST_BLOCK = 40
 HYPERGEOMETRIC_ROWS = 10**9
@@ -33,7 +33,7 @@ def relabelled_pvalue(
 
     Drawing stops at the twentieth distance as large, which for samples that are alike is soon; the p-value is then 20
     over the draws it took. Else it is one more than those as large over one more than all draws: 999, fewer where
-    there are more than 2,000 points, but at least 99.
+    there are more than 500 points, but at least 99.
 
     Parameters
     ----------

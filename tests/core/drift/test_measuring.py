@@ -122,7 +122,7 @@ def test_too_few_rows_have_outcomes_without_an_effect_and_no_error(
     else:
         samples = [np.full(size, None if missing else "a", dtype=object) for size in (n, m)]
     for given in (samples, numbers_sketched(*samples) if samples[0].dtype != object else names_sketched(*samples)):
-        found = measure(given[0], given[1], kind, rng=rng)
+        found = measure(given[0], given[1], kind, rng=rng, draw_all=True)
         json.dumps(found.bins, allow_nan=False)
         assert (found.n_reference, found.n_current) == (n, m)
         for outcome in found.outcomes:
@@ -150,12 +150,24 @@ def test_the_p_value_pays_for_each_test_that_decides(rng: np.random.Generator) -
 
 
 def test_every_test_that_fits_is_told_and_those_that_do_not_decide_are_measures(rng: np.random.Generator) -> None:
-    found = measure(rng.normal(size=2_000), rng.normal(0.2, 1, size=300), ColumnKind.NUMBER, "psi", rng=rng)
+    samples = rng.normal(size=2_000), rng.normal(0.2, 1, size=300)
+    found = measure(*samples, ColumnKind.NUMBER, "psi", rng=rng, draw_all=True)
     assert set(effects(found)) == {test.key for test in DRIFT_TESTS.values() if "numeric" in test.families}
     assert all(outcome.pvalue is not None for outcome in found.outcomes)
     assert found.streams == ("psi", "missing_share", "range_violations")
     assert set(found.bins["measures"]) == {"kolmogorov_smirnov", "wasserstein", "jensen_shannon", "hellinger"}
     assert found.bins["measures"]["wasserstein"] == pytest.approx(0.2, abs=0.1)
+
+
+def test_what_takes_drawing_is_drawn_where_something_hangs_on_it(rng: np.random.Generator) -> None:
+    first, second = objects(*"abc" * 500), objects(*"abcd" * 50)
+    new = "new_category_share"
+    for given in (None, rng):
+        found = measure(first, second, ColumnKind.CATEGORY, rng=given)
+        drawn = {outcome.test: outcome.pvalue for outcome in found.outcomes if outcome.method == "permutation"}
+        assert {key for key, pvalue in drawn.items() if pvalue is not None} == ({new} if given else set())
+        assert set(drawn) > {new, "total_variation"}
+        assert found.test == "chi_square"
 
 
 def test_a_sketch_says_what_the_samples_say(rng: np.random.Generator) -> None:

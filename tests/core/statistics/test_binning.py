@@ -46,15 +46,6 @@ def test_edges_that_do_not_rise_are_refused() -> None:
         binning.counts(np.array([1.0]), np.array([1.0, 1.0]))
 
 
-def test_categories_are_counted_the_commonest_first_and_missing_left_out() -> None:
-    first = np.array(["b", "a", None, "a"], dtype=object)
-    second = np.array(["c", "b", "b"], dtype=object)
-    categories, one, two = binning.category_counts(first, second)
-    assert categories == ["b", "a", "c"]
-    assert one.tolist() == [1, 2, 0]
-    assert two.tolist() == [2, 0, 1]
-
-
 def test_shares_sum_to_one_or_are_nothing() -> None:
     assert binning.shares([0, 0]).tolist() == [0.0, 0.0]
     assert binning.shares([1, 3]).tolist() == [0.25, 0.75]
