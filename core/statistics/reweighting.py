@@ -10,6 +10,7 @@ weighting leaves them undefined.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Reweighted = Callable[[Floats], Floats]
+RUN = 16
 
 
 def auc_of(positive: NDArray[np.bool_], score: Floats) -> Reweighted:
@@ -69,26 +71,90 @@ def average_precision_of(positive: NDArray[np.bool_], score: Floats) -> Reweight
     callable
         Weights of shape (b, n) -> values of shape (b,); NaN where no positive has weight.
     """
-    order = _ordered(-score)
-    ascending = -score[order]
-    found = np.flatnonzero(positive[order])
-    last_of_its_score = np.searchsorted(ascending, ascending[found], side="right") - 1
-    last_found = np.searchsorted(found, last_of_its_score, side="right") - 1
+    found, others = (_in_runs(_ordered(-score, rows)) for rows in (positive, ~positive))
+    # How many of each kind score at least as high as each positive; the positives as they are laid out.
+    own = -score[found.rows]
+    of_found, of_others = (
+        _leading_sums(kind.width, np.searchsorted(np.sort(-score[rows]), own, side="right"))
+        for kind, rows in ((found, positive), (others, ~positive))
+    )
 
     @cache
     def room(b: int) -> tuple[Floats, Floats]:
-        return np.zeros((b, len(order))), np.zeros((b, len(order)))
+        return np.zeros((b, len(found.rows))), np.zeros((b, len(others.rows)))
 
     def values(weights: Floats) -> Floats:
-        ordered, running = room(len(weights))
-        weights.take(order, axis=1, out=ordered, mode="clip")
-        count = np.cumsum(ordered, axis=1, out=running).take(last_of_its_score, axis=1)
-        counted = ordered.take(found, axis=1)
-        above = np.cumsum(counted, axis=1).take(last_found, axis=1)
-        precision = np.divide(above, count, out=above, where=count > 0)
-        return _over(np.einsum("ij,ij->i", counted, precision), counted.sum(axis=1))
+        counted, passed = room(len(weights))
+        found.read(weights, counted)
+        others.read(weights, passed)
+        above, count = of_found(counted), of_others(passed)
+        count += above
+        total = counted.sum(axis=1)
+        # Where nothing with weight scores as high there is nothing above either.
+        above /= np.maximum(count, np.finfo(np.float64).tiny, out=count)
+        return _over(np.einsum("ij,ij->i", counted, above), total)
 
     return values
+
+
+@dataclass(frozen=True, eq=False)
+class _Runs:
+    """Rows in runs of `RUN`, the runs side by side: first the first of each run, then the second of each.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (RUN * width,)
+        Before the first row, and after the last, stands one that is not there.
+    absent : ndarray of int
+        Where those stand.
+    width : int
+        How many runs.
+    """
+
+    rows: NDArray[np.intp]
+    absent: NDArray[np.intp]
+    width: int
+
+    def read(self, weights: Floats, out: Floats) -> None:
+        """Weights of the rows, 0 for those that are not there."""
+        weights.take(self.rows, axis=1, out=out, mode="clip")
+        out[:, self.absent] = 0.0
+
+
+def _in_runs(rows: NDArray[np.intp]) -> _Runs:
+    width = -(-(len(rows) + 1) // RUN)
+    there = np.zeros(width * RUN, dtype=np.intp)
+    there[1 : len(rows) + 1] = rows
+    absent = np.ones(width * RUN, dtype=bool)
+    absent[1 : len(rows) + 1] = False
+    laid, gone = (np.ascontiguousarray(one.reshape(width, RUN).T).ravel() for one in (there, absent))
+    return _Runs(laid, np.flatnonzero(gone), width)
+
+
+def _leading_sums(width: int, lengths: NDArray[np.intp]) -> Reweighted:
+    """Of weights laid out in runs, the sums of the first so many, for several lengths.
+
+    A running sum adds one number at a time and costs three times what reading the weights does. Here it runs over all
+    runs at once, then over the runs.
+    """
+    run, step = np.divmod(lengths, RUN)
+    at = step * width + run
+
+    @cache
+    def room(b: int) -> Floats:
+        return np.zeros((b, RUN, width))
+
+    def sums(laid: Floats) -> Floats:
+        running = room(len(laid))
+        flat = running.reshape(len(laid), -1)
+        np.copyto(flat, laid)
+        for place in range(1, RUN):
+            running[:, place] += running[:, place - 1]
+        reached = np.cumsum(running[:, -1], axis=1)
+        running[:, :, 1:] += reached[:, None, :-1]
+        return flat.take(at, axis=1)
+
+    return sums
 
 
 def median_of(values: Floats) -> Reweighted:

@@ -35,6 +35,20 @@ def test_areas_equal_scikit_learns_with_weights_and_ties(
     assert found == pytest.approx([slow(positive, score, sample_weight=one) for one in weights], abs=1e-12)
 
 
+@pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 31, 32, 33, 300])
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_average_precision_of_any_number_of_rows_equals_scikit_learns(
+    rng: np.random.Generator, n: int, share: float
+) -> None:
+    positive = rng.random(n) < share
+    positive[0] = True
+    score, weights = rng.normal(size=n).round(1), rng.poisson(1.0, size=(4, n)) + (np.arange(n) == 0)
+
+    found = reweighting.average_precision_of(positive, score)(weights.astype(float))
+
+    assert found == pytest.approx([average_precision_score(positive, score, sample_weight=one) for one in weights])
+
+
 def test_a_weighting_without_one_class_has_no_area() -> None:
     positive = np.array([True, False, False])
     weights = np.array([[0.0, 1, 1], [1, 1, 0]])
