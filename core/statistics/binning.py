@@ -145,33 +145,29 @@ def shared_edges(
     return edges
 
 
-def counts(
-    values: NDArray[np.float64], edges: NDArray[np.float64], weight: NDArray[np.int64] | None = None
-) -> NDArray[np.int64]:
+def counts(points: NDArray[np.float64], edges: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """How many rows fall into each bin ``[edge, next edge)``; what lies beyond counts in the first or last bin.
 
     Parameters
     ----------
-    values : ndarray of shape (n,)
-        NaN is left out, infinities count at the ends.
+    points : ndarray of shape (n,)
+        Rising, no NaN; infinities count at the ends.
     edges : ndarray of shape (k + 1,)
         Strictly rising.
-    weight : ndarray of shape (n,), optional
-        How many rows have the value; one each by default.
+    rows : ndarray of shape (n,)
+        How many rows lie on each point.
 
     Returns
     -------
     ndarray of shape (k,)
-        Sums to the number of rows that are not NaN.
+        Sums to the number of rows.
     """
     edges = np.asarray(edges, dtype=np.float64)
     if len(edges) < 2 or not (np.diff(edges) > 0).all():
         raise InvalidInput("Bin edges must rise strictly, and there must be at least two.")
-    present = np.asarray(values, dtype=np.float64)
-    there = ~np.isnan(present)
-    position = np.clip(np.searchsorted(edges, present[there], side="right") - 1, 0, len(edges) - 2)
-    rows = None if weight is None else weight[there].astype(np.float64)
-    return np.bincount(position, weights=rows, minlength=len(edges) - 1).astype(np.int64)
+    starts = np.searchsorted(points, edges[1:-1], side="left")
+    reached = np.append(0, np.cumsum(rows))
+    return np.diff(reached[np.concatenate([[0], starts, [len(points)]])]).astype(np.int64)
 
 
 def weighted_quantiles(
