@@ -10,8 +10,9 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -78,11 +79,8 @@ class ArtifactStore:
                 size = file.seek(0, os.SEEK_END)
             target = self.path(digest)
             target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                os.link(name, target)
-            except FileExistsError:
-                if sha256_of(target) != digest:  # damaged on disk: the good copy heals it
-                    Path(name).replace(target)
+            while not _placed(Path(name), target, digest):
+                pass
             done.append(StoredArtifact(digest, size))
         finally:
             Path(name).unlink(missing_ok=True)
@@ -116,9 +114,80 @@ class ArtifactStore:
             raise self._corrupted(sha256)
         return path
 
+    def touch(self, sha256: str) -> None:
+        """Have a sweep spare a file for its whole grace again: somebody is about to refer to it, or may still read it.
+
+        Raises
+        ------
+        NotFound
+        """
+        try:
+            os.utime(self.path(sha256))
+        except FileNotFoundError:
+            raise NotFound("stored file", sha256[:8], "It was removed from the artifact store.") from None
+
+    def stored_before(self, moment: datetime) -> Iterator[str]:
+        """Hashes of the files that were neither put nor touched since a moment."""
+        for path in sorted(self.folder.glob("sha256/??/*")):
+            digest = path.parent.name + path.name
+            if len(digest) == 64 and _is_older(path, moment):
+                yield digest
+
+    def remove(self, sha256: str, *, untouched_since: datetime) -> int:
+        """Remove a file that nothing refers to, unless it was put again or touched since; tells how many bytes went.
+
+        Safe beside others that put the same bytes: what they put stays.
+        """
+        path, aside = self.path(sha256), self.folder / f".swept-{sha256}"
+        try:
+            size = path.stat().st_size
+            path.rename(aside)
+        except FileNotFoundError:
+            return 0
+        try:
+            if _is_older(aside, untouched_since):
+                return size
+            with suppress(FileExistsError):
+                os.link(aside, path)
+            return 0
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def clear_left_over(self, *, untouched_since: datetime) -> None:
+        """Remove what writers that were killed left behind, and bring back what a killed `remove` had set aside."""
+        for path in self.folder.glob(".incoming-*"):
+            if _is_older(path, untouched_since):
+                path.unlink(missing_ok=True)
+        for aside in self.folder.glob(".swept-*"):
+            with suppress(FileExistsError, FileNotFoundError):
+                os.link(aside, self.path(aside.name.removeprefix(".swept-")))
+            aside.unlink(missing_ok=True)
+
     @staticmethod
     def _corrupted(sha256: str) -> ArtifactCorrupted:
         return ArtifactCorrupted(
             f"The stored file {sha256[:8]} was changed after it was written: its bytes no longer match its hash. "
             "Nothing was loaded from it; restore it from a backup."
         )
+
+
+def _placed(incoming: Path, target: Path, digest: str) -> bool:
+    """Link a file into its place; False where the one that was there was swept meanwhile, so that it is tried again."""
+    try:
+        os.link(incoming, target)
+    except FileExistsError:
+        try:
+            # As good as put now: a sweep that took it for old puts it back.
+            os.utime(target)
+            if sha256_of(target) != digest:  # damaged on disk: the good copy heals it
+                incoming.replace(target)
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def _is_older(path: Path, moment: datetime) -> bool:
+    try:
+        return path.stat().st_mtime < moment.timestamp()
+    except FileNotFoundError:
+        return False

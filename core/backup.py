@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -72,8 +73,10 @@ def make_backup(workspace: Workspace, file: Path, *, actor: Actor, now: datetime
         with tarfile.open(packed, "w") as tar:
             tar.add(copy, DATABASE)
             for path in sorted(workspace.artifacts.folder.glob("sha256/??/*")):
-                tar.add(path, f"artifacts/{path.relative_to(workspace.artifacts.folder).as_posix()}")
-                n_files += 1
+                # What a sweep takes meanwhile nothing referred to for a day, so the copied rows do not either.
+                with suppress(FileNotFoundError):
+                    tar.add(path, f"artifacts/{path.relative_to(workspace.artifacts.folder).as_posix()}")
+                    n_files += 1
         packed.rename(file)
     return Backup(file, n_files, file.stat().st_size)
 

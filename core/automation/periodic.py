@@ -22,7 +22,10 @@ class Periodic:
 
 
 PERIODIC: tuple[Periodic, ...] = (
+    Periodic("core.incidents.opening:open_due", every_seconds=60.0),
     Periodic("core.monitoring.log_job:enqueue_due", every_seconds=60.0),
+    Periodic("core.serving.compaction:enqueue_due", every_seconds=600.0),
+    Periodic("core.automation.sweeping:sweep", every_seconds=3600.0),
     Periodic("core.monitoring.liveness_job:judge_all", every_seconds=180.0),
     Periodic("core.health.sampling:sample_home", every_seconds=600.0),
     Periodic("core.health.sampling:thin", every_seconds=3600.0),

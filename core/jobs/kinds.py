@@ -106,6 +106,13 @@ JOB_KINDS: dict[str, JobKind] = {
         timeout_seconds=HOUR,
         max_attempts=2,
     ),
+    "compact_log": JobKind(
+        title="Put the prediction log together",
+        handler="core.serving.compaction:compact_log",
+        settle=None,
+        timeout_seconds=12 * HOUR,
+        max_attempts=2,
+    ),
     "compare_versions": JobKind(
         title="Compare two dataset versions",
         handler="core.monitoring.versions_job:compare_versions",

@@ -2,8 +2,9 @@
 
 A process owns one spool file at a time and holds a lock on it as long as it lives. Sealing sets the file aside, writes
 its lines as one Parquet file per (model version, alias) into the artifact store, commits a row for each, and removes
-the file. A killed process leaves its files behind unlocked; the next one seals them. Sealing the same file again makes
-the same bytes, so a kill between the commit and the removal counts nothing twice.
+the file. A killed process leaves its files behind unlocked; the next one seals them. A group of lines is sealed whole
+or not at all, so before a file is sealed again one id tells whether its rows are kept already, whatever file they lie
+in by now: a kill between the commit and the removal counts nothing twice.
 
 Chosen: append and flush to the operating system. That survives the death of the process; a power cut may lose the last
 seconds, since forcing each request to disk costs ten times the answer itself.
@@ -19,7 +20,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +28,7 @@ from sqlmodel import col, select
 
 from core.database import utc_now
 from core.registry.tables import ModelVersion
+from core.serving import queries
 from core.serving.frames import predictions_table, to_parquet
 from core.serving.tables import PredictionSegment
 from core.workspace import Workspace
@@ -140,14 +142,16 @@ class PredictionLog:
         When it fails, what was set aside stays on disk and the next call takes it up again.
         """
         with self._sealing:
+            n_failed = len(self._aside)
             with self._appending:
                 if self._spool is not None:
                     self._aside.append(self._spool)
                     self._spool, self._began_at, self._n_rows = None, None, 0
             made = 0
             while self._aside:
-                made += self._seal_file(self._aside[0].path)
+                made += self._seal_file(self._aside[0].path, again=n_failed > 0)
                 self._aside.pop(0).file.close()
+                n_failed -= 1
             return made
 
     def seal_left_over(self) -> int:
@@ -160,7 +164,7 @@ class PredictionLog:
                 except BlockingIOError:  # its process lives
                     continue
                 if path.exists():  # not sealed by another process between listing and locking
-                    made += self._seal_file(path)
+                    made += self._seal_file(path, again=True)
         return made
 
     def close(self) -> None:
@@ -176,7 +180,7 @@ class PredictionLog:
         hidden.rename(path)
         return _Spool(path, file)
 
-    def _seal_file(self, path: Path) -> int:
+    def _seal_file(self, path: Path, *, again: bool) -> int:
         groups: dict[tuple[int, int, str], list[dict[str, Any]]] = {}
         whole = True
         for entry in _entries(path):
@@ -185,7 +189,7 @@ class PredictionLog:
                 continue
             groups.setdefault((entry["model_id"], entry["version_id"], entry["alias"]), []).append(entry)
         for (model_id, version_id, alias), entries in groups.items():
-            self._seal_group(model_id, version_id, alias, entries)
+            self._seal_group(model_id, version_id, alias, entries, again=again)
         if whole:
             path.unlink()
         else:
@@ -193,7 +197,9 @@ class PredictionLog:
             logger.error("A line of %s could not be read; the others were sealed and the file was kept.", path.name)
         return len(groups)
 
-    def _seal_group(self, model_id: int, version_id: int, alias: str, entries: list[dict[str, Any]]) -> None:
+    def _seal_group(
+        self, model_id: int, version_id: int, alias: str, entries: list[dict[str, Any]], *, again: bool
+    ) -> None:
         with self._workspace.read() as session:
             signature = session.exec(select(ModelVersion.signature).where(col(ModelVersion.id) == version_id)).one()
         sizes = [len(entry["ids"]) for entry in entries]
@@ -207,6 +213,8 @@ class PredictionLog:
             predictions=[one for entry in entries for one in entry["predictions"]],
             scores=[row for entry in entries for row in (entry["scores"] or [None] * len(entry["ids"]))],
         )
+        if again and self._is_kept(model_id, version_id, alias, entries):
+            return
         stored = self._workspace.artifacts.put_bytes(to_parquet(table))
         with self._workspace.write() as session:
             earlier = select(PredictionSegment.id).where(col(PredictionSegment.sha256) == stored.sha256)
@@ -225,6 +233,22 @@ class PredictionLog:
                     sealed_at=self._clock(),
                 )
             )
+
+    def _is_kept(self, model_id: int, version_id: int, alias: str, entries: list[dict[str, Any]]) -> bool:
+        """Whether these rows were sealed before; compaction may have put them into another file since."""
+        ids = [one for entry in entries for one in entry["ids"]]
+        moments = [datetime.fromisoformat(entry["at"]) for entry in entries]
+        with self._workspace.read() as session:
+            reaching = queries.segments(
+                session,
+                model_id,
+                min(moments),
+                max(moments) + timedelta(microseconds=1),
+                version_id=version_id,
+                environment=self._environment,
+                alias=alias,
+            )
+        return any(queries.holds(self._workspace.artifacts, one, ids[0]) for one in reaching)
 
 
 def _entries(path: Path) -> Iterator[dict[str, Any] | None]:

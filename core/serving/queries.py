@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlmodel import Session, col, func, select
 
 from core.artifacts import ArtifactStore
+from core.serving.frames import PREDICTION_ID
 from core.serving.tables import Label, PredictionSegment
 
 if TYPE_CHECKING:
@@ -82,6 +83,20 @@ def read_segments(
         for segment in segments
     ]
     return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
+
+
+def holds(store: ArtifactStore, segment: PredictionSegment, prediction_id: str) -> bool:
+    """Whether a prediction is among a segment's.
+
+    Raises
+    ------
+    NotFound, ArtifactCorrupted
+    """
+    import pyarrow.parquet as pq
+
+    path = store.verified_path(segment.sha256)
+    found = pq.read_table(path, columns=[PREDICTION_ID], filters=[(PREDICTION_ID, "=", prediction_id)])
+    return bool(found.num_rows)
 
 
 def last_prediction_at(session: Session, model_id: int) -> datetime | None:
