@@ -61,8 +61,12 @@ def live_models(session: Session) -> list[LiveModel]:
     """Every version that holds an alias, those that need attention first, then by name."""
     monitors = {(row.model_id, row.environment, row.alias): row for row in monitoring.list_monitors(session)}
     predicted = serving.last_predictions_at(session)
+    # The newest of what windows do not tell: silence, lateness.
+    silent = {
+        alert.monitor_id: alert.sentence for alert in monitoring.open_alerts(session)[::-1] if not alert.window_id
+    }
     rows = [
-        _live_model(session, live, monitors.get((live.model_id, live.environment, live.alias)), predicted)
+        _live_model(session, live, monitors.get((live.model_id, live.environment, live.alias)), predicted, silent)
         for live in registry.live_now(session)
     ]
     order: dict[Role, int] = {"harm": 0, "attention": 1, "neutral": 2, "healthy": 3}
@@ -95,9 +99,17 @@ def headline(models: Sequence[LiveModel]) -> str:
 
 
 def _live_model(
-    session: Session, live: LiveRow, monitor: MonitorRow | None, predicted: dict[int, datetime]
+    session: Session,
+    live: LiveRow,
+    monitor: MonitorRow | None,
+    predicted: dict[int, datetime],
+    silent: dict[int | None, str],
 ) -> LiveModel:
     word, role = status_of(monitor)
+    sentence = monitor.sentence if monitor else "Nothing watches it."
+    if monitor is not None and monitor.id in silent:
+        told = silent[monitor.id].removeprefix(f"{live.model_name} {live.alias}: ")
+        sentence = f"{told[:1].upper()}{told[1:]}"
     windows = monitoring.windows(session, monitor.id)[-SHOWN_WINDOWS:] if monitor else []
     metric, source = _primary_metric(session, live, monitor)
     return LiveModel(
@@ -105,7 +117,7 @@ def _live_model(
         monitor=monitor,
         word=word,
         role=role,
-        sentence=monitor.sentence if monitor else "Nothing watches it.",
+        sentence=sentence,
         metric=metric,
         metric_source=source,
         drifted_by_window=tuple(float(window.n_drifted) for window in windows),

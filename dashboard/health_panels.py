@@ -12,9 +12,11 @@ from core.health import queries as samples
 from core.health.figures import FIGURES
 from core.health.queries import Series
 from core.jobs import processes
+from core.monitoring import queries as monitoring
 from core.monitoring.liveness import Outlook
 from core.monitoring.rule_queries import RuleRow, rules_of_installation
-from dashboard import panels, reads, selection, session, theme
+from core.monitoring.tables import AlertState
+from dashboard import monitor_panels, panels, reads, selection, session, theme
 from dashboard.charts import health as charts
 from dashboard.theme import Role
 
@@ -135,7 +137,9 @@ def overview_line() -> None:
         theme.count(round(newest["queue_jobs"]), "job waits", "jobs wait") if newest.get("queue_jobs") else "",
     ]
     told = [one for one in figures if one]
-    panels.quiet(f"Infrastructure: {sentence}" + (f" {_upper('; '.join(told))}." if told else ""))
+    panels.quiet(
+        f"Infrastructure: {sentence[:1].lower()}{sentence[1:]}" + (f" {_upper('; '.join(told))}." if told else "")
+    )
 
 
 def infrastructure() -> None:
@@ -146,6 +150,9 @@ def infrastructure() -> None:
         panels.quiet(
             sentence.removeprefix("Nothing is wrong.").strip() or "Every process tells how it is once a minute."
         )
+    monitor_panels.alerts(
+        [one for one in reads.fresh(monitoring.alerts) if one.monitor_id is None and one.state != AlertState.RESOLVED]
+    )
     span = selection.view("Span", {"hour": "Last hour", "day": "Last day", "week": "Last week"}, name="span")
     length, n_points = SPANS[span]
     to_at = session.now()
@@ -179,9 +186,11 @@ def _chart(
     if not lines:
         panels.quiet(f"{_upper(told)} Nothing was measured in this span.".strip())
         return
-    ends = [(line.label, next((v for v in reversed(line.values) if v is not None), None)) for line in lines]
-    last = "; ".join(f"{label} {look.say(value)}" for label, value in ends if value is not None)
-    panels.quiet(_upper(told) if told else f"{_upper(last)}.")
+    ends = {line.label: next(value for value in reversed(line.values) if value is not None) for line in lines}
+    last = "; ".join(
+        look.say(value) if len(ends) == 1 else f"{label} {look.say(value)}" for label, value in ends.items()
+    )
+    panels.quiet(_upper(told) or f"{_upper(last)}.")
     limit = None
     if rule and look.limit and rule.enabled:
         value = rule.parameters[look.limit[0]]

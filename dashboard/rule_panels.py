@@ -55,7 +55,7 @@ def rules(monitors: Sequence[MonitorRow]) -> None:
                     "What it says": _said(row),
                     "Set to": _settings(row),
                     "About": FAMILIES[row.kind.family],
-                    "Waits": "no" if row.kind.wakes else "for the morning",
+                    "Can wait": "no" if row.kind.wakes else "yes",
                 },
                 page="monitoring" if may else "",
                 query={"view": "rules", "rules_of": chosen, "rule": row.kind.key},
@@ -120,14 +120,10 @@ def _change(row: RuleRow) -> None:
 
 
 def _word(row: RuleRow) -> str:
-    if not row.enabled:
-        return theme.mark("Off", "neutral")
-    return WORDS[row.finding.outlook] if row.finding else theme.MISSING
+    return WORDS[row.finding.outlook] if row.finding else theme.mark("Off", "neutral")
 
 
 def _said(row: RuleRow) -> str:
-    if row.kind.decided_by_monitor:
-        return "Each window decides; the monitor's page shows it."
     if row.finding is None:
         return "It is switched off."
     return row.finding.sentence[:1].upper() + row.finding.sentence[1:]

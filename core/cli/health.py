@@ -29,30 +29,30 @@ def register(app: typer.Typer) -> None:
 def health(home: Home = None, as_name: ActAs = None, as_json: AsJson = False) -> None:
     """Print what each process measured last, and what the rules make of it."""
     from core.database import utc_now
-    from core.health.figures import FIGURES
+    from core.health.figures import FIGURES, in_words
     from core.health.queries import latest
+    from core.monitoring.liveness import ago
     from core.monitoring.rule_queries import rules_of_installation
     from core.permissions import Permission, require
 
     now = utc_now()
     with acting(home, as_name) as (workspace, actor), workspace.read() as session:
         require(actor, Permission.MONITORING_READ)
-        figures = [
-            {
-                "figure": FIGURES[row.key].title if not as_json else row.key,
-                "process": row.process,
-                "subject": row.subject,
-                "value": row.value,
-                "unit": FIGURES[row.key].unit,
-                "at": row.at,
-                "fresh": row.fresh,
-            }
-            for row in latest(session, now)
-        ]
+        found = latest(session, now)
         rules = [_rule(row) for row in rules_of_installation(session, now)]
         if as_json:
-            show({"figures": figures, "rules": rules}, as_json)
+            show({"figures": found, "rules": rules}, as_json)
             return
+        figures = [
+            {
+                "figure": FIGURES[row.key].title,
+                "process": row.process,
+                "about": row.subject or "everything",
+                "value": in_words(row.value, FIGURES[row.key].unit),
+                "measured": ago(now - row.at),
+            }
+            for row in found
+        ]
         show(figures, as_json, None if figures else "Nothing was measured within two hours: no process is running.")
         for rule in rules:
             show(f"{rule['title']}: {rule['says']}", as_json)
@@ -134,12 +134,6 @@ def _monitor_id(session: Session, model: str | None) -> int | None:
 
 
 def _rule(row: RuleRow) -> dict[str, object]:
-    if row.kind.decided_by_monitor:
-        says = "The monitor's settings decide."
-    elif not row.enabled:
-        says = "It is switched off."
-    else:
-        says = row.finding.sentence if row.finding else ""
     return {
         "rule": row.kind.key,
         "title": row.kind.title,
@@ -148,5 +142,5 @@ def _rule(row: RuleRow) -> dict[str, object]:
         "on": row.enabled,
         "parameters": [f"{key}={LEARNED if value is None else f'{value:g}'}" for key, value in row.parameters.items()],
         "outlook": row.finding.outlook.value if row.finding else None,
-        "says": says,
+        "says": row.finding.sentence if row.finding else "It is switched off.",
     }

@@ -202,7 +202,7 @@ FIGURES: dict[str, Figure] = _by_key(
             group="queue",
             processes=WORKER,
             worst="high",
-            merged="mean",
+            merged="max",
             sentence="Jobs that are due and that no worker has taken yet.",
         ),
         Figure(
@@ -227,6 +227,19 @@ FIGURES: dict[str, Figure] = _by_key(
         ),
     )
 )
+
+
+def in_words(value: float, unit: Unit) -> str:
+    """A value with its unit as people say it: "66.6 MB", "93 %", "12 ms", "3 a minute"."""
+    match unit:
+        case "bytes":
+            return f"{value / 1e9:,.1f} GB" if value >= 1e9 else f"{value / 1e6:,.1f} MB"
+        case "share":
+            return f"{value * 100:.0f} %"
+        case "seconds":
+            return f"{value:,.0f} s" if value < 90 else f"{value / 60:,.0f} min"
+        case _:
+            return f"{value:,.3g} {unit}"
 
 
 def figure(key: str) -> Figure:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from core.monitoring.liveness import Finding, Outlook, in_words
+from core.health.figures import in_words
+from core.monitoring.liveness import Finding, Outlook
+from core.monitoring.liveness import in_words as span_in_words
 
 Samples = Sequence[tuple[datetime, float]]
 
@@ -46,7 +48,7 @@ def errors(samples: Mapping[str, Samples], *, percent: float, minutes: float, no
         return Finding(Outlook.UNKNOWN, f"No request in {minutes:.0f} min.")
     said = f"{n_failed:.0f} of {asked:.0f} requests failed in {minutes:.0f} min"
     if n_failed >= FEWEST_FAILED and n_failed >= asked * percent / 100:
-        return Finding(Outlook.FIRES, f"{said} ({n_failed / asked:.1%}).", _first_above(failed, 0))
+        return Finding(Outlook.FIRES, f"{said} ({n_failed / asked * 100:.1f} %).", _first_above(failed, 0))
     return Finding(Outlook.QUIET, f"{said}.")
 
 
@@ -71,7 +73,7 @@ def memory(samples: Mapping[str, Samples], *, free_percent: float, now: datetime
     found = [(at, value) for at, value in samples["memory_free_share"] if at > now - RECENT]
     if not found:
         return Finding(Outlook.UNKNOWN, "No worker told how much memory is left.")
-    said = f"{found[-1][1]:.0%} of the machine's memory is available"
+    said = f"{in_words(found[-1][1], 'share')} of the machine's memory is available"
     low = [value for _, value in found if value < free_percent / 100]
     if len(low) == len(found) >= FEWEST_SAMPLES:
         return Finding(Outlook.FIRES, f"{said}; the system may end a process any time.", found[0][0])
@@ -85,7 +87,7 @@ def disk(samples: Mapping[str, Samples], *, free_percent: float, free_gb: float,
     if not shares or not sizes:
         return Finding(Outlook.UNKNOWN, "No worker told how much of the disk is left.")
     share, gigabytes = shares[-1][1], sizes[-1][1] / 1e9
-    said = f"{gigabytes:,.1f} GB of the home's disk are free ({share:.0%})"
+    said = f"{gigabytes:,.1f} GB of the home's disk are free ({in_words(share, 'share')})"
     scarce = share < free_percent / 100 and gigabytes < SHARE_COUNTS_BELOW * free_gb
     if scarce or gigabytes < free_gb:
         return Finding(Outlook.FIRES, f"{said}; when it is full, nothing can be predicted or stored.", sizes[-1][0])
@@ -100,11 +102,11 @@ def queue(samples: Mapping[str, Samples], *, minutes: float, failed: float, now:
         return Finding(Outlook.UNKNOWN, "No worker told how the queue is.")
     age, n_failed = timedelta(seconds=ages[-1][1]), counts[-1][1]
     if age > timedelta(minutes=minutes):
-        sentence = f"the oldest job has waited for {in_words(age)}; more workers or slots would take it."
+        sentence = f"the oldest job has waited for {span_in_words(age)}; more workers or slots would take it."
         return Finding(Outlook.FIRES, sentence, ages[-1][0] - age)
     if n_failed >= failed:
         return Finding(Outlook.FIRES, f"{n_failed:.0f} jobs failed within an hour.", counts[-1][0])
-    waits = f"The oldest job has waited for {in_words(age)}" if age else "No job waits"
+    waits = f"The oldest job has waited for {span_in_words(age)}" if age else "No job waits"
     return Finding(Outlook.QUIET, f"{waits}; {n_failed:.0f} failed within an hour.")
 
 

@@ -15,7 +15,7 @@ from core.health.queries import samples_since
 from core.monitoring import faults, liveness, queries
 from core.monitoring.alert_rules import ALERT_RULES, AlertRuleKind
 from core.monitoring.liveness import Finding, Hours, Outlook
-from core.monitoring.tables import AlertRule, Batch, BatchState, Monitor
+from core.monitoring.tables import Alert, AlertRule, AlertState, Batch, BatchState, Monitor
 from core.registry.queries import live
 from core.serving.tables import Label, PredictionSegment
 
@@ -37,7 +37,8 @@ class RuleRow:
     edited : bool
         Whether somebody changed it.
     finding : Finding or None
-        What it says now; None where the monitor's own settings decide, or it is switched off.
+        What it says now; where the monitor's own settings decide, the alert that is not resolved, if there is one.
+        None where it is switched off.
     """
 
     kind: AlertRuleKind
@@ -68,8 +69,9 @@ def rules_of_monitor(session: Session, monitor_id: int, now: datetime) -> list[R
     NotFound
     """
     signs = signs_of(session, queries.monitor(session, monitor_id), now)
+    raised = _raised_by_windows(session, monitor_id)
     return [
-        _row(kind, monitor_id, stored, lambda kind, values: _judge_monitor(kind, values, signs, now))
+        _row(kind, monitor_id, stored, lambda kind, values: _judge_monitor(kind, values, signs, raised, now))
         for kind, stored in _stored(session, "monitor", monitor_id)
     ]
 
@@ -156,12 +158,30 @@ def _row(
 ) -> RuleRow:
     enabled = stored is None or stored.enabled
     values = kind.defaults() | (stored.parameters if stored else {})
-    finding = None if kind.decided_by_monitor or not enabled else judge(kind.key, values)
+    finding = judge(kind.key, values) if enabled else None
     edited = stored is not None and (not stored.enabled or bool(stored.parameters))
     return RuleRow(kind, monitor_id, enabled, values, edited, finding)
 
 
-def _judge_monitor(kind: str, values: Mapping[str, float | None], signs: Signs, now: datetime) -> Finding:
+def _raised_by_windows(session: Session, monitor_id: int) -> dict[str, Alert]:
+    query = select(Alert).where(
+        col(Alert.monitor_id) == monitor_id, col(Alert.window_id).is_not(None), col(Alert.state) != AlertState.RESOLVED
+    )
+    return {alert.kind: alert for alert in session.exec(query.order_by(col(Alert.since_at), col(Alert.id)))}
+
+
+def _judge_monitor(
+    kind: str,
+    values: Mapping[str, float | None],
+    signs: Signs,
+    raised: Mapping[str, Alert],
+    now: datetime,
+) -> Finding:
+    if ALERT_RULES[kind].decided_by_monitor:
+        alert = raised.get(kind)
+        if alert is None:
+            return Finding(Outlook.QUIET, "No alert is open; each window decides.")
+        return Finding(Outlook.FIRES, alert.sentence, alert.since_at)
     if signs.live_since is None:
         return Finding(Outlook.QUIET, "Nothing is live here.")
     match kind:

@@ -86,7 +86,7 @@ def over_time(
         ]
         layout["annotations"] = [
             {
-                "xref": "paper", "x": 1, "xanchor": "right", "y": limit, "yanchor": "top" if below else "bottom",
+                "xref": "paper", "x": 1, "xanchor": "right", "y": limit, "yanchor": "bottom",
                 "text": "alert below" if below else "alert above", "showarrow": False,
                 "font": {"color": colours.attention, "size": 12},
             }

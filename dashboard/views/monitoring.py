@@ -53,7 +53,9 @@ panels.table(
         Row(
             {
                 "Model": row.model_name,
-                "State": drift_panels.STATES[row.state],
+                "State": theme.mark("Alert open", "attention")
+                if row.open_alerts and row.state != WindowState.DRIFTED
+                else drift_panels.STATES[row.state],
                 "Drifting": f"{row.n_drifted} of {row.n_features}" if row.n_features else theme.MISSING,
                 "Newest window": row.last_window or theme.MISSING,
                 "Live": f"{row.version_label or 'nothing live'} ({row.alias}, {row.environment})",

@@ -41,9 +41,10 @@ def test_health_says_what_was_measured_last_and_what_the_rules_make_of_it(run: R
             session.add(HealthSample(at=now - timedelta(minutes=1), process="worker", key=name, value=value))
     said = run("health").stdout
     assert "Jobs that wait" in said
+    assert "300.0 MB" in said
     assert "Disk runs full: 0.3 GB" in said
     document = json.loads(run("health", "--json").stdout)
-    assert [one["value"] for one in document["figures"] if one["figure"] == "queue_jobs"] == [2.0]
+    assert [one["value"] for one in document["figures"] if one["key"] == "queue_jobs"] == [2.0]
     assert {one["rule"]: one["outlook"] for one in document["rules"]}["disk"] == "fires"
     assert {one["rule"]: one["outlook"] for one in document["rules"]}["latency"] == "unknown"
 
@@ -54,7 +55,7 @@ def test_rules_are_listed_and_set(run: Run, workspace: Workspace, operator: Acto
         ensure_monitor(session, model_id=key(model), environment="production", alias="champion", now=utc_now())
     listed = {one["rule"]: one for one in json.loads(run("alert", "rules", "--model", "pay", "--json").stdout)}
     assert listed["no_predictions"]["parameters"] == ["hours=learned"]
-    assert listed["drift"]["says"] == "The monitor's settings decide."
+    assert listed["drift"]["says"] == "No alert is open; each window decides."
     asked = ("alert", "set-rule", "no_predictions", "--model", "pay", "--as", operator.name, "--json")
     assert json.loads(run(*asked, "--set", "hours=12").stdout)["parameters"] == ["hours=12"]
     off = json.loads(run(*asked, "--off").stdout)

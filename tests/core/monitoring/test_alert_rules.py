@@ -111,7 +111,8 @@ def test_a_monitor_lists_every_rule_of_its_kind_with_what_it_says(workspace: Wor
     monitor_id = answer_every_hour(workspace, NOW)
     found = rules(workspace, monitor_id)
     assert list(found) == [kind for kind, entry in ALERT_RULES.items() if entry.subject == "monitor"]
-    assert found["drift"].finding is None
+    assert found["drift"].finding is not None
+    assert found["drift"].finding.outlook is Outlook.QUIET
     assert found["no_predictions"].finding is not None
     assert found["no_predictions"].finding.sentence == "The last prediction was 0 min ago."
     assert not any(row.edited for row in found.values())
@@ -247,7 +248,7 @@ def test_a_fault_of_the_installation_is_an_alert_without_a_monitor(workspace: Wo
         (alert,) = queries.open_alerts(session)
         assert queries.list_monitors(session) == []
     assert (alert.monitor_id, alert.model_id, alert.model_name) == (None, None, "This installation")
-    assert alert.sentence.startswith("This installation: 0.3 GB of the home's disk are free (40%)")
+    assert alert.sentence.startswith("This installation: 0.3 GB of the home's disk are free (40 %)")
     judge_all(workspace, NOW + HOUR)  # no worker told anything since: that is not health
     assert alerts(workspace) == [("disk", "open")]
 
