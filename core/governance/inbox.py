@@ -128,7 +128,7 @@ def _alerts(session: Session, actor: Actor) -> Iterator[InboxItem]:
         return
     for alert in open_alerts(session):
         kind = ALERT_RULES.get(alert.kind)
-        urgency = "it cannot wait" if kind is None or kind.wakes else "it waits for the morning"
+        urgency = "it cannot wait" if kind is None or kind.wakes else "it can wait for the morning"
         params = {"monitor": alert.monitor_id, "window": alert.window_id}
         yield InboxItem(
             kind="alert",
