@@ -20,17 +20,22 @@ from core.drift.calibrating import window_level
 from core.drift.columns import sample
 from core.drift.drift_tests import Sample
 from core.drift.sketching import Sketch
-from core.evaluation.metrics import METRICS, primary_metric
 from core.monitoring import cells, queries
-from core.monitoring.alerting import Firing, fires, firings, performance_firing, window_state
+from core.monitoring.alerting import Firing, fires, firings, window_state
 from core.monitoring.counting import Key, Slice, column_of, of_slice
 from core.monitoring.kept_rows import KeptRows
 from core.monitoring.monitor_settings import MonitorSettings, settings_of
-from core.monitoring.performance import LabelledMetric, evaluated, realised
 from core.monitoring.reference import Reference, Some, reference_of
 from core.monitoring.tables import Batch, BatchState, DriftResult, Monitor, Window, WindowState
 from core.monitoring.thresholds import MonitorThresholds, promise_of
 from core.monitoring.window_drift import MeasuredColumn, measure_window, watched_columns
+from core.monitoring.window_performance import (
+    PerformanceWatch,
+    WindowPerformance,
+    performance_firings,
+    performance_watch,
+    window_performance,
+)
 from core.monitoring.windows import (
     BATCH,
     COUNT,
@@ -44,7 +49,7 @@ from core.monitoring.windows import (
 )
 from core.registry.tables import RegisteredModel
 from core.serving import queries as serving
-from core.serving.frames import LABEL, PREDICTION, PREDICTION_ID, feature_column, score_column
+from core.serving.frames import feature_column
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -73,7 +78,7 @@ class ComputedWindow:
     sliced : tuple of MeasuredColumn
         Of slices. They tell where to look; alerts and the window's state come from all rows alone, or the promise of
         so many false alerts would have to be shared out among the slices.
-    metrics : tuple of LabelledMetric
+    performance : WindowPerformance
     firings : tuple of Firing
     read_at : datetime
     """
@@ -86,7 +91,7 @@ class ComputedWindow:
     state: WindowState
     columns: tuple[MeasuredColumn, ...]
     sliced: tuple[MeasuredColumn, ...]
-    metrics: tuple[LabelledMetric, ...]
+    performance: WindowPerformance
     firings: tuple[Firing, ...]
     read_at: datetime
 
@@ -124,8 +129,7 @@ class Watched:
     thresholds: MonitorThresholds
     alone: MonitorThresholds
     kept: KeptRows
-    labels: Mapping[str, str]
-    evaluated: tuple[float, float, float] | None
+    performance: PerformanceWatch
     read_at: datetime
 
 
@@ -173,13 +177,11 @@ def compute_windows(
             environment=monitor.environment,
             alias=monitor.alias,
         )
-        labels = serving.labels(session, monitor.model_id)
     settings, kept = settings_of(monitor), KeptRows(workspace, segments, batches)
     say(0.0, "counting")
     reference = reference_of(workspace, version_id)
     _count(kept, cells_of(monitor_id, settings, reference, read_at), grown)
     with workspace.read() as session:
-        evaluation = evaluated(session, run_id=reference.version.run_id, task=reference.signature["task"])
         buckets = cells.buckets(session, monitor_id, version_id)
         kept = replace(kept, reach=cells.reach(session, monitor_id, version_id))
         closed = _closed(session, monitor_id, version_id, length_of(settings.window, settings.window_rows))
@@ -194,8 +196,7 @@ def compute_windows(
         thresholds=MonitorThresholds(workspace, monitor_id, settings, reference, promise_of(settings, a_month)),
         alone=MonitorThresholds(workspace, monitor_id, by_itself, reference, promise_of(by_itself, a_month)),
         kept=kept,
-        labels=labels,
-        evaluated=evaluation,
+        performance=performance_watch(workspace, model_id=monitor.model_id, version=reference.version, now=read_at),
         read_at=read_at,
     )
     wanted = None if batch_ids is None and touched is None else set(batch_ids or ())
@@ -380,7 +381,7 @@ def _window(
         if one.label in now.parts
         for column in _measured(watched, now, last, season, one, watched.alone)
     ]
-    metrics = _performance(watched, piece)
+    performance = _performance(watched, piece)
     return ComputedWindow(
         version_id=watched.reference.version_id,
         length=piece.length,
@@ -390,8 +391,8 @@ def _window(
         state=window_state(columns),
         columns=tuple(columns),
         sliced=tuple(sliced),
-        metrics=metrics,
-        firings=_firings(watched, piece.span, columns, metrics),
+        performance=performance,
+        firings=_firings(watched, piece.span, columns, performance),
         read_at=watched.read_at,
     )
 
@@ -440,17 +441,14 @@ def _rows(watched: Watched, piece: _Piece, columns: Sequence[str]) -> pa.Table:
     return watched.kept.of_span(piece.span, columns)
 
 
-def _performance(watched: Watched, piece: _Piece) -> tuple[LabelledMetric, ...]:
-    signature = watched.reference.signature
-    scores = [score_column(label) for label in signature["classes"] or ()]
-    rows = _rows(watched, piece, [PREDICTION, PREDICTION_ID, LABEL, *scores])
-    if PREDICTION not in rows.column_names:
-        return ()
-    return realised(signature, rows, watched.labels)
+def _performance(watched: Watched, piece: _Piece) -> WindowPerformance:
+    slices = watched.reference.slices(watched.settings.slice_columns)
+    rows = _rows(watched, piece, watched.performance.columns(slices))
+    return window_performance(watched.performance, rows, slices)
 
 
 def _firings(
-    watched: Watched, span: Span, columns: Sequence[MeasuredColumn], metrics: Sequence[LabelledMetric]
+    watched: Watched, span: Span, columns: Sequence[MeasuredColumn], performance: WindowPerformance
 ) -> tuple[Firing, ...]:
     drifted = [column for column in columns if column.state is WindowState.DRIFTED]
     fired = firings(
@@ -460,20 +458,9 @@ def _firings(
         n_features=sum(not column.is_prediction for column in columns),
         prediction_effect=next((one.judgement.outcome.effect for one in drifted if one.is_prediction), None),
     )
-    primary = METRICS[primary_metric(watched.reference.signature["task"])]
-    now = next((metric for metric in metrics if metric.key == primary.key), None)
-    enough = now is not None and now.n_labelled >= watched.settings.min_rows
-    if enough and now is not None and now.low is not None and now.high is not None and watched.evaluated is not None:
-        harm = performance_firing(
-            model=watched.title,
-            window=span.label,
-            title=primary.title,
-            greater_is_better=primary.greater_is_better,
-            now=(now.value, now.low, now.high),
-            then=watched.evaluated,
-            n_labelled=now.n_labelled,
-        )
-        fired += [harm] if harm is not None else []
+    fired += performance_firings(
+        watched.performance, performance, model=watched.title, window=span.label, min_rows=watched.settings.min_rows
+    )
     return tuple(fired)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ from sqlmodel import Session, col, delete, select
 from core.monitoring.alert_log import close_alert, fire_again, open_alert
 from core.monitoring.alerting import Firing
 from core.monitoring.computing import ComputedWindow
+from core.monitoring.label_maturity import put_arrivals, put_expected
+from core.monitoring.labels import mark_known
 from core.monitoring.tables import (
     Alert,
     AlertState,
@@ -56,6 +58,8 @@ def record_windows(
         _put_results(session, window, computed)
         _put_alerts(session, monitor, window, computed.firings, actor, now)
         written.append(window)
+    mark_known(session, model_id=monitor.model_id, ids={one for done in windows for one in done.performance.matched})
+    put_expected(session, monitor, now=now)
     return written
 
 
@@ -97,17 +101,10 @@ def _put_results(session: Session, window: Window, computed: ComputedWindow) -> 
     rows = [_result(window.id, column) for column in (*computed.columns, *computed.sliced)]
     if rows:
         session.connection().execute(insert(DriftResult), rows)
-    for metric in computed.metrics:
-        session.add(
-            PerformanceResult(
-                window_id=window.id,
-                key=metric.key,
-                value=metric.value,
-                low=metric.low,
-                high=metric.high,
-                n_labelled=metric.n_labelled,
-            )
-        )
+    figures = [{"window_id": window.id, **asdict(one)} for one in computed.performance.figures]
+    if figures:
+        session.connection().execute(insert(PerformanceResult), figures)
+    put_arrivals(session, window.id, computed.performance.arrivals)
 
 
 def _result(window_id: int, column: MeasuredColumn) -> dict[str, Any]:
