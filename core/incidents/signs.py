@@ -31,6 +31,8 @@ SLACK = 0.005
 """Values this share of the spread apart count as one value."""
 PILED = 0.02
 """Share of values that must lie on an end for it to be called clipped."""
+MOST_PILED = 0.9
+"""Where more lies there the column is as good as constant, and cut off is not what happened."""
 FILLED = 0.1
 """Share of rows that must have turned into one value for it to be called filled."""
 MISSING_RISE = 0.05
@@ -400,7 +402,7 @@ def _clipped(name: str, then: _Sample, now: _Sample) -> Sign | None:
         (low, float(then.share[then.at < low].sum()), "below"),
     ):
         piled = now.share_of(end)
-        if beyond < PILED or piled < PILED or piled < 2 * then.share_of(end):
+        if beyond < PILED or piled < max(PILED, 2 * then.share_of(end)) or piled > MOST_PILED:
             continue
         if then.moved(lambda at: np.clip(at, low, high)).explains(now):
             return Sign("clipped", f"{name} is cut off: nothing lies {word} {_number(end)}, where {_share(beyond)} "

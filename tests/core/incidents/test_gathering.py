@@ -1,0 +1,215 @@
+"""Evidence gathered from what monitoring really stored, triaged, and incidents that open by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sqlmodel import select
+
+from core.audit.tables import AuditEvent
+from core.incidents import gather, opening, queries, service
+from core.incidents.remedies import options
+from core.incidents.situation import situation_of
+from core.incidents.tables import Incident
+from core.incidents.triage import Triage, triage
+from core.monitoring.tables import Alert, WindowMeasure, WindowState
+from core.permissions import Actor
+from core.workspace import Workspace
+from tests.core.incidents.conftest import SendRows, in_minutes
+from tests.factories import add, key
+from tests.live_models import LiveModel, go_live, keep_version, stream
+
+Months = Callable[..., list[tuple[str, pa.Table]]]
+
+
+def found_in(workspace: Workspace, window_id: int, now: datetime) -> Triage:
+    return triage(gather.evidence_of(workspace, window_id=window_id, now=now))
+
+
+def changed(column: str, values: Callable[[np.ndarray], np.ndarray]) -> Callable[[pa.Table], pa.Table]:
+    def change(table: pa.Table) -> pa.Table:
+        place = table.column_names.index(column)
+        return table.set_column(place, column, pa.array(values(table[column].to_numpy(zero_copy_only=False)).tolist()))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "sign"),
+    [
+        (in_minutes, "hours looks like another unit: all values times 60"),
+        (changed("hours", lambda x: x / 1000), "all values moved down by 3 decimal places"),
+        (changed("hours", lambda x: x * 0 + 40.0), "hours is 40 in every row"),
+        (changed("job", lambda x: np.array([one.upper() for one in x])), "job now says"),
+    ],
+)
+def test_a_fault_is_seen_in_what_is_stored(
+    workspace: Workspace, send: SendRows, months: Months, now: datetime, change: Any, sign: str
+) -> None:
+    windows = send(months(change))
+    evidence = gather.evidence_of(workspace, window_id=windows["2026-03"], now=now)
+    told = triage(evidence)
+    assert told.cause == "pipeline_fault", told.sentence
+    assert sign in told.sentence
+    assert {one.name: one.importance is not None for one in evidence.features} == dict.fromkeys(
+        ("hours", "age", "job", "member"), True
+    )
+    assert found_in(workspace, windows["2026-01"], now).cause == "none"
+
+
+def test_labels_tell_other_rows_from_another_mix(
+    workspace: Workspace, send: SendRows, months: Months, now: datetime
+) -> None:
+    def only_paid(table: pa.Table) -> pa.Table:
+        paid = stream(6_000, seed=50)
+        yes = paid.filter(pa.compute.equal(paid["paid"], "yes"))
+        no = paid.filter(pa.compute.equal(paid["paid"], "no"))
+        few = yes if yes.num_rows < no.num_rows else no
+        many = no if few is yes else yes
+        return pa.concat_tables([few.slice(0, 800), many.slice(0, 150)])
+
+    windows = send(months(only_paid), labels=True)
+    evidence = gather.evidence_of(workspace, window_id=windows["2026-03"], now=now)
+    assert evidence.labels is not None
+    assert evidence.labels.n == 950
+    assert (evidence.labels.moved, evidence.labels.moved_within) == (True, False)
+    assert triage(evidence).cause == "label_shift"
+
+
+def test_a_new_category_is_an_input_shift(workspace: Workspace, send: SendRows, months: Months, now: datetime) -> None:
+    windows = send(months(lambda _: stream(900, seed=60, new_job=0.3)))
+    told = found_in(workspace, windows["2026-03"], now)
+    assert told.cause == "input_shift"
+    assert told.features[0].name == "job"
+    assert any('"poet"' in sentence for sentence in told.ranked[0].speaks_for)
+
+
+def test_measures_of_the_window_speak_as_they_are(
+    workspace: Workspace, send: SendRows, months: Months, now: datetime
+) -> None:
+    windows = send(months())
+    with workspace.write() as session:
+        for kind, sentence in (("concept", "Outcomes changed."), ("contract", "600 rows repeat.")):
+            add(
+                session,
+                WindowMeasure(window_id=windows["2026-03"], kind=kind, state=WindowState.DRIFTED, sentence=sentence),
+            )
+    evidence = gather.evidence_of(workspace, window_id=windows["2026-03"], now=now)
+    assert evidence.concept is not None
+    assert evidence.concept.changed
+    assert evidence.contract == ("600 rows repeat.",)
+
+
+def test_what_changed_just_before_is_named(
+    workspace: Workspace, live: LiveModel, scientist: Actor, send: SendRows, months: Months, now: datetime
+) -> None:
+    later = datetime.fromisoformat("2026-03-20T12:00:00+00:00")
+    data = keep_version(workspace, stream(3_000, seed=1))
+    go_live(workspace, scientist, later, data=data)
+    windows = send(months(in_minutes))
+    evidence = gather.evidence_of(workspace, window_id=windows["2026-03"], now=now + timedelta(days=60))
+    assert [change.sentence for change in evidence.changed("deployment")] == [
+        "pay v2 went live in place of v1 (promotion) on 20 Mar 2026, 12:00 UTC."
+    ]
+    assert triage(evidence).cause == "pipeline_fault"
+    with workspace.read() as session:
+        situation = situation_of(session, monitor_id=live.monitor_id, findings=triage(evidence).to_json(), since=now)
+    assert (situation.live, situation.earlier) == ("pay v2", "pay v1")
+    rollback = next(one for one in options(situation) if one.key == "roll_back")
+    assert rollback.consequence == "A rollback will not help: pay v1 receives the same input."
+    assert rollback.destination is not None
+    assert rollback.destination.query == {"model": live.model_id}
+
+
+def test_harm_opens_an_incident_by_itself_and_drift_alone_does_not(
+    workspace: Workspace, live: LiveModel, send: SendRows, months: Months, now: datetime
+) -> None:
+    windows = send(months(in_minutes), labels=True)
+    with workspace.write() as session:
+        for alert in session.exec(select(Alert)).all():
+            session.delete(alert)
+        session.flush()
+        _alert(session, live, windows["2026-03"], "drift", now)
+    assert opening.open_due(workspace, now) == []
+    with workspace.write() as session:
+        harm = key(_alert(session, live, windows["2026-03"], "performance", now))
+    opened = opening.open_due(workspace, now)
+    assert len(opened) == 1
+    assert opening.open_due(workspace, now) == []
+    with workspace.read() as session:
+        found = queries.incident(session, opened[0])
+        assert found.title == "pay: pipeline fault in 2026-03"
+        assert [alert.id for alert in queries.alerts_of(session, opened[0])] == [harm]
+        event = session.exec(select(AuditEvent).where(AuditEvent.action == "incident.opened")).one()
+        assert (event.actor_name, event.actor_id) == ("gatehouse", None)
+
+
+def test_silence_of_the_installation_opens_one_too(workspace: Workspace, live: LiveModel, now: datetime) -> None:
+    with workspace.write() as session:
+        add(
+            session,
+            Alert(
+                kind="no_predictions", monitor_id=live.monitor_id, severity="critical", since="now", since_at=now,
+                opened_at=now, sentence="No prediction was asked for since Monday.",
+            ),
+        )  # fmt: skip
+    opened = opening.open_due(workspace, now)
+    with workspace.read() as session:
+        found = queries.incident(session, opened[0])
+        assert (found.cause, found.window_id) == ("infrastructure", None)
+        assert found.findings["sentence"] == "Infrastructure: No prediction was asked for since Monday."
+        situation = situation_of(session, monitor_id=found.monitor_id, findings=found.findings, since=now)
+    advised = [one.key for one in options(situation) if one.advised]
+    assert advised == ["scale"]
+
+
+def test_two_workers_at_once_open_one_incident(
+    workspace: Workspace, live: LiveModel, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with workspace.write() as session:
+        add(
+            session,
+            Alert(
+                kind="no_predictions", monitor_id=live.monitor_id, severity="critical", since="now", since_at=now,
+                opened_at=now, sentence="Silent.",
+            ),
+        )  # fmt: skip
+    really = opening.triage_now
+
+    def while_another_opens(*args: Any, **kwargs: Any) -> Triage:
+        monkeypatch.setattr(opening, "triage_now", really)
+        opening.open_due(workspace, now)
+        return really(*args, **kwargs)
+
+    monkeypatch.setattr(opening, "triage_now", while_another_opens)
+    assert opening.open_due(workspace, now) == []
+    with workspace.read() as session:
+        assert len(session.exec(select(Incident)).all()) == 1
+
+
+def test_an_incident_survives_the_loss_of_what_it_was_about(
+    workspace: Workspace, live: LiveModel, operator: Actor, send: SendRows, months: Months, now: datetime
+) -> None:
+    windows = send(months(in_minutes), labels=True)
+    for path in (workspace.home / "artifacts").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    told = opening.triage_now(workspace, monitor_id=live.monitor_id, window_id=windows["2026-03"], now=now)
+    assert told.cause == "pipeline_fault"
+    with workspace.write() as session:
+        service.open_from_window(session, window_id=windows["2026-03"], triage=told, actor=operator, now=now)
+
+
+def _alert(session: Any, live: LiveModel, window_id: int, kind: str, now: datetime) -> Alert:
+    return add(
+        session,
+        Alert(
+            monitor_id=live.monitor_id, window_id=window_id, kind=kind, severity="critical", sentence=f"{kind}.",
+            since="2026-03", since_at=now, opened_at=now,
+        ),
+    )  # fmt: skip

@@ -1,0 +1,147 @@
+"""Whether the mix of labels moved and nothing else; whether a window is the return of a season."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from core.incidents.labels import label_evidence
+from core.incidents.seasons import Earlier, distance, season_evidence
+from core.monitoring.tables import DriftResult
+
+
+def labelled(n: int, share: float, seed: int, *, apart: float = 1.5) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    rng = np.random.default_rng(seed)
+    yes = rng.random(n) < share
+    return np.where(yes, "yes", "no").astype(object), rng.normal(np.where(yes, apart, 0.0), 1.0)
+
+
+def test_another_mix_of_the_same_rows_is_told_from_other_rows() -> None:
+    then, scores = labelled(2_000, 0.3, 1)
+    now, scores_now = labelled(1_000, 0.6, 2)
+    found = label_evidence(then, now, scores_then=scores, scores_now=scores_now)
+    assert found is not None
+    assert (found.moved, found.moved_within, found.n) == (True, False, 1_000)
+    assert "of 1,000 labelled rows" in found.sentence
+    other = label_evidence(then, now, scores_then=scores, scores_now=labelled(1_000, 0.6, 2, apart=0.3)[1])
+    assert other is not None
+    assert (other.moved, other.moved_within) == (True, True)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_same_mix_does_not_move(seed: int) -> None:
+    then, scores = labelled(1_000, 0.3, seed)
+    now, scores_now = labelled(500, 0.3, seed + 100)
+    found = label_evidence(then, now, scores_then=scores, scores_now=scores_now)
+    assert found is not None
+    assert (found.moved, found.moved_within) == (False, False)
+
+
+def test_few_labels_say_nothing_within_and_none_say_nothing_at_all() -> None:
+    then, scores = labelled(1_000, 0.5, 1)
+    now, scores_now = labelled(120, 0.5, 2)
+    found = label_evidence(then, now, scores_then=scores, scores_now=scores_now)
+    assert found is not None
+    assert found.moved_within is None
+    assert label_evidence(then, np.array([], dtype=object)) is None
+    assert label_evidence(np.array([], dtype=object), now) is None
+    alone = label_evidence(then, now)
+    assert alone is not None
+    assert alone.moved_within is None
+
+
+def test_numbers_move_by_their_distribution() -> None:
+    rng = np.random.default_rng(3)
+    then = rng.normal(100, 10, 2_000)
+    moved = label_evidence(then, rng.normal(120, 10, 500))
+    assert moved is not None
+    assert (moved.moved, moved.moved_within) == (True, None)
+    assert moved.sentence.startswith("Outcomes moved: their middle is 1")
+    kept = label_evidence(then, rng.normal(100, 10, 500))
+    assert kept is not None
+    assert (kept.moved, kept.sentence) == (False, "Outcomes lie as before.")
+
+
+EDGES = [0.0, 10.0, 20.0, 30.0]
+WINTER, SUMMER = [0.8, 0.2, 0.0], [0.0, 0.2, 0.8]
+JULY = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def result(current: list[float], state: str, feature: str = "temperature") -> DriftResult:
+    bins = {"edges": EDGES, "reference": [0.4, 0.2, 0.4], "current": current, "current_missing": 0.0}
+    return DriftResult(
+        window_id=1, feature=feature, column_kind="number", test="kolmogorov_smirnov", effect=0.4, threshold=0.1,
+        state=state, n_reference=1000, n_current=500, bins=bins,
+    )  # fmt: skip
+
+
+def month(back: int, current: list[float], state: str) -> Earlier:
+    years, place = divmod(JULY.month - 1 - back, 12)
+    at = JULY.replace(year=JULY.year + years, month=place + 1)
+    return Earlier(at, f"{at:%Y-%m}", {"temperature": result(current, state)})
+
+
+MIDDLE = [month(back, [0.4, 0.2, 0.4], "quiet") for back in range(11, 0, -1)]
+
+
+def test_a_season_is_back_where_it_looked_so_a_year_ago_and_not_in_between() -> None:
+    found = season_evidence(
+        JULY, timedelta(days=31), [result(SUMMER, "drifted")], [month(12, SUMMER, "drifted"), *MIDDLE]
+    )
+    assert found is not None
+    assert found.matches
+    assert found.sentence == (
+        "2025-07, the year before, looked the same (largest difference 0.00), others between did not."
+    )
+
+
+def test_it_is_not_back_where_last_year_looked_different() -> None:
+    found = season_evidence(
+        JULY, timedelta(days=31), [result(SUMMER, "drifted")], [month(12, WINTER, "drifted"), *MIDDLE]
+    )
+    assert found is not None
+    assert not found.matches
+    assert found.sentence == "2025-07, the year before, looked different in temperature."
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        [],
+        MIDDLE,
+        [month(back, SUMMER, "drifted") for back in range(12, 0, -1)],  # it never went away
+        [month(13, SUMMER, "drifted"), *MIDDLE],
+    ],
+)
+def test_without_a_year_or_a_pause_no_season_is_seen(earlier: list[Earlier]) -> None:
+    assert season_evidence(JULY, timedelta(days=31), [result(SUMMER, "drifted")], earlier) is None
+
+
+def test_days_have_the_season_of_a_week() -> None:
+    sunday = datetime(2026, 7, 12, tzinfo=UTC)
+    days = [
+        Earlier(
+            sunday - timedelta(days=back),
+            f"{sunday - timedelta(days=back):%Y-%m-%d}",
+            {"temperature": result(SUMMER if back == 7 else [0.4, 0.2, 0.4], "drifted" if back == 7 else "quiet")},
+        )
+        for back in range(8, 0, -1)
+    ]
+    found = season_evidence(sunday, timedelta(days=1), [result(SUMMER, "drifted")], days)
+    assert found is not None
+    assert found.matches
+    assert found.sentence.startswith("2026-07-05, the week before, looked the same")
+
+
+def test_distances_of_bins_are_those_of_their_distributions() -> None:
+    first = {"edges": [0.0, 1.0, 2.0], "current": [0.5, 0.5]}
+    assert distance(first, {"edges": [0.0, 0.5, 1.0, 2.0], "current": [0.25, 0.25, 0.5]}) == pytest.approx(0.0)
+    assert distance(first, {"edges": [0.0, 1.0, 2.0], "current": [1.0, 0.0]}) == pytest.approx(0.5)
+    assert distance(first, {**first, "current_missing": 0.7}) == pytest.approx(0.7)
+    names = {"values": ["a", "b"], "current": [0.5, 0.5]}
+    assert distance(names, {"values": ["b", "c"], "current": [0.5, 0.5]}) == pytest.approx(0.5)
+    assert distance(first, names) == 1.0
