@@ -56,6 +56,7 @@ ENTRIES = (
     Entry("deployments", "Deployments", ":material/rocket_launch:", P.DEPLOYMENT_READ, "Release"),
     Entry("monitoring", "Monitoring", ":material/monitoring:", P.MONITORING_READ, "Watch"),
     Entry("monitor", "Monitor", ":material/monitoring:", P.MONITORING_READ, None),
+    Entry("incident", "Incident", ":material/emergency_home:", P.MONITORING_READ, None),
     Entry("automation", "Automation", ":material/schedule:", P.RUN_READ, "Watch"),
     Entry("audit", "Audit", ":material/history:", P.AUDIT_READ, "Govern"),
     Entry("settings", "Settings", ":material/settings:", P.MODEL_READ, "Govern"),

@@ -5,7 +5,17 @@ import streamlit as st
 from core.monitoring import queries as monitoring
 from core.monitoring.tables import AlertState, WindowState
 from core.permissions import Permission
-from dashboard import drift_panels, health_panels, panels, reads, rule_panels, selection, session, theme
+from dashboard import (
+    drift_panels,
+    health_panels,
+    incident_panels,
+    panels,
+    reads,
+    rule_panels,
+    selection,
+    session,
+    theme,
+)
 from dashboard.panels import Row
 
 monitors = reads.fresh(monitoring.list_monitors)
@@ -39,6 +49,7 @@ if view == "rules":
     rule_panels.rules(monitors)
     st.stop()
 
+incident_panels.open_incidents()
 if not monitors:
     panels.empty_state(
         "Nothing is watched yet",

@@ -193,7 +193,8 @@ choice = choose_features(
 )
 usable = [name for name in names if name not in (target, weighing) and kinds[name] != ColumnKind.TEXT]
 features_key = f"new_run_features_{version.id}_{target}"
-chosen_before = st.session_state.get(features_key, choice.features)
+without = set((session.chosen_text("without") or "").split("\n"))  # a link may leave features out
+chosen_before = st.session_state.get(features_key, [name for name in choice.features if name not in without])
 st.session_state[features_key] = [name for name in chosen_before if name in usable]
 features = st.multiselect("Features", usable, key=features_key)
 if choice.left_out:

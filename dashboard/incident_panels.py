@@ -1,0 +1,277 @@
+"""The parts of incidents: the list, the likely cause, what matters, what can be done, what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+from sqlmodel import Session
+
+from core.incidents import opening, queries
+from core.incidents.causes import CAUSES
+from core.incidents.remedies import REMEDIES, Option, options
+from core.incidents.situation import situation_of
+from core.incidents.tables import Incident, IncidentState
+from core.incidents.triage import Triage
+from core.monitoring import queries as monitoring
+from core.monitoring.alert_rules import ALERT_RULES
+from core.monitoring.queries import MonitorRow
+from core.monitoring.tables import AlertState, Window
+from core.permissions import Permission
+from dashboard import incident_actions, panels, reads, session, theme
+from dashboard.panels import Moment, Row
+
+STATES = {
+    IncidentState.OPEN: theme.mark("Open", "attention"),
+    IncidentState.ACTING: theme.mark("Acted on", "running"),
+    IncidentState.RESOLVED: theme.mark("Resolved", "healthy"),
+}
+WAYS = {
+    "deployments": ("Go to deployments", ":material/rocket_launch:"),
+    "dataset": ("Open the data", ":material/database:"),
+    "intake": ("Add labels", ":material/upload_file:"),
+    "new_run": ("Set up a run without them", ":material/play_arrow:"),
+    "settings": ("Open settings", ":material/settings:"),
+    "monitor": ("Open the monitor", ":material/monitoring:"),
+}
+"""What the button to each page says."""
+NEEDS = {"new_run": Permission.RUN_START, "intake": Permission.BATCH_ADD}
+
+
+def open_incidents() -> None:
+    """The incidents nobody has resolved; silent where there are none."""
+    rows = reads.fresh(queries.list_incidents, unresolved=True)
+    if not rows:
+        return
+    waiting = sum(row.owner is None for row in rows)
+    panels.section(
+        f"{theme.count(len(rows), 'incident')} {'is' if len(rows) == 1 else 'are'} open",
+        f"{waiting} {'has' if waiting == 1 else 'have'} no owner yet." if waiting else "Somebody sees to each.",
+    )
+    panels.table(
+        [
+            Row(
+                {
+                    "Incident": row.title,
+                    "State": STATES[IncidentState(row.state)],
+                    "Likely cause": row.cause,
+                    "Owner": row.owner or "nobody",
+                    "Since": theme.day(row.since_at),
+                    "Alerts": str(row.n_alerts),
+                },
+                page="incident",
+                query={"incident": row.id},
+            )
+            for row in rows
+        ],
+        key="incidents",
+        right=("Alerts",),
+    )
+
+
+def triage_of(row: MonitorRow, window_id: int) -> None:
+    """What is the likely cause of what a window shows, and the way to an incident about it."""
+    window = reads.fresh(monitoring.window, window_id)
+    found = triaged(window)
+    document = found.to_json()
+    if found.cause == "none":
+        panels.section(f"Nothing is wrong in {window.label}", _blind(document) or found.harm)
+        return
+    likely_cause(document, heading=f"Likely cause in {window.label}: {_inside(CAUSES[found.cause].title)}")
+    panels.quiet(f"Harm: {found.harm}")
+    unresolved = reads.fresh(queries.unresolved_of, row.id)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        if unresolved is not None:
+            if st.button("Open the incident", icon=":material/emergency_home:", key="triage_to_incident"):
+                session.open_page("incident", incident=unresolved.id)
+        elif not session.may(Permission.ALERT_ACKNOWLEDGE):
+            panels.quiet("Opening an incident takes the role operator.")
+        elif st.button("Open an incident", icon=":material/emergency_home:", key="triage_open"):
+            incident_actions.open_about(window, found)
+
+
+def triaged(window: Window) -> Triage:
+    """What triage says of a window; kept until its figures or the audit log change."""
+    return reads.audited(_triaged, window.id or 0, window.computed_at.isoformat())
+
+
+def _triaged(reading: Session, window_id: int, computed_at: str) -> Triage:  # noqa: ARG001 - the last is the cache's key
+    monitor_id = monitoring.window(reading, window_id).monitor_id
+    return opening.triage_now(session.workspace(), monitor_id=monitor_id, window_id=window_id, now=session.now())
+
+
+def likely_cause(document: Mapping[str, Any], *, heading: str) -> None:
+    """The cause with what speaks for and against it; the others folded."""
+    panels.section(heading, str(document["sentence"]))
+    ranked = list(document["ranked"])
+    named = [one for one in ranked if one["cause"] == document["cause"]]
+    # Where none can be named, those that are in question are the answer.
+    shown = named or ranked[:2]
+    for one in shown:
+        _finding(one, titled=not named)
+    others = [one for one in ranked if one not in shown]
+    if others or document["unseen"]:
+        with st.expander("What else was looked at" if others else "What could not be seen"):
+            for one in others:
+                _finding(one, titled=True)
+            for sentence in document["unseen"]:
+                panels.quiet(str(sentence))
+
+
+def _finding(one: Mapping[str, Any], *, titled: bool) -> None:
+    if titled:
+        st.markdown(f"**{theme.plain(CAUSES[str(one['cause'])].title)}**")
+    with st.container(gap="xxsmall"):
+        for icon, side in ((":material/add:", "speaks_for"), (":material/remove:", "speaks_against")):
+            for sentence in one[side]:
+                with st.container(horizontal=True, gap="xsmall"):
+                    st.markdown(f":gray[{icon}]", width="content")
+                    st.text(str(sentence))
+    against = "; a minus speaks against it" if one["speaks_against"] else ""
+    if not titled:
+        panels.quiet(f"A plus speaks for {_inside(CAUSES[str(one['cause'])].title)}{against}.")
+
+
+def _blind(document: Mapping[str, Any]) -> str:
+    return " ".join(str(sentence) for sentence in document["unseen"])
+
+
+def _inside(title: str) -> str:
+    return theme.inside(title)
+
+
+def facts(incident: Incident) -> None:
+    """What, since when, the harm, and what changed just before."""
+    findings = incident.findings
+    changes = [str(change["sentence"]) for change in findings["changes"]]
+    panels.facts(
+        {
+            "Since": theme.stamp(incident.since_at),
+            "Estimated harm": str(findings["harm"]),
+            "Changed just before": " ".join(changes) or "Nothing that is recorded here.",
+            "Looked at": _looked_at(findings),
+        }
+    )
+
+
+def _looked_at(findings: Mapping[str, Any]) -> str:
+    at = theme.stamp(datetime.fromisoformat(str(findings["looked_at"])))
+    return f"{findings['window']}, on {at}" if findings.get("window") else at
+
+
+def remedies(incident: Incident) -> None:
+    """What can be done, each with its consequence here; those advised stand first."""
+    found = reads.fresh(_options, incident.id or 0)
+    advised = [one for one in found if one.advised]
+    panels.section(
+        f"Advised: {' or '.join(theme.inside(one.title) for one in advised)}"
+        if advised
+        else "Nothing is advised over the rest",
+        "Each with what it does and does not help against here.",
+    )
+    for one in advised:
+        _remedy(one)
+    rest = [one for one in found if not one.advised]
+    if rest:
+        with st.expander(theme.count(len(rest), "other way", "other ways"), expanded=not advised):
+            for one in rest:
+                _remedy(one)
+
+
+def _options(reading: Session, incident_id: int) -> tuple[Option, ...]:
+    found = queries.incident(reading, incident_id)
+    return options(situation_of(reading, monitor_id=found.monitor_id, findings=found.findings, since=found.since_at))
+
+
+def _remedy(one: Option) -> None:
+    with st.container(gap="xsmall"):
+        st.markdown(f"**{theme.plain(one.title)}**")
+        st.text(one.consequence)
+        if one.destination is None:
+            return
+        needs = NEEDS.get(one.destination.page)
+        if needs is not None and not session.may(needs):
+            panels.quiet("Your role may not do this; somebody else's may.")
+            return
+        words, icon = WAYS[one.destination.page]
+        if st.button(words, icon=icon, key=f"remedy_{one.key}"):
+            session.open_page(one.destination.page, **dict(one.destination.query))
+
+
+def features(document: Mapping[str, Any]) -> None:
+    """Every feature, what matters first."""
+    ranked = list(document["features"])
+    if not ranked:
+        return
+    linked = any(one["link"] is not None for one in ranked)
+    touched = sum(bool(one["drifted"] or one["signs"]) for one in ranked)
+    panels.section(
+        f"{touched} of {theme.count(len(ranked), 'feature')} {'is' if touched == 1 else 'are'} touched",
+        "Ordered by importance times drift. Importance is a feature's share of what all features matter; "
+        "an effect counts from its threshold on."
+        + (
+            " The link says how closely its drift went with performance, window by window (1: always)."
+            if linked
+            else ""
+        ),
+    )
+    panels.table(
+        [
+            Row(
+                {
+                    "Feature": one["name"],
+                    "State": theme.mark("Drifted", "attention")
+                    if one["drifted"]
+                    else theme.mark("No drift", "healthy"),
+                    "Importance": theme.MISSING if one["importance"] is None else theme.percent(one["importance"]),
+                    "Effect": theme.number(one["effect"]),
+                    "Threshold": theme.number(one["threshold"]),
+                    **({"Link": theme.number(one["link"])} if linked else {}),
+                    "What its shape says": " ".join(one["signs"]) or theme.MISSING,
+                }
+            )
+            for one in ranked
+        ],
+        key="incident_features",
+        right=("Importance", "Effect", "Threshold", "Link"),
+        columns={"What its shape says": st.column_config.TextColumn(width=420)},
+    )
+
+
+def record(incident: Incident) -> None:
+    """What happened, in order: alerts, the opening, what was done, how it ended."""
+    alerts = reads.fresh(queries.alerts_of, incident.id or 0)
+    moments = [
+        Moment(
+            ":material/notifications:",
+            alert.sentence,
+            _alert_kind(alert.kind) + (", resolved" if alert.state == AlertState.RESOLVED else ""),
+            alert.opened_at,
+        )
+        for alert in alerts
+    ]
+    moments.append(Moment(":material/emergency_home:", "The incident was opened.", "", incident.opened_at))
+    moments += [
+        Moment(
+            ":material/edit_note:" if one.kind == "note" else ":material/build:",
+            one.note if one.kind == "note" else _done(one.kind, one.note),
+            one.actor or "Gatehouse",
+            one.at,
+        )
+        for one in reads.fresh(queries.actions, incident.id or 0)
+    ]
+    if incident.resolved_at is not None:
+        moments.append(Moment(":material/check:", f"Resolved: {incident.outcome}", "", incident.resolved_at))
+    panels.section("What happened so far")
+    panels.timeline(sorted(moments, key=lambda one: one.at or incident.opened_at))
+
+
+def _alert_kind(kind: str) -> str:
+    return ALERT_RULES[kind].title if kind in ALERT_RULES else theme.words(kind)
+
+
+def _done(kind: str, note: str) -> str:
+    words = theme.words(REMEDIES[kind].done if kind in REMEDIES else kind)
+    return f"{words}: {note}" if note else f"{words}."

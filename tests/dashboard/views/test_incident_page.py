@@ -1,0 +1,173 @@
+"""One incident's page, the list of open ones, the panel of the likely cause: what is said, who may do what."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import select
+from streamlit.testing.v1 import AppTest
+
+from core.database import utc_now
+from core.incidents import service
+from core.incidents.evidence import Change, Evidence, FeatureEvidence, Figure, PerformanceEvidence
+from core.incidents.signs import Sign
+from core.incidents.tables import Incident, IncidentAction, IncidentState
+from core.incidents.triage import triage
+from core.monitoring.tables import Alert, AlertState, Window
+from core.permissions import Actor
+from core.workspace import Workspace
+from tests.dashboard.conftest import OpenAs
+from tests.dashboard.factories import make_live_model
+from tests.dashboard.said import offered, said
+from tests.factories import key
+
+HOSTILE = ":red[x] **b** <img src=x>"
+
+
+@pytest.fixture
+def incident_id(workspace: Workspace, scientist: Actor, operator: Actor) -> int:
+    now = utc_now()
+    with workspace.write() as session:
+        made = make_live_model(session, name="churn", actor=scientist, now=now, drifted=1, n_windows=3)
+        window = session.exec(select(Window).where(Window.monitor_id == made.monitor_id)).all()[-1]
+        found = triage(
+            Evidence(
+                window.label, 500, 100,
+                features=(
+                    FeatureEvidence(
+                        HOSTILE, "number", True, 0.9, 0.1, importance=0.4,
+                        signs=(Sign("unit_change", f"{HOSTILE} looks like another unit: all values times 60."),),
+                    ),
+                    FeatureEvidence("age", "number", False, 0.02, 0.1, importance=0.6),
+                ),
+                performance=PerformanceEvidence(
+                    "ROC AUC", True, Figure(0.93, 0.92, 0.94), Figure(0.7, 0.66, 0.74), n_labelled=310
+                ),
+                changes=(Change("dataset", "churn data v2 was added.", now - timedelta(days=1)),),
+            )
+        )  # fmt: skip
+        return key(service.open_from_window(session, window_id=key(window), triage=found, actor=operator, now=now))
+
+
+def press(page: AppTest, name: str) -> AppTest:
+    page.button(key=name).click().run()
+    return page
+
+
+def test_the_page_says_what_since_when_harm_cause_and_remedies(
+    open_as: OpenAs, viewer: Actor, incident_id: int
+) -> None:
+    told = said(open_as(viewer, "incident", incident=incident_id))
+    assert "churn: pipeline fault in 2026-03" in told
+    assert "nobody sees to it yet" in told
+    assert "ROC AUC is 0.7 [0.66, 0.74] from 310 labels; it was 0.93 [0.92, 0.94] on the evaluation set." in told
+    assert "churn data v2 was added." in told
+    assert "Likely cause: pipeline fault" in told
+    assert "looks like another unit: all values times 60" in told
+    assert "Advised: fix the pipeline" in told
+    assert "There is nothing to roll back to: no version was live before churn v1." in told
+    assert "Not before the pipeline is fixed: a new version would learn the fault." in told
+    assert "1 of 2 features is touched" in told
+    assert "What happened so far" in told
+
+
+def test_whoever_may_only_read_is_told_who_may_act(open_as: OpenAs, viewer: Actor, incident_id: int) -> None:
+    page = open_as(viewer, "incident", incident=incident_id)
+    assert {"Take over", "Resolve", "Look again", "Record what was done", "Add the note"}.isdisjoint(offered(page))
+    assert "Taking over, notes and resolving take the role operator." in said(page)
+
+
+def test_taking_over_makes_resolving_the_next_step(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, incident_id: int
+) -> None:
+    page = press(open_as(operator, "incident", incident=incident_id), "incident_take_over")
+    assert "olga sees to it" in said(page)
+    assert "Take over" not in offered(page)
+    assert "Resolve" in offered(page)
+    with workspace.read() as session:
+        assert session.get_one(Incident, incident_id).state == IncidentState.ACTING
+
+
+def test_a_note_stands_in_the_record_as_it_was_typed(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, incident_id: int
+) -> None:
+    page = open_as(operator, "incident", incident=incident_id)
+    page.text_area(key="incident_note_text").set_value(HOSTILE)
+    next(button for button in page.button if button.label == "Add the note").click().run()
+    assert HOSTILE in [text.value for text in page.text]
+    with workspace.read() as session:
+        assert session.exec(select(IncidentAction)).one().note == HOSTILE
+
+
+def test_a_resolved_incident_is_a_record(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, incident_id: int
+) -> None:
+    with workspace.write() as session:
+        service.resolve(
+            session, incident_id=incident_id, outcome="The feed sent minutes.", actor=operator, now=utc_now()
+        )
+        assert {alert.state for alert in session.exec(select(Alert)).all() if alert.incident_id} == {
+            AlertState.RESOLVED
+        }
+    page = open_as(operator, "incident", incident=incident_id)
+    told = said(page)
+    assert "The feed sent minutes." in told
+    assert "Advised" not in told
+    assert {"Take over", "Resolve", "Look again", "Record what was done"}.isdisjoint(offered(page))
+    assert "Add the note" in offered(page)
+
+
+def test_remedies_lead_to_where_they_are_carried_out(
+    open_as: OpenAs, scientist: Actor, operator: Actor, incident_id: int
+) -> None:
+    page = open_as(operator, "incident", incident=incident_id)
+    assert {"Open the data", "Go to deployments", "Add labels"} <= set(offered(page))
+    assert "Set up a run without them" not in offered(page)
+    assert "Set up a run without them" in offered(open_as(scientist, "incident", incident=incident_id))
+
+
+def test_looking_again_keeps_what_is_known_now(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, incident_id: int
+) -> None:
+    page = press(open_as(operator, "incident", incident=incident_id), "incident_look_again")
+    said(page)
+    with workspace.read() as session:
+        # The window of this home holds no results, so nothing speaks for a fault any more.
+        assert session.get_one(Incident, incident_id).cause != "pipeline_fault"
+
+
+@pytest.mark.parametrize("address", ["99", "x", ""])
+def test_an_incident_that_does_not_exist_leads_back(open_as: OpenAs, viewer: Actor, address: str) -> None:
+    page = open_as(viewer, "incident", incident=address)
+    assert "There is no such incident" in said(page)
+    assert "See what is open" in offered(page)
+
+
+def test_the_monitoring_page_lists_what_is_open(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, viewer: Actor, incident_id: int
+) -> None:
+    told = said(open_as(viewer, "monitoring"))
+    assert "1 incident is open" in told
+    assert "churn: pipeline fault in 2026-03" in told
+    with workspace.write() as session:
+        service.resolve(session, incident_id=incident_id, outcome="Over.", actor=operator, now=utc_now())
+    assert "incident is open" not in said(open_as(viewer, "monitoring"))
+
+
+def test_a_run_is_set_up_without_the_features_of_the_link(open_as: OpenAs, scientist: Actor, trained_on: Any) -> None:
+    page = open_as(scientist, "new_run", version=trained_on, without="hours\nage")
+    chosen = next(one for one in page.multiselect if one.label == "Features").value
+    assert chosen == ["job", "member"]
+
+
+@pytest.fixture
+def trained_on(workspace: Workspace) -> int:
+    from core.datasets.tables import Dataset
+    from tests.live_models import keep_version, stream
+
+    version = keep_version(workspace, stream(300, seed=1))
+    with workspace.write() as session:
+        session.get_one(Dataset, version.dataset_id).target = "paid"
+    return key(version)
