@@ -167,7 +167,8 @@ def counts(points: NDArray[np.float64], edges: NDArray[np.float64], rows: NDArra
         raise InvalidInput("Bin edges must rise strictly, and there must be at least two.")
     starts = np.searchsorted(points, edges[1:-1], side="left")
     reached = np.append(0, np.cumsum(rows))
-    return np.diff(reached[np.concatenate([[0], starts, [len(points)]])]).astype(np.int64)
+    between: NDArray[np.int64] = np.diff(reached[np.concatenate([[0], starts, [len(points)]])])
+    return between
 
 
 def weighted_quantiles(
