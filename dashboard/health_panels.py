@@ -20,7 +20,7 @@ from dashboard import monitor_panels, panels, reads, selection, session, theme
 from dashboard.charts import health as charts
 from dashboard.theme import Role
 
-# How long each span is, and into how many steps it is cut: a step holds two samples at least.
+# How long each span is, and into how many steps it is cut; a step holds two samples of its figure at least.
 SPANS = {"hour": (timedelta(hours=1), 30), "day": (timedelta(days=1), 96), "week": (timedelta(days=7), 84)}
 ROLES = ("web", "worker", "scoring")
 
@@ -93,8 +93,17 @@ LOOKS = (
 )
 
 
-def state_of(rules: Sequence[RuleRow], missing: Sequence[str]) -> tuple[str, Role]:
-    """The installation in a sentence: what is wrong, else what nobody can tell, else that nothing is.
+@dataclass(frozen=True)
+class State:
+    """The installation in two sentences, the finding without its full stop, and the role it has."""
+
+    finding: str
+    detail: str
+    role: Role
+
+
+def state_of(rules: Sequence[RuleRow], missing: Sequence[str]) -> State:
+    """What is wrong, else what nobody can tell, else that nothing is.
 
     Parameters
     ----------
@@ -104,28 +113,27 @@ def state_of(rules: Sequence[RuleRow], missing: Sequence[str]) -> tuple[str, Rol
         Processes that were not seen alive.
     """
     firing = [row for row in rules if row.finding and row.finding.outlook is Outlook.FIRES]
-    unknown = [theme.inside(row.kind.title) for row in rules if row.finding and row.finding.outlook is Outlook.UNKNOWN]
-    off = [theme.inside(row.kind.title) for row in rules if not row.enabled]
+    unknown = [row.kind.key for row in rules if row.finding and row.finding.outlook is Outlook.UNKNOWN]
+    off = [row.kind.key for row in rules if not row.enabled]
     if firing and firing[0].finding:
-        more = f" {theme.count(len(firing) - 1, 'more fault')}." if len(firing) > 1 else ""
-        return f"{firing[0].kind.title}: {firing[0].finding.sentence}{more}", "attention"
+        more = f" And {theme.count(len(firing) - 1, 'more fault')}." if len(firing) > 1 else ""
+        return State(firing[0].kind.title, f"{_upper(firing[0].finding.sentence)}{more}", "attention")
     if missing:
-        return f"Not running: {', '.join(missing)}.", "attention"
+        return State(f"Not running: {', '.join(missing)}", "What it does waits until it is started.", "attention")
     if len(unknown) + len(off) == len(rules):
-        return "Nothing was measured lately, so nothing can be told.", "neutral"
-    said = "Nothing is wrong."
-    if unknown:
-        said += f" Not known for want of requests or samples: {', '.join(unknown)}."
-    if off:
-        said += f" Switched off: {', '.join(off)}."
-    return said, "healthy"
+        return State("Nothing was measured lately", "So nothing can be told.", "neutral")
+    notes = [
+        f"Not judged for want of requests or samples: {', '.join(unknown)}." if unknown else "",
+        f"Switched off: {', '.join(off)}." if off else "",
+    ]
+    return State("Nothing is wrong", " ".join(note for note in notes if note), "healthy")
 
 
 def overview_line() -> None:
     """One quiet line; a notice with a way in where something is wrong."""
-    sentence, role = _state()
-    if role == "attention":
-        panels.notice(f"Infrastructure: {sentence}", "attention")
+    state = _state()
+    if state.role == "attention":
+        panels.notice(f"{state.finding}. {state.detail}", "attention")
         st.page_link(
             session.page_file("monitoring"), label="See the infrastructure", query_params={"view": "infrastructure"}
         )
@@ -136,23 +144,22 @@ def overview_line() -> None:
         f"{newest['disk_free_bytes'] / 1e9:,.0f} GB of disk free" if "disk_free_bytes" in newest else "",
         theme.count(round(newest["queue_jobs"]), "job waits", "jobs wait") if newest.get("queue_jobs") else "",
     ]
-    told = [one for one in figures if one]
-    panels.quiet(
-        f"Infrastructure: {sentence[:1].lower()}{sentence[1:]}" + (f" {_upper('; '.join(told))}." if told else "")
-    )
+    told = _upper("; ".join(one for one in figures if one))
+    said = [f"Infrastructure: {theme.inside(state.finding)}.", state.detail, f"{told}." if told else ""]
+    panels.quiet(" ".join(one for one in said if one))
 
 
 def infrastructure() -> None:
     """The view: its state, then each figure over a span, what is unhealthy first."""
-    sentence, role = _state()
-    panels.section(sentence if role == "attention" else "Nothing is wrong" if role == "healthy" else sentence)
-    if role == "healthy":
-        panels.quiet(
-            sentence.removeprefix("Nothing is wrong.").strip() or "Every process tells how it is once a minute."
-        )
-    monitor_panels.alerts(
-        [one for one in reads.fresh(monitoring.alerts) if one.monitor_id is None and one.state != AlertState.RESOLVED]
+    state = _state()
+    opened = [
+        one for one in reads.fresh(monitoring.alerts) if one.monitor_id is None and one.state != AlertState.RESOLVED
+    ]
+    told_by_alert = state.role == "attention" and opened
+    panels.section(
+        state.finding, "" if told_by_alert else state.detail or "Every process tells how it is once a minute."
     )
+    monitor_panels.alerts(opened)
     span = selection.view("Span", {"hour": "Last hour", "day": "Last day", "week": "Last week"}, name="span")
     length, n_points = SPANS[span]
     to_at = session.now()
@@ -161,7 +168,13 @@ def infrastructure() -> None:
     with st.grid(columns=2, min_column_width=320):
         for look in shown:
             found = {
-                key: reads.fresh(samples.series, key, from_at=to_at - length, to_at=to_at, n_points=n_points)
+                key: reads.fresh(
+                    samples.series,
+                    key,
+                    from_at=to_at - length,
+                    to_at=to_at,
+                    n_points=min(n_points, int(length.total_seconds() / (2 * FIGURES[key].every_seconds))),
+                )
                 for key in look.keys
             }
             with st.container(gap="xxsmall"):
@@ -224,7 +237,7 @@ def _label(look: Look, key: str, one: Series, n_lines: int) -> str:
     return title if one.process in {"scoring", "worker"} else f"{title}, {one.process}"
 
 
-def _state() -> tuple[str, Role]:
+def _state() -> State:
     now = session.now()
     running = {process.role for process in reads.fresh(processes.alive, now)}
     missing = [role for role in ROLES if role not in running]

@@ -68,8 +68,7 @@ def rules(monitors: Sequence[MonitorRow]) -> None:
             "Now": st.column_config.TextColumn(width=120),
         },
     )
-    wanted = st.query_params.pop("rule", None)
-    row = next((one for one in found if one.kind.key == wanted), None)
+    row = next((one for one in found if one.kind.key == session.chosen_text("rule")), None)
     if row is not None and may:
         if row.kind.decided_by_monitor:
             _follows(row)
@@ -77,7 +76,11 @@ def rules(monitors: Sequence[MonitorRow]) -> None:
             _change(row)
 
 
-@st.dialog("This rule follows from the monitor")
+def _close() -> None:
+    st.query_params.pop("rule", None)
+
+
+@st.dialog("This rule follows from the monitor", on_dismiss=_close)
 def _follows(row: RuleRow) -> None:
     st.text(f"{row.kind.title}: {row.kind.sentence}")
     panels.quiet("How often it may be wrong, and from which effect on it counts, is set with the monitor.")
@@ -85,7 +88,7 @@ def _follows(row: RuleRow) -> None:
         session.open_page("monitor", monitor=row.monitor_id)
 
 
-@st.dialog("Change this rule")
+@st.dialog("Change this rule", on_dismiss=_close)
 def _change(row: RuleRow) -> None:
     st.text(row.kind.title)
     panels.quiet(row.kind.sentence)
@@ -116,6 +119,7 @@ def _change(row: RuleRow) -> None:
                     actor=session.actor(),
                     now=session.now(),
                 )
+            _close()
             st.rerun()
 
 
@@ -126,14 +130,17 @@ def _word(row: RuleRow) -> str:
 def _said(row: RuleRow) -> str:
     if row.finding is None:
         return "It is switched off."
-    return row.finding.sentence[:1].upper() + row.finding.sentence[1:]
+    said = row.finding.sentence
+    return said if row.kind.decided_by_monitor else said[:1].upper() + said[1:]  # what an alert says begins with a name
 
 
 def _settings(row: RuleRow) -> str:
     if row.kind.decided_by_monitor:
         return "with the monitor"
     parts = [
-        "learned" if (value := row.parameters[one.key]) is None else f"{value:g} {one.title.rsplit(', ', 1)[-1]}"
+        "learned"
+        if (value := row.parameters[one.key]) is None
+        else f"{value:g} {theme.inside(one.title.rsplit(', ', 1)[-1])}"
         for one in row.kind.parameters
     ]
     return ", ".join(parts) + (" (changed)" if row.edited else "")

@@ -32,6 +32,8 @@ class Figure:
         What several samples become when they are drawn or kept as one. A mean would hide a peak of latency.
     sentence : str
         What it means, and how it is measured.
+    every_seconds : float
+        How often it is sampled.
     """
 
     key: str
@@ -42,6 +44,7 @@ class Figure:
     worst: Literal["high", "low"] | None
     merged: Literal["mean", "max"]
     sentence: str
+    every_seconds: float = 60.0
 
 
 EVERY = ("web", "scoring", "worker")
@@ -184,6 +187,7 @@ FIGURES: dict[str, Figure] = _by_key(
             worst="high",
             merged="mean",
             sentence="Everything in the home: database, stored files, the log on its way; counted every ten minutes.",
+            every_seconds=600.0,
         ),
         Figure(
             key="database_bytes",
