@@ -12,6 +12,7 @@ from core.datasets.checks import CHECKS
 from core.drift.drift_tests import DRIFT_TESTS
 from core.evaluation.metrics import METRICS
 from core.governance.gates import GATES
+from core.monitoring.alert_rules import ALERT_RULES
 from core.permissions import Role
 from core.registry.behaviour import BEHAVIOUR_TESTS
 from core.settings import Settings
@@ -31,6 +32,8 @@ def entries() -> Iterator[tuple[str, str, str]]:
         yield "gate", gate.code, gate.title
     for test in DRIFT_TESTS.values():
         yield "drift test", test.key, test.title
+    for rule in ALERT_RULES.values():
+        yield "alert rule", rule.key, rule.title
     for behaviour in BEHAVIOUR_TESTS.values():
         yield "behaviour test", behaviour.key, behaviour.title
     for analysis in ANALYSES.values():
