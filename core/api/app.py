@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from core.api import data, models, requests, runs
+from core.api import data, models, monitors, requests, runs
 from core.errors import (
     AlreadyExists,
     InvalidInput,
@@ -45,7 +45,7 @@ def create_api(workspace: Workspace) -> FastAPI:
     """
     api = FastAPI(title="Gatehouse", docs_url=None, redoc_url=None)  # the docs pages fetch scripts from outside
     api.state.workspace = workspace
-    for router in (data.router, runs.router, models.router, requests.router):
+    for router in (data.router, runs.router, models.router, monitors.router, requests.router):
         api.include_router(router)
     api.add_exception_handler(LifecycleError, _refuse)
     api.add_exception_handler(RequestValidationError, _not_understood)

@@ -13,6 +13,8 @@ from core.cli.health import list_rules, set_rule
 if TYPE_CHECKING:
     from sqlmodel import Session
 
+    from core.workspace import Workspace
+
 Model = Annotated[str, typer.Argument(metavar="M", help="A registered model.")]
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A CSV or Parquet file.")]
 
@@ -24,6 +26,7 @@ def register(app: typer.Typer) -> None:
     monitor.command("list")(list_monitors)
     monitor.command("show")(show_monitor)
     monitor.command("add-batch")(add_batch)
+    monitor.command("add-version")(add_version)
     monitor.command("add-labels")(add_labels)
     app.add_typer(monitor, name="monitor")
     alert = typer.Typer(help="Alerts.", no_args_is_help=True, rich_markup_mode=None)
@@ -106,11 +109,10 @@ def add_batch(
     as_json: AsJson = False,
 ) -> None:
     """Hold a file of production rows against the live version's reference."""
-    from core.cli.waiting import finish
     from core.database import utc_now
     from core.datasets import service as datasets
     from core.datasets.ingest import inspect
-    from core.monitoring import queries, service
+    from core.monitoring import service
 
     with acting(home, as_name) as (workspace, actor):
         options = inspect(file, file_name=file.name).options
@@ -128,12 +130,46 @@ def add_batch(
                 now=now,
             )
             batch_id, job_id = batch.id or 0, batch.job_id
-        finish(workspace, job_id)
-        with workspace.read() as session:
-            done = queries.batch(session, batch_id)
-            row = next(row for row in queries.list_monitors(session) if row.id == done.monitor_id)
-        said = f"{done.n_rows or 0:,} rows read. {row.sentence}"
-        show({"id": batch_id, "rows": done.n_rows, "state": row.state, "sentence": row.sentence}, as_json, said)
+        _finish_batch(workspace, batch_id, job_id, as_json)
+
+
+def add_version(
+    model: Model,
+    version: Annotated[str, typer.Argument(metavar="N@V", help="A version of a dataset.")],
+    time: Annotated[str | None, typer.Option("--time", metavar="C", help="The column that says when.")] = None,
+    home: Home = None,
+    as_name: ActAs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold a dataset version against the live version's reference."""
+    from core.database import utc_now
+    from core.datasets import queries as datasets
+    from core.monitoring import service
+
+    with acting(home, as_name) as (workspace, actor):
+        with workspace.write() as session:
+            batch = service.add_version(
+                session,
+                monitor_id=champion_monitor(session, model),
+                dataset_version_id=datasets.resolve_version(session, version).id or 0,
+                time_column=time,
+                actor=actor,
+                now=utc_now(),
+            )
+            batch_id, job_id = batch.id or 0, batch.job_id
+        _finish_batch(workspace, batch_id, job_id, as_json)
+
+
+def _finish_batch(workspace: Workspace, batch_id: int, job_id: int | None, as_json: bool) -> None:
+    from core.cli.waiting import finish
+    from core.monitoring import queries
+
+    finish(workspace, job_id)
+    with workspace.read() as session:
+        done = queries.batch(session, batch_id)
+        row = next(row for row in queries.list_monitors(session) if row.id == done.monitor_id)
+    said = f"{done.n_rows or 0:,} rows read. {row.sentence}"
+    show({"id": batch_id, "rows": done.n_rows, "state": row.state, "sentence": row.sentence}, as_json, said)
 
 
 def add_labels(

@@ -1,7 +1,11 @@
-"""The job that reads a batch exactly, predicts it unless it holds predictions, and computes the windows it reaches."""
+"""The job that reads a batch exactly, predicts it unless it holds predictions, and computes the windows it reaches.
+
+A batch is a file, or a dataset version that is known already.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -9,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlmodel import Session
 
+from core.datasets import queries as datasets
 from core.datasets.ingest import read_exactly
 from core.datasets.options import ParseOptions
-from core.datasets.tables import Upload
+from core.datasets.tables import ColumnKind, DatasetVersion, Upload
 from core.drift.columns import moments
 from core.errors import InsufficientData, InvalidInput
 from core.jobs.context import JobContext
@@ -44,7 +49,7 @@ BATCH_STATES: dict[JobState, BatchState] = {
 
 @dataclass(frozen=True)
 class _Read:
-    """A batch's file as it is kept."""
+    """A batch as it is kept."""
 
     table: pa.Table
     touched: tuple[datetime, datetime] | None
@@ -77,8 +82,8 @@ def read_batch(workspace: Workspace, context: JobContext) -> None:
     with workspace.read() as session:
         batch = queries.batch(session, batch_id)
         monitor = queries.monitor(session, batch.monitor_id)
-        upload = session.get(Upload, batch.upload_id)
-        assert upload is not None
+        upload = None if batch.upload_id is None else session.get(Upload, batch.upload_id)
+        data = None if batch.dataset_version_id is None else datasets.version(session, batch.dataset_version_id)
         deployment = registry.live(
             session, model_id=monitor.model_id, environment=monitor.environment, alias=monitor.alias
         )
@@ -88,7 +93,12 @@ def read_batch(workspace: Workspace, context: JobContext) -> None:
             )
         version = registry.version(session, deployment.version_id)
     assert version.id is not None
-    read = _read(workspace, context, batch, upload, version)
+    if data is not None:
+        source = _from_version(workspace, data, batch.time_column, version.signature)
+    else:
+        assert upload is not None
+        source = _from_file(workspace, upload, batch, version.signature)
+    read = _read(workspace, context, batch, source, version)
     stored = workspace.artifacts.put_bytes(to_parquet(read.table))
     context.check_cancelled()
     # Before the windows are computed, so that of two batches read at once the later reader sees both.
@@ -148,19 +158,33 @@ def read_batch(workspace: Workspace, context: JobContext) -> None:
         }
 
 
-def _read(workspace: Workspace, context: JobContext, batch: Batch, upload: Upload, version: ModelVersion) -> _Read:
-    import pyarrow as pa
-
-    signature = version.signature
+def _from_file(workspace: Workspace, upload: Upload, batch: Batch, signature: Mapping[str, Any]) -> pa.Table:
     options = reading_options(ParseOptions.from_json(batch.options), signature)
-    check_columns(options, signature, batch.time_column)
+    check_columns({column.name: column.kind for column in options.included}, signature, batch.time_column)
     source = read_exactly(workspace.artifacts.verified_path(upload.sha256), options)
     if source.num_rows == 0:
         raise InsufficientData(f"{upload.file_name} has no rows. Hand in a file with at least one.")
+    return source
+
+
+def _from_version(
+    workspace: Workspace, data: DatasetVersion, time_column: str | None, signature: Mapping[str, Any]
+) -> pa.Table:
+    check_columns({column["name"]: ColumnKind(column["kind"]) for column in data.columns}, signature, time_column)
+    source = datasets.read_table(workspace.artifacts, data)
+    if source.num_rows == 0:
+        raise InsufficientData(f"Version {data.number} has no rows. Choose one with at least one.")
+    return source
+
+
+def _read(workspace: Workspace, context: JobContext, batch: Batch, source: pa.Table, version: ModelVersion) -> _Read:
+    import pyarrow as pa
+
+    signature = version.signature
     frame_from_table(source, signature["features"])  # refuses a column of another kind
     table = batch_table(source, signature, batch.time_column)
     if PREDICTION in table.column_names:
-        context.log("The file's own predictions are used.")
+        context.log("Its own predictions are used.")
     else:
         model = load_model(workspace.artifacts, model_sha256=version.model_sha256, signature=signature)
         labels, scores = model.predict_table(source)

@@ -40,18 +40,22 @@ def reading_options(options: ParseOptions, signature: Mapping[str, Any]) -> Pars
     )
 
 
-def check_columns(options: ParseOptions, signature: Mapping[str, Any], time_column: str | None) -> None:
-    """Refuse a file that lacks a feature, or whose time column holds no times.
+def check_columns(kinds: Mapping[str, ColumnKind], signature: Mapping[str, Any], time_column: str | None) -> None:
+    """Refuse data that lacks a feature, or whose time column holds no times.
+
+    Parameters
+    ----------
+    kinds : mapping of name to ColumnKind
+        What the file or the dataset version holds.
 
     Raises
     ------
     SchemaMismatch, InvalidInput
     """
-    kinds = {column.name: column.kind for column in options.included}
     absent = [feature["name"] for feature in signature["features"] if feature["name"] not in kinds]
     if absent:
         raise SchemaMismatch(
-            f"The file lacks {', '.join(map(repr, absent[:10]))}"
+            f"The data lacks {', '.join(map(repr, absent[:10]))}"
             + (f" and {len(absent) - 10} more" if len(absent) > 10 else "")
             + f", which the model needs. It has: {', '.join(list(kinds)[:30])}. Add or rename the columns."
         )
@@ -59,8 +63,8 @@ def check_columns(options: ParseOptions, signature: Mapping[str, Any], time_colu
         given = kinds.get(time_column)
         raise InvalidInput(
             f"The time column {time_column!r} is "
-            + ("not in the file" if given is None else f"read as {given.value}")
-            + "; windows need a date or a timestamp. Change its type, or hand the file in without a time column."
+            + ("not there" if given is None else f"of kind {given.value}")
+            + "; windows need a date or a timestamp. Change its type, or hand the data in without a time column."
         )
 
 

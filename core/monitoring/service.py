@@ -112,11 +112,7 @@ def add_batch(
     require(actor, Permission.BATCH_ADD)
     found = queries.monitor(session, monitor_id)
     upload = _upload(session, upload_id)
-    if live(session, model_id=found.model_id, environment=found.environment, alias=found.alias) is None:
-        raise InvalidInput(
-            f"Nothing is live as {found.alias} in {found.environment}, so there is no reference to hold this file "
-            "against. Promote a version first."
-        )
+    _check_live(session, found)
     names = [column.name for column in options.columns if column.included]
     if time_column is not None and time_column not in names:
         raise InvalidInput(f"The file has no column {time_column!r} to tell the time by. It has: {', '.join(names)}.")
@@ -128,22 +124,50 @@ def add_batch(
         added_by=actor.user_id,
         added_at=now,
     )
-    session.add(batch)
-    session.flush()
-    assert batch.id is not None
-    job = enqueue(
-        session,
-        kind="read_batch",
-        payload={"batch_id": batch.id},
-        subject_kind="batch",
-        subject_id=batch.id,
-        actor=actor,
-        now=now,
+    return _enqueue_batch(session, found, batch, actor, now, {"file_name": upload.file_name})
+
+
+def add_version(
+    session: Session,
+    *,
+    monitor_id: int,
+    dataset_version_id: int,
+    time_column: str | None,
+    actor: Actor,
+    now: datetime,
+) -> Batch:
+    """Hand in a dataset version that is known already to be held against the live version's reference.
+
+    Parameters
+    ----------
+    time_column : str or None
+        The column that says when each row happened; without one the whole version is one window.
+
+    Raises
+    ------
+    PermissionDenied, NotFound
+    InvalidInput
+        Nothing is live, the version is quarantined, or it has no such time column.
+    """
+    require(actor, Permission.BATCH_ADD)
+    require(actor, Permission.DATASET_READ)
+    found = queries.monitor(session, monitor_id)
+    data = datasets.version(session, dataset_version_id)
+    label = datasets.version_label(session, dataset_version_id)
+    _check_live(session, found)
+    if data.quarantined_at is not None:
+        raise InvalidInput(f"{label} is quarantined: {data.quarantine_reason} Choose another version.")
+    names = [column["name"] for column in data.columns]
+    if time_column is not None and time_column not in names:
+        raise InvalidInput(f"{label} has no column {time_column!r} to tell the time by. It has: {', '.join(names)}.")
+    batch = Batch(
+        monitor_id=monitor_id,
+        dataset_version_id=dataset_version_id,
+        time_column=time_column,
+        added_by=actor.user_id,
+        added_at=now,
     )
-    batch.job_id = job.id
-    session.add(batch)
-    record(session, found, "batch.added", actor, now, {"batch_id": batch.id, "file_name": upload.file_name})
-    return batch
+    return _enqueue_batch(session, found, batch, actor, now, {"dataset_version": label})
 
 
 def add_labels(
@@ -290,6 +314,35 @@ def _move_alert(session: Session, alert_id: int, wanted: AlertState, note: str, 
     found = None if alert.monitor_id is None else queries.monitor(session, alert.monitor_id)
     record(session, found, f"alert.{wanted.value}", actor, now, {"alert_id": alert_id, "note": note.strip()})
     return alert
+
+
+def _check_live(session: Session, monitor: Monitor) -> None:
+    if live(session, model_id=monitor.model_id, environment=monitor.environment, alias=monitor.alias) is None:
+        raise InvalidInput(
+            f"Nothing is live as {monitor.alias} in {monitor.environment}, so there is no reference to hold this data "
+            "against. Promote a version first."
+        )
+
+
+def _enqueue_batch(
+    session: Session, monitor: Monitor, batch: Batch, actor: Actor, now: datetime, details: dict[str, object]
+) -> Batch:
+    session.add(batch)
+    session.flush()
+    assert batch.id is not None
+    job = enqueue(
+        session,
+        kind="read_batch",
+        payload={"batch_id": batch.id},
+        subject_kind="batch",
+        subject_id=batch.id,
+        actor=actor,
+        now=now,
+    )
+    batch.job_id = job.id
+    session.add(batch)
+    record(session, monitor, "batch.added", actor, now, {"batch_id": batch.id, **details})
+    return batch
 
 
 def _enqueue_all(session: Session, monitor: Monitor, actor: Actor, now: datetime) -> Job:

@@ -256,6 +256,12 @@ TABLE: dict[str, Change] = {
         ),
         (P.BATCH_ADD,),
     ),
+    "core.monitoring.service.add_version": Change(
+        lambda s, g, a: monitoring.add_version(
+            s, monitor_id=g.monitor, dataset_version_id=g.data, time_column=None, actor=a, now=NOW
+        ),
+        (P.BATCH_ADD,),
+    ),
     "core.monitoring.service.add_labels": Change(
         lambda s, g, a: monitoring.add_labels(
             s,

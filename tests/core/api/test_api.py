@@ -23,7 +23,11 @@ from core.api.app import create_api
 from core.audit.service import head_number
 from core.audit.tables import AuditEvent
 from core.database import utc_now
+from core.datasets.tables import Upload
 from core.governance.tables import Decision, PromotionRequest
+from core.jobs.tables import Job
+from core.monitoring.service import ensure_monitor
+from core.monitoring.tables import Batch
 from core.permissions import ROLE_PERMISSIONS, Actor, Permission, Role
 from core.registry.service import assign
 from core.registry.tables import Alias, Cause, Environment, ModelVersion
@@ -55,6 +59,7 @@ class Story:
     run_id: int
     queued_id: int
     request_id: int
+    batch_id: int
     digest: str
     uploader: Actor
     launcher: Actor
@@ -91,13 +96,23 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Story]:
                 actor=requester,
                 now=utc_now() - timedelta(days=1),
             )
+        monitor = ensure_monitor(
+            session,
+            model_id=key(model),
+            environment=Environment.PRODUCTION,
+            alias=Alias.CHAMPION,
+            now=utc_now() - timedelta(days=1),
+        )
+        batch = add(session, Batch(monitor_id=key(monitor), added_at=utc_now()))
         request = make_open_request(session, version=versions[2], requested_by=requester.user_id)
         run = make_run(session, dataset_version_id=data.id)
         spec = RunSpec(dataset_version_id=key(data), target="income", features=("age",), algorithm="dummy")
         queued = request_run(session, spec=spec, actor=launcher, now=utc_now())
     workspace.close()
     assert request.evidence_digest is not None
-    story = Story(key(run), key(queued), key(request), request.evidence_digest, uploader, launcher, requester)
+    story = Story(
+        key(run), key(queued), key(request), key(batch), request.evidence_digest, uploader, launcher, requester
+    )
     return home, story
 
 
@@ -183,8 +198,10 @@ class Asked:
     needs: Permission
     status: int
     body: Callable[[Story], dict[str, Any]] | None = None
+    content: bytes | None = None
 
 
+LABELS = b"prediction_id,label\nabc,>50K\n"
 ROUTES: dict[tuple[str, str], Asked] = {
     ("GET", "/datasets"): Asked("/datasets", P.DATASET_READ, 200),
     ("GET", "/datasets/{name:path}/versions/{number}"): Asked("/datasets/income/versions/1", P.DATASET_READ, 200),
@@ -199,6 +216,17 @@ ROUTES: dict[tuple[str, str], Asked] = {
     ),
     ("POST", "/models/{name:path}/rollback"): Asked(
         "/models/income/rollback", P.DEPLOYMENT_ROLL_BACK, 200, lambda _: {"reason": "Harm."}
+    ),
+    ("GET", "/monitors"): Asked("/monitors", P.MONITORING_READ, 200),
+    ("POST", "/models/{name:path}/batches"): Asked(
+        "/models/income/batches?file_name=may.csv", P.BATCH_ADD, 202, content=b"age\n41\n"
+    ),
+    ("POST", "/models/{name:path}/batches/from-dataset"): Asked(
+        "/models/income/batches/from-dataset", P.BATCH_ADD, 202, lambda _: {"dataset": "income@1"}
+    ),
+    ("GET", "/batches/{batch_id}"): Asked("/batches/{batch_id}", P.MONITORING_READ, 200),
+    ("POST", "/models/{name:path}/labels"): Asked(
+        "/models/income/labels?file_name=labels.csv", P.BATCH_ADD, 202, content=LABELS
     ),
     ("GET", "/live"): Asked("/live", P.DEPLOYMENT_READ, 200),
     ("POST", "/requests"): Asked(
@@ -218,8 +246,9 @@ def ask(
     client: Client, route: tuple[str, str], story: Story, *, actor: Actor | None = None, header: str | None = None
 ) -> httpx.Response:
     asked = ROUTES[route]
-    path = asked.path.format(queued_id=story.queued_id, request_id=story.request_id)
-    return client.send(route[0], path, asked.body(story) if asked.body else None, actor=actor, header=header)
+    path = asked.path.format(queued_id=story.queued_id, request_id=story.request_id, batch_id=story.batch_id)
+    more = {} if asked.content is None else {"content": asked.content}
+    return client.send(route[0], path, asked.body(story) if asked.body else None, actor=actor, header=header, **more)
 
 
 def routes_of(app: FastAPI) -> set[tuple[str, str]]:
@@ -463,3 +492,48 @@ def test_a_defect_is_told_in_the_same_shape_and_gives_nothing_away(
     assert response.status_code == 500
     assert set(response.json()) == {"error"}
     assert "swordfish" not in json.dumps(response.json())
+
+
+def test_a_file_handed_in_becomes_a_batch_that_a_job_reads(
+    client: Client, workspace: Workspace, scientist: Actor
+) -> None:
+    response = client.send(
+        "POST",
+        "/models/income/batches",
+        actor=scientist,
+        params={"file_name": "../up/may.csv", "time_column": "day"},
+        content=b"day,age\n2026-05-01,41\n",
+    )
+    assert response.status_code == 202, response.text
+    with workspace.read() as session:
+        batch = session.get_one(Batch, response.json()["id"])
+        upload = session.get_one(Upload, batch.upload_id)
+        job = session.get_one(Job, response.json()["job_id"])
+        event = session.exec(select(AuditEvent).where(AuditEvent.action == "batch.added")).one()
+    assert (batch.time_column, batch.state, upload.file_name) == ("day", "pending", "may.csv")
+    assert (job.kind, job.subject_id) == ("read_batch", batch.id)
+    assert (event.actor_name, event.via) == (scientist.name, "api")
+    assert workspace.artifacts.get_bytes(upload.sha256) == b"day,age\n2026-05-01,41\n"
+    shown = client.send("GET", f"/batches/{batch.id}", actor=scientist).json()
+    assert shown == {"id": batch.id, "state": "pending", "n_rows": None, "error": None}
+
+
+def test_data_to_monitor_that_cannot_be_is_refused_with_the_reason(client: Client, scientist: Actor) -> None:
+    for path, content, status, says in [
+        ("/models/income/batches?file_name=a.csv", b"", 422, "body is empty"),
+        ("/models/income/batches", b"age\n1\n", 422, "file_name"),
+        ("/models/income/batches?file_name=a.csv&time_column=when", b"age\n1\n", 422, "no column 'when'"),
+        ("/models/nothing/batches?file_name=a.csv", b"age\n1\n", 404, "nothing"),
+        ("/models/income/batches?file_name=a.csv&alias=shadow", b"age\n1\n", 404, "monitor"),
+        ("/models/income/labels?file_name=a.csv&id_column=key", LABELS, 422, "no column 'key'"),
+    ]:
+        response = client.send("POST", path, actor=scientist, content=content)
+        assert response.status_code == status, (path, response.text)
+        assert says in response.json()["error"]
+    for body, status, says in [
+        ({"dataset": "income@9"}, 404, "9 of income"),
+        ({"dataset": "income@1", "time_column": "when"}, 422, "no column 'when'"),
+    ]:
+        response = client.send("POST", "/models/income/batches/from-dataset", body, actor=scientist)
+        assert response.status_code == status, response.text
+        assert says in response.json()["error"]

@@ -16,6 +16,7 @@ from sqlmodel import Session, col, delete, select
 from core.automation.inline import run_all
 from core.datasets.ingest import inspect
 from core.datasets.service import store_upload
+from core.errors import InvalidInput
 from core.monitoring import queries, service
 from core.monitoring.reference import ALL, Some, reference_of
 from core.monitoring.tables import (
@@ -409,3 +410,80 @@ def test_settings_are_applied_without_reading_rows_again(
     edit(workspace, live.monitor_id, operator, now, window="hour")
     assert max(read_at()) > max(first) - timedelta(0)
     assert not read_at() & first
+
+
+def test_a_dataset_version_is_handed_in_without_an_upload(
+    workspace: Workspace,
+    live: LiveModel,
+    add_batch: AddBatch,
+    operator: Actor,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tests.live_models.COLUMNS", [*COLUMNS, {"name": "day", "kind": "date"}])
+    table = stream(900, seed=94, hours_shift=0.8)
+    days = times("2026-01-01", 28, 900, "D")
+    dated = table.append_column("day", pa.array([np.datetime64(day).astype(object) for day in days]))
+    data = keep_version(workspace, dated)
+
+    def hand_in(time_column: str | None) -> Batch:
+        with workspace.write() as session:
+            batch = service.add_version(
+                session,
+                monitor_id=live.monitor_id,
+                dataset_version_id=key(data),
+                time_column=time_column,
+                actor=operator,
+                now=now,
+            )
+        finished(workspace)
+        with workspace.read() as session:
+            return queries.batch(session, key(batch))
+
+    batch = hand_in("day")
+    assert (batch.state, batch.n_rows, batch.upload_id, batch.dataset_version_id) == ("ready", 900, None, data.id)
+    from_version = measured(workspace, live, "2026-01")
+    assert from_version["hours"].state == WindowState.DRIFTED
+    untimed = hand_in(None)
+    assert windows(workspace, live)[f"batch {untimed.id}"].n_rows == 900
+    with workspace.write() as session:
+        session.connection().execute(delete(BucketSketch))
+        session.get_one(Batch, batch.id).state = "failed"
+    add_batch(csv_bytes(table, days))
+    as_file = measured(workspace, live, "2026-01")
+    assert {name: one.effect for name, one in as_file.items()} == {
+        name: one.effect for name, one in from_version.items()
+    }
+
+
+def test_a_dataset_version_that_cannot_be_held_against_the_reference_is_refused(
+    workspace: Workspace, live: LiveModel, operator: Actor, now: datetime
+) -> None:
+    data = keep_version(workspace, stream(50, seed=95))
+    quarantined = keep_version(workspace, stream(60, seed=96), quarantined_at=now, quarantine_reason="Wrong units.")
+
+    def refused(version_id: int, time_column: str | None, says: str) -> None:
+        with workspace.write() as session, pytest.raises(InvalidInput, match=says):
+            service.add_version(
+                session,
+                monitor_id=live.monitor_id,
+                dataset_version_id=version_id,
+                time_column=time_column,
+                actor=operator,
+                now=now,
+            )
+
+    refused(key(data), "when", "has no column 'when'")
+    refused(key(quarantined), None, "is quarantined: Wrong units")
+    with workspace.write() as session:
+        batch = service.add_version(
+            session,
+            monitor_id=live.monitor_id,
+            dataset_version_id=key(data),
+            time_column="job",
+            actor=operator,
+            now=now,
+        )
+    run_all(workspace)
+    with workspace.read() as session:
+        assert "'job' is of kind category" in (queries.batch(session, key(batch)).error or "")
