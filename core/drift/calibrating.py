@@ -43,7 +43,7 @@ Key = tuple[bool, str]
 Floats = NDArray[np.float64]
 
 LEAST_LEVEL = 1e-12
-N_HALVINGS = 40
+N_HALVINGS = 24
 SIZE_STEP = 4.0
 MOST_RAISED = 4.0
 

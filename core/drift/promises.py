@@ -11,6 +11,7 @@ but not k of n: see `firing_chance`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,3 +100,20 @@ def firing_chance(exceeding: Floats, correlation: Floats, *, windows_needed: int
     before = betainc(windows_needed - 1, windows_of - windows_needed + 1, np.clip(chance, 0, 1))
     fired: Floats = (chance * before) @ mass
     return np.where(exceeding > 0, fired, 0.0)
+
+
+def fires(exceeded: bool, before: Sequence[bool], *, windows_needed: int, windows_of: int) -> bool:
+    """Whether a column alerts in a window: it exceeds there, and in k of the last n windows in all.
+
+    Parameters
+    ----------
+    exceeded : bool
+        Whether any of the column's streams exceeds its threshold in this window.
+    before : sequence of bool
+        The same of the windows before, oldest first, those without enough data left out; the last ``windows_of - 1``
+        count.
+    windows_needed, windows_of : int
+        k and n.
+    """
+    earlier = list(before)[max(0, len(before) - windows_of + 1) :]
+    return exceeded and 1 + sum(earlier) >= windows_needed

@@ -115,9 +115,9 @@ def draw_shares(weights: Floats, *, n_draws: int, rng: np.random.Generator) -> F
 def draw_counts(shares: Floats, n_rows: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw how n_rows rows fall into cells, once for each line of shares.
 
-    Above 1,000 rows the cells are drawn as independent Poisson numbers: the total then varies by 3 % at most, which
+    From 1,000 rows on the cells are drawn as independent Poisson numbers: the total then varies by 3 % at most, which
     changes the probabilities of a tail by some hundredths of themselves, and takes a third of the time.
     """
-    if n_rows > POISSON_ROWS:
+    if n_rows >= POISSON_ROWS:
         return rng.poisson(shares * n_rows)
     return rng.multinomial(n_rows, shares)
