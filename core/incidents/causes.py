@@ -15,6 +15,7 @@ from core.incidents.evidence import Evidence, FeatureEvidence, Figure
 from core.incidents.signs import SIGNS
 
 NAMED = 3
+REPEATED_RISE = 0.1
 UNTOUCHED = 0.5
 """A feature whose effect is below this part of its threshold has not moved."""
 
@@ -118,12 +119,19 @@ def _contract(evidence: Evidence) -> str:
     return " ".join(evidence.contract[:NAMED])
 
 
+def _repeats(evidence: Evidence) -> str:
+    then, now = evidence.repeated_then, evidence.repeated_now
+    if then is None or now is None or now - then < REPEATED_RISE:
+        return ""
+    return f"{100 * now:.0f} % of the rows repeat an earlier row; of as many rows in training {100 * then:.0f} % did."
+
+
 def _feed_changed(evidence: Evidence) -> str:
     return " ".join(change.sentence for change in (*evidence.changed("data"), *evidence.changed("dataset")))
 
 
 def _no_fault(evidence: Evidence) -> str:
-    if not evidence.drifted or marked(evidence) or evidence.contract:
+    if not evidence.drifted or marked(evidence) or _repeats(evidence):
         return ""
     return f"{names(evidence.drifted)} moved without any mark of a fault: no unit, sign, spelling or gap explains it."
 
@@ -315,6 +323,7 @@ def _volume(evidence: Evidence) -> str:
 def _nothing(evidence: Evidence) -> str:
     quiet = not evidence.drifted and not evidence.prediction_drifted and not evidence.worse
     quiet = quiet and not (evidence.troubles or evidence.contract or marked(evidence) or _concept_fired(evidence))
+    quiet = quiet and not _repeats(evidence)
     quiet = quiet and not _slice_below_estimate(evidence) and not _volume(evidence) and not _mix_moved(evidence)
     return "No feature and no prediction drifted, and nothing is known to be worse." if quiet else ""
 
@@ -324,7 +333,8 @@ RULES: tuple[Rule, ...] = (
         Rule(f"sign_{sign.key}", "pipeline_fault" if sign.speaks == "fault" else "input_shift", sign.weight, _sign(key))
         for key, sign in SIGNS.items()
     ),
-    Rule("contract_failed", "pipeline_fault", 4, _contract),
+    Rule("rows_repeat", "pipeline_fault", 4, _repeats),
+    Rule("contract_failed", "pipeline_fault", 2, _contract),
     Rule("feed_changed", "pipeline_fault", 1, _feed_changed),
     Rule("no_mark_of_a_fault", "pipeline_fault", -2, _no_fault),
     Rule("features_drifted", "input_shift", 3, _drifted),
@@ -345,7 +355,7 @@ RULES: tuple[Rule, ...] = (
     Rule("slice_worse_than_inputs_explain", "concept_change", 4, _slice_below_estimate),
     Rule("outcomes_changed", "concept_change", 4, _concept_fired),
     Rule("worse_without_drift", "concept_change", 2, _worse_without_drift),
-    Rule("outcomes_unchanged", "concept_change", -4, _concept_quiet),
+    Rule("outcomes_unchanged", "concept_change", -2, _concept_quiet),
     Rule("as_inputs_explain", "concept_change", -2, _as_estimated),
     Rule("mix_explains_outcomes", "concept_change", -6, _mix_explains),
     Rule("fault_explains_outcomes", "concept_change", -6, _some_marked),

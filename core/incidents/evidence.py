@@ -198,8 +198,10 @@ class Evidence:
     slices : mapping of slice to PerformanceEvidence
     labels, concept, season
         None where unknown.
+    repeated_then, repeated_now : float or None
+        Share of rows that equal an earlier one in all features: of as many training rows, and in the window.
     contract : tuple of str
-        Checks of the data contract that the window's rows failed, in words.
+        What every training row kept and the window's rows break, in words.
     changes : tuple of Change
     troubles : tuple of str
         Open alerts about errors, latency and silence, in words.
@@ -215,6 +217,8 @@ class Evidence:
     labels: LabelEvidence | None = None
     concept: ConceptEvidence | None = None
     season: SeasonEvidence | None = None
+    repeated_then: float | None = None
+    repeated_now: float | None = None
     contract: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     troubles: tuple[str, ...] = ()

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import Session, col, select
 
+from core.datasets.queries import read_table, version_label
+from core.datasets.rowhash import row_hashes
 from core.datasets.tables import DatasetVersion, EvaluationSet
 from core.drift.columns import sample
 from core.errors import LifecycleError
@@ -58,7 +60,7 @@ from core.monitoring.tables import (
 from core.monitoring.windows import BATCH, Span
 from core.registry.tables import Deployment, ModelVersion, RegisteredModel
 from core.serving import queries as serving
-from core.serving.frames import LABEL, PREDICTION_ID, feature_column, score_column
+from core.serving.frames import AT, LABEL, PREDICTION_ID, feature_column, score_column
 from core.serving.tables import PredictionSegment
 from core.statistics.sketches import from_bytes
 from core.training.tables import Run
@@ -73,6 +75,8 @@ EARLIER = 12
 """Windows before that are looked at."""
 DECIDED = (WindowState.QUIET, WindowState.DRIFTED)
 MOST_READ = 200_000
+MOST_HASHED = 50_000
+"""Rows up to which a window is read back: for its labels and values; for rows that repeat."""
 USUAL_FROM = 3
 HALF, DOUBLE = 0.5, 2.0
 
@@ -106,6 +110,7 @@ def evidence_of(workspace: Workspace, *, window_id: int, now: datetime) -> Evide
             one.kind: one for one in session.exec(select(WindowMeasure).where(WindowMeasure.window_id == window_id))
         }
         primary = performance.pop("", None)
+        repeated = _repeated(session, rows, version, run)
         return Evidence(
             window=window.label,
             n_rows=window.n_rows,
@@ -116,6 +121,8 @@ def evidence_of(workspace: Workspace, *, window_id: int, now: datetime) -> Evide
             slices=performance,
             labels=None if primary is None or primary.realised is None else _labels(session, rows, version, run),
             concept=_concept(measures.get("concept")),
+            repeated_then=repeated[0],
+            repeated_now=repeated[1],
             contract=_contract(measures.get("contract")),
             season=_season(session, monitor, window, results),
             changes=_changes(session, monitor, window, before, run, now),
@@ -379,8 +386,6 @@ def _deployments(session: Session, monitor: Monitor, from_at: datetime, to_at: d
 
 
 def _datasets(session: Session, run: Run, from_at: datetime, to_at: datetime) -> list[Change]:
-    from core.datasets.queries import version_label
-
     trained = session.get_one(DatasetVersion, run.dataset_version_id)
     query = select(DatasetVersion).where(
         DatasetVersion.dataset_id == trained.dataset_id,
@@ -444,6 +449,33 @@ def _labels(session: Session, rows: _Rows, version: ModelVersion, run: Run) -> L
     if scores is None or judged.scores is None or np.isnan(scores).any():
         return label_evidence(judged.y_true, now)
     return label_evidence(judged.y_true, now, scores_then=judged.scores[:, 1], scores_now=scores)
+
+
+def _repeated(
+    session: Session, rows: _Rows, version: ModelVersion, run: Run
+) -> tuple[float, float] | tuple[None, None]:
+    """Shares of rows that repeat an earlier one: of as many training rows, and of the window's."""
+    if rows.window.n_rows > MOST_HASHED:
+        return None, None
+    names = [str(feature["name"]) for feature in version.signature.get("features", ())]
+    table = rows.read([feature_column(name) for name in names])
+    data = session.get(DatasetVersion, run.dataset_version_id)
+    if table is None or data is None or table.num_rows == 0 or data.n_rows > MOST_READ:
+        return None, None
+    try:
+        trained = read_table(rows.workspace.artifacts, data, names)
+    except LifecycleError:
+        return None, None
+    n = min(table.num_rows, trained.num_rows)
+    # The first rows of an ordered file are more alike than any others: as many drawn from all of it.
+    drawn = trained.take(np.sort(np.random.default_rng(0).choice(trained.num_rows, n, replace=False)))
+    kept = [name for name in table.column_names if name != AT]
+    return _repeats(drawn, names), _repeats(table.slice(0, n), kept)
+
+
+def _repeats(table: pa.Table, columns: Sequence[str]) -> float:
+    hashes = row_hashes(table, columns)
+    return 1 - len(np.unique(hashes)) / len(hashes)
 
 
 def _stamp(at: datetime) -> str:

@@ -94,15 +94,25 @@ def test_measures_of_the_window_speak_as_they_are(
 ) -> None:
     windows = send(months())
     with workspace.write() as session:
-        for kind, sentence in (("concept", "Outcomes changed."), ("contract", "600 rows repeat.")):
-            add(
-                session,
-                WindowMeasure(window_id=windows["2026-03"], kind=kind, state=WindowState.DRIFTED, sentence=sentence),
-            )
+        for kind, sentence in (("concept", "Outcomes changed."), ("contract", "Words of the contract.")):
+            measured = session.exec(
+                select(WindowMeasure).where(WindowMeasure.window_id == windows["2026-03"], WindowMeasure.kind == kind)
+            ).one()
+            measured.state, measured.sentence = WindowState.DRIFTED, sentence
+            session.add(measured)
     evidence = gather.evidence_of(workspace, window_id=windows["2026-03"], now=now)
     assert evidence.concept is not None
     assert evidence.concept.changed
-    assert evidence.contract == ("600 rows repeat.",)
+    assert evidence.contract == ("Words of the contract.",)
+
+
+def test_rows_sent_twice_are_seen(workspace: Workspace, send: SendRows, months: Months, now: datetime) -> None:
+    windows = send(months(lambda table: pa.concat_tables([table, table.slice(0, 400)])))
+    evidence = gather.evidence_of(workspace, window_id=windows["2026-03"], now=now)
+    assert evidence.repeated_now == pytest.approx(400 / 1300, abs=0.01)
+    assert evidence.repeated_then == pytest.approx(0.0, abs=0.01)
+    assert triage(evidence).cause == "pipeline_fault"
+    assert found_in(workspace, windows["2026-01"], now).cause == "none"
 
 
 def test_what_changed_just_before_is_named(

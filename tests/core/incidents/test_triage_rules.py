@@ -49,7 +49,11 @@ CASES: dict[str, tuple[Evidence, str]] = {
         f"sign_{key}": (replace(QUIET, features=(feature(signs=(Sign(key, f"It is {key}."),)),)), f"It is {key}.")
         for key in SIGNS
     },
-    "contract_failed": (replace(QUIET, contract=("600 rows repeat.",)), "600 rows repeat."),
+    "rows_repeat": (
+        replace(QUIET, repeated_then=0.01, repeated_now=0.3),
+        "30 % of the rows repeat an earlier row; of as many rows in training 1 % did.",
+    ),
+    "contract_failed": (replace(QUIET, contract=("age is never missing.",)), "age is never missing."),
     "feed_changed": (replace(QUIET, changes=(Change("data", "The feed moved."),)), "The feed moved."),
     "no_mark_of_a_fault": (DRIFTED, "hours moved without any mark of a fault"),
     "features_drifted": (DRIFTED, "hours drifted (1 of 2 features)"),

@@ -16,9 +16,11 @@ from sklearn.inspection import permutation_importance
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
+from core.drift.contract import breaks, kept_by
 from core.drift.measuring import measure
 from core.incidents.evidence import (
     Change,
+    ConceptEvidence,
     Evidence,
     FeatureEvidence,
     Figure,
@@ -28,6 +30,7 @@ from core.incidents.evidence import (
 )
 from core.incidents.labels import label_evidence
 from core.incidents.signs import Column, signs_of
+from core.monitoring.concept import ALPHA, score_change
 from core.monitoring.estimating import codes_of, estimate_scores, fit_scores
 from core.statistics.intervals import wilson
 from core.statistics.sketches import Counted, CountedCategories, counted, counted_categories
@@ -145,7 +148,6 @@ class Case:
     season: pd.DataFrame | None = None
     before: pd.DataFrame | None = None
     earlier: Sequence[pd.DataFrame] = ()
-    contract: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     troubles: tuple[str, ...] = ()
     slices: Sequence[str] = ()
@@ -163,7 +165,7 @@ class Held:
 
 def held(then: pd.Series, now: pd.Series, n_columns: int) -> Held:
     numeric = pd.api.types.is_numeric_dtype(then)
-    samples = [column.to_numpy(dtype=float) if numeric else _texts(column) for column in (then, now)]
+    samples = [_sample(column, numeric=numeric) for column in (then, now)]
     found = measure(*samples, "number" if numeric else "category", rng=np.random.default_rng(0))
     return Held(
         (counted if numeric else counted_categories)(*samples),
@@ -172,7 +174,9 @@ def held(then: pd.Series, now: pd.Series, n_columns: int) -> Held:
     )
 
 
-def _texts(column: pd.Series) -> NDArray[Any]:
+def _sample(column: pd.Series, *, numeric: bool | None = None) -> NDArray[Any]:
+    if pd.api.types.is_numeric_dtype(column) if numeric is None else numeric:
+        return column.to_numpy(dtype=float)
     return np.array([None if pd.isna(one) else str(one) for one in column], dtype=object)
 
 
@@ -211,6 +215,7 @@ def evidence_of(case: Case) -> Evidence:
             )
         )
     scores = model.scores(case.frame[list(FEATURES)])
+    kept = {name: kept_by(_sample(reference[name])) for name in reference.columns}
     prediction = held(pd.Series(model.judged_scores), pd.Series(scores), n_columns)
     return Evidence(
         window="2026-07",
@@ -222,7 +227,10 @@ def evidence_of(case: Case) -> Evidence:
         slices=_slices(case, scores),
         labels=_labels(model, scores, case.labels),
         season=None if case.season is None else _season(case.season, case.frame, n_columns),
-        contract=case.contract,
+        concept=_concept(model, scores, case.labels),
+        contract=tuple(one.sentence for one in breaks(kept, {name: _sample(case.frame[name]) for name in kept})),
+        repeated_then=float(reference.sample(len(case.frame), random_state=0).duplicated().mean()),
+        repeated_now=float(case.frame.duplicated().mean()),
         changes=case.changes,
         troubles=case.troubles,
     )
@@ -249,6 +257,14 @@ def performance(model: Model, scores: NDArray[np.float64], labels: NDArray[Any] 
 def _estimator(model: Model) -> Any:
     both = np.column_stack([1 - model.judged_scores, model.judged_scores])
     return fit_scores(both, codes_of(list(model.judged_labels), CLASSES), rng=np.random.default_rng(1))
+
+
+def _concept(model: Model, scores: NDArray[np.float64], labels: NDArray[Any] | None) -> ConceptEvidence | None:
+    if labels is None:
+        return None
+    both = np.column_stack([1 - scores, scores])
+    found = score_change(_estimator(model), both, codes_of(list(labels), CLASSES), classes=CLASSES)
+    return None if found is None else ConceptEvidence(found.pvalue < ALPHA, found.sentence)
 
 
 def _slices(case: Case, scores: NDArray[np.float64]) -> dict[str, PerformanceEvidence]:
