@@ -19,64 +19,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from core.drift import evidence
+from core.drift.evidence import Counts, Evidence, Floats, Method, Points
 from core.statistics import binning, two_sample
-from core.statistics.relabelling import relabelled_pvalue
-from core.statistics.sketches import Counted, CountedCategories
 
 Family = Literal["numeric", "time", "length", "categorical", "boolean", "text"]
 Role = Literal["values", "missing", "support"]
 Over = Literal["points", "bins", "rows"]
-Method = Literal["asymptotic", "exact", "permutation"]
 Sample = NDArray[Any]
-Counts = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 NUMBERS: tuple[Family, ...] = ("numeric", "time", "length")
 NAMES: tuple[Family, ...] = ("categorical", "boolean", "text")
 KNOWN_SUPPORT_ROWS = 1_000
-PERMUTED_POINTS = 512
-
-
-@dataclass(frozen=True, eq=False)
-class CountedRows:
-    """Two samples as counts of their missing and their present rows, in that order.
-
-    Parameters
-    ----------
-    reference, current : ndarray of shape (2,), int64
-    """
-
-    reference: Counts
-    current: Counts
-
-
-@dataclass(frozen=True, eq=False)
-class Binned:
-    """Two samples as counts of those of the reference's 32 bins that hold a row.
-
-    Parameters
-    ----------
-    reference, current : ndarray of shape (k,), int64
-        k at most 32.
-    points : Counted or CountedCategories
-        What was binned.
-    """
-
-    reference: Counts
-    current: Counts
-    points: Counted | CountedCategories
-
-
-Points = Counted | CountedCategories | CountedRows | Binned
-
-
-def binned(points: Counted | CountedCategories) -> Binned:
-    """Count points by the bins of the reference alone: `binning.reference_bins` or `binning.category_bins`.
-
-    A test over bins gives the same for these as for the points; many draws are then draws of at most 32 counts.
-    """
-    bins = _bins_of(points, points.reference)
-    return Binned(binning.by_bin(points.reference, bins), binning.by_bin(points.current, bins), points)
 
 
 @dataclass(frozen=True)
@@ -106,15 +60,6 @@ class TestOutcome:
     method: Method | None
     n_reference: int
     n_current: int
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """A test's own statistic and its p-value, None where it takes drawing and no generator was given."""
-
-    statistic: float
-    pvalue: float | None
-    method: Method
 
 
 @dataclass(frozen=True)
@@ -189,149 +134,6 @@ def missing(sample: Sample) -> NDArray[np.bool_]:
     return np.isnan(sample)
 
 
-def _kolmogorov_smirnov(points: Counted, effect: float, _: np.random.Generator | None) -> Evidence:
-    pvalue, exact = two_sample.ks_tail(effect, int(points.reference.sum()), int(points.current.sum()))
-    return Evidence(effect, pvalue, "exact" if exact else "asymptotic")
-
-
-def positions(points: Counted) -> Floats:
-    """Where a point's rows are taken to lie: in the middle between its bounds, or infinitely far where one is."""
-    return np.where(points.low == points.high, points.low, points.low / 2 + points.high / 2)
-
-
-def _wasserstein(points: Counted, _: float, rng: np.random.Generator | None) -> Evidence:
-    at = positions(points)
-    statistic = float(two_sample.distance_moved(at, points.reference, points.current))
-    return Evidence(statistic, _moved_by_chance(at, points, rng), "permutation")
-
-
-def _moved_by_chance(at: Floats, points: Counted, rng: np.random.Generator | None) -> float | None:
-    """Permutation p-value of the distance, over at most 512 groups."""
-    if rng is None:
-        return None
-    places, reference, current = _grouped(points)
-    return relabelled_pvalue(
-        reference, current, lambda first, second: two_sample.distance_moved(at[places], first, second), rng=rng
-    )
-
-
-def _grouped(points: Counted) -> tuple[NDArray[np.intp], Counts, Counts]:
-    """At most 512 groups of neighbouring points of alike pooled share: where each begins, and its counts.
-
-    Pooled, so that the groups are the same however the rows are relabelled.
-    """
-    pooled = points.reference + points.current
-    if len(pooled) <= PERMUTED_POINTS:
-        return np.arange(len(pooled)), points.reference, points.current
-    groups = PERMUTED_POINTS * (2 * np.cumsum(pooled) - pooled) // (2 * int(pooled.sum()))
-    places = np.flatnonzero(np.diff(groups, prepend=-1))
-    return places, binning.by_bin(points.reference, groups), binning.by_bin(points.current, groups)
-
-
-def _chi_square(points: CountedCategories, _: float, __: np.random.Generator | None) -> Evidence:
-    statistic, pvalue, exact = two_sample.chi_square(points.reference, points.current)
-    return Evidence(statistic, pvalue, "exact" if exact else "asymptotic")
-
-
-def _total_variation(points: CountedCategories, effect: float, rng: np.random.Generator | None) -> Evidence:
-    if len(points.names) < 2:
-        return Evidence(effect, 1.0, "exact")
-    if len(points.names) == 2:
-        _, pvalue, exact = two_sample.two_shares(points.reference, points.current)
-        return Evidence(effect, pvalue, "exact" if exact else "asymptotic")
-    if rng is None:
-        return Evidence(effect, None, "permutation")
-    pvalue = relabelled_pvalue(points.reference, points.current, two_sample.total_variation, rng=rng)
-    return Evidence(effect, pvalue, "permutation")
-
-
-def _missing_share(points: CountedRows, _: float, __: np.random.Generator | None) -> Evidence:
-    statistic, pvalue, exact = two_sample.two_shares(points.reference, points.current)
-    return Evidence(statistic, pvalue, "exact" if exact else "asymptotic")
-
-
-def _share_missing(_: CountedRows, reference: Counts, current: Counts) -> Floats:
-    return np.abs(two_sample.shares(current)[..., 0] - two_sample.shares(reference)[..., 0])
-
-
-def is_new(points: CountedCategories, reference: Counts) -> NDArray[np.bool_]:
-    """Which categories the counted reference rows do not hold, of shape (..., k); one known without rows is not new."""
-    return np.asarray((reference == 0) & ~(points.known & (points.reference == 0)))
-
-
-def _share_new(points: CountedCategories, reference: Counts, current: Counts) -> Floats:
-    return np.asarray(two_sample.shares(current).sum(axis=-1, where=is_new(points, reference)))
-
-
-def _new_categories(points: CountedCategories, _: float, rng: np.random.Generator | None) -> Evidence:
-    new = is_new(points, points.reference)
-    rows = float(points.current[new].sum())
-    if rows == 0:
-        return Evidence(0.0, 1.0, "exact")
-    if rng is None:
-        return Evidence(rows, None, "permutation")
-    pvalue = relabelled_pvalue(
-        points.reference, points.current, lambda first, second: _share_new(points, first, second), rng=rng
-    )
-    return Evidence(rows, pvalue, "permutation")
-
-
-def _share_outside(_: Counted, reference: Counts, current: Counts) -> Floats:
-    return two_sample.share_outside(reference, current)
-
-
-def _outside_range(points: Counted, effect: float, _: np.random.Generator | None) -> Evidence:
-    n, m = int(points.reference.sum()), int(points.current.sum())
-    rows = round(effect * m)
-    return Evidence(float(rows), two_sample.outside_pvalue(rows, n, m), "exact")
-
-
-def _bins_of(points: Counted | CountedCategories, reference: Counts) -> NDArray[np.int64]:
-    if isinstance(points, Counted):
-        return binning.reference_bins(reference)
-    return binning.category_bins(reference, ~is_new(points, reference))
-
-
-def _over_bins(distance: Callable[[Counts, Counts], Floats]) -> Callable[[Any, Counts, Counts], Floats]:
-    def effects(points: Counted | CountedCategories | Binned, reference: Counts, current: Counts) -> Floats:
-        if isinstance(points, Binned):
-            return distance(reference, current)
-        bins = _bins_of(points, points.reference)
-        return distance(binning.by_bin(reference, bins), binning.by_bin(current, bins))
-
-    return effects
-
-
-def _evidence_over_bins(
-    distance: Callable[[Counts, Counts], Floats], in_rows: Callable[[float], float]
-) -> Callable[[Any, float, np.random.Generator | None], Evidence]:
-    """By the chi-square limit where 5 rows are expected in each bin, else by drawing, each draw in its own bins.
-
-    A bin in which the reference holds no row is one only because it holds none: the limit does not know that, and
-    neither would draws in bins that stay as they are.
-    """
-
-    def evidence(
-        points: Counted | CountedCategories | Binned, effect: float, rng: np.random.Generator | None
-    ) -> Evidence:
-        held = points if isinstance(points, Binned) else binned(points)
-        if held.reference.all() and two_sample.all_expected(held.reference, held.current):
-            pvalue = two_sample.binned_pvalue(in_rows(effect), held.reference, held.current)
-            return Evidence(effect, pvalue, "asymptotic")
-        if rng is None:
-            return Evidence(effect, None, "permutation")
-        whole = held.points
-
-        def rebinned(reference: Counts, current: Counts) -> Floats:
-            bins = _bins_of(whole, reference)
-            return distance(binning.by_own_bins(reference, bins), binning.by_own_bins(current, bins))
-
-        first, second = _grouped(whole)[1:] if isinstance(whole, Counted) else (whole.reference, whole.current)
-        return Evidence(effect, relabelled_pvalue(first, second, rebinned, rng=rng), "permutation")
-
-    return evidence
-
-
 DRIFT_TESTS: dict[str, DriftTest] = {
     test.key: test
     for test in (
@@ -343,7 +145,7 @@ DRIFT_TESTS: dict[str, DriftTest] = {
             over="points",
             default_for=NUMBERS,
             effects=lambda _, reference, current: two_sample.kolmogorov_smirnov(reference, current),
-            evidence=_kolmogorov_smirnov,
+            evidence=evidence.of_kolmogorov_smirnov,
             least=0.0,
             most=1.0,
             sentence="By how much the share of rows below some value differs at most.",
@@ -357,7 +159,7 @@ DRIFT_TESTS: dict[str, DriftTest] = {
             over="points",
             default_for=NAMES,
             effects=lambda _, reference, current: two_sample.pooled_total_variation(reference, current),
-            evidence=_chi_square,
+            evidence=evidence.of_chi_square,
             least=0.0,
             most=1.0,
             sentence="Which share of rows would have to change category, all rare categories taken as one.",
@@ -371,7 +173,7 @@ DRIFT_TESTS: dict[str, DriftTest] = {
             over="points",
             default_for=(),
             effects=lambda _, reference, current: two_sample.total_variation(reference, current),
-            evidence=_total_variation,
+            evidence=evidence.of_total_variation,
             least=0.0,
             most=1.0,
             sentence="Which share of rows would have to change category; many rare categories raise it by chance.",
@@ -384,8 +186,10 @@ DRIFT_TESTS: dict[str, DriftTest] = {
             role="values",
             over="points",
             default_for=(),
-            effects=lambda points, reference, current: two_sample.wasserstein(positions(points), reference, current),
-            evidence=_wasserstein,
+            effects=lambda points, reference, current: two_sample.wasserstein(
+                evidence.positions(points), reference, current
+            ),
+            evidence=evidence.of_wasserstein,
             least=0.0,
             most=float("inf"),
             sentence="How far the rows moved on average, in standard deviations of the reference.",
@@ -398,8 +202,8 @@ DRIFT_TESTS: dict[str, DriftTest] = {
             role="values",
             over="bins",
             default_for=(),
-            effects=_over_bins(two_sample.psi),
-            evidence=_evidence_over_bins(two_sample.psi, lambda effect: effect),
+            effects=evidence.over_bins(two_sample.psi),
+            evidence=evidence.of_bins(two_sample.psi, lambda effect: effect),
             least=0.0,
             most=float("inf"),
             sentence=f"Relative change of shares over the reference's {binning.N_BINS} bins; "
@@ -413,8 +217,8 @@ DRIFT_TESTS: dict[str, DriftTest] = {
             role="values",
             over="bins",
             default_for=(),
-            effects=_over_bins(two_sample.jensen_shannon),
-            evidence=_evidence_over_bins(two_sample.jensen_shannon, lambda effect: 8 * np.log(2) * effect**2),
+            effects=evidence.over_bins(two_sample.jensen_shannon),
+            evidence=evidence.of_bins(two_sample.jensen_shannon, lambda effect: 8 * np.log(2) * effect**2),
             least=0.0,
             most=1.0,
             sentence="How well one row tells which sample it came from, from 0 to 1, "
@@ -428,8 +232,8 @@ DRIFT_TESTS: dict[str, DriftTest] = {
             role="values",
             over="bins",
             default_for=(),
-            effects=_over_bins(two_sample.hellinger),
-            evidence=_evidence_over_bins(two_sample.hellinger, lambda effect: 8 * effect**2),
+            effects=evidence.over_bins(two_sample.hellinger),
+            evidence=evidence.of_bins(two_sample.hellinger, lambda effect: 8 * effect**2),
             least=0.0,
             most=1.0,
             sentence="How little the two samples overlap, from 0 to 1: its square is what the overlap lacks, "
@@ -443,8 +247,8 @@ DRIFT_TESTS: dict[str, DriftTest] = {
             role="missing",
             over="rows",
             default_for=(*NUMBERS, *NAMES),
-            effects=_share_missing,
-            evidence=_missing_share,
+            effects=evidence.share_missing,
+            evidence=evidence.of_missing_share,
             least=0.0,
             most=1.0,
             sentence="By how much the share of missing values differs.",
@@ -458,8 +262,8 @@ DRIFT_TESTS: dict[str, DriftTest] = {
             over="points",
             default_for=("categorical",),
             from_rows=KNOWN_SUPPORT_ROWS,
-            effects=_share_new,
-            evidence=_new_categories,
+            effects=evidence.share_new,
+            evidence=evidence.of_new_categories,
             least=0.0,
             most=1.0,
             sentence="Which share of the current rows has a category that the reference never held.",
@@ -473,8 +277,8 @@ DRIFT_TESTS: dict[str, DriftTest] = {
             over="points",
             default_for=("numeric", "length"),
             from_rows=KNOWN_SUPPORT_ROWS,
-            effects=_share_outside,
-            evidence=_outside_range,
+            effects=evidence.share_outside,
+            evidence=evidence.of_outside_range,
             least=0.0,
             most=1.0,
             sentence="Which share of the current rows lies below the reference's lowest or above its highest value.",

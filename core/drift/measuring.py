@@ -19,17 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.tables import ColumnKind
-from core.drift.drift_tests import (
-    DRIFT_TESTS,
-    NAMES,
-    CountedRows,
-    Family,
-    Sample,
-    TestOutcome,
-    binned,
-    missing,
-    positions,
-)
+from core.drift.drift_tests import DRIFT_TESTS, NAMES, Family, Sample, TestOutcome, missing
+from core.drift.evidence import CountedRows, binned, positions
 from core.errors import InvalidInput
 from core.statistics import binning
 from core.statistics.sketches import (

@@ -11,21 +11,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from core.drift.drift_tests import (
-    DRIFT_TESTS,
-    Counted,
-    CountedCategories,
-    CountedRows,
-    DriftTest,
-    Points,
-    TestOutcome,
-    binned,
-    positions,
-)
+from core.drift.drift_tests import DRIFT_TESTS, DriftTest, TestOutcome
+from core.drift.evidence import CountedRows, Points, binned, positions
 from core.statistics import binning
 from core.statistics.sketches import (
     MAX_COARSENESS,
     OTHER,
+    Counted,
+    CountedCategories,
     align,
     align_categories,
     coarseness,
