@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from core.monitoring.concept import ConceptChange
 from core.monitoring.support import Outside
 
 FEW_REFERENCE = 500
@@ -17,6 +18,7 @@ UNCALIBRATED = 0.05
 OUTSIDE = 0.1
 ALMOST_ALL = 0.999
 CONTRADICTED = "labels that are in contradict it"
+CONTRADICTED_LEVEL = 0.001
 
 Triple = tuple[float, float, float]
 
@@ -83,6 +85,13 @@ def of_labels(title: str, realised: Triple, estimated: Triple, n_labelled: int) 
         f"({realised[1]:.3g} to {realised[2]:.3g}), estimated was {estimated[0]:.3g} ({estimated[1]:.3g} to "
         f"{estimated[2]:.3g}). What the model's answers mean has changed."
     ]
+
+
+def of_concept(found: ConceptChange | None) -> list[str]:
+    """What speaks against an estimate once scores no longer mean what they meant."""
+    if found is None or found.pvalue >= CONTRADICTED_LEVEL:
+        return []
+    return [f"{found.n_labelled:,} {CONTRADICTED}. {found.sentence}"]
 
 
 def contradicted(note: str) -> bool:

@@ -206,4 +206,4 @@ def _said_of_scores(bins: tuple[ConceptBin, ...], name: str, pvalue: float) -> s
 
 
 def _p(pvalue: float) -> str:
-    return f"(p {'< 0.001' if pvalue < 0.001 else f'= {pvalue:.2g}'}, for all looks together)"
+    return f"(p {'< 0.001' if pvalue < 0.001 else f'= {pvalue:.2g}'})"

@@ -28,7 +28,7 @@ from core.monitoring.concept import ConceptChange, residual_change, score_change
 from core.monitoring.counting import Slice, of_slice
 from core.monitoring.estimating import UNKNOWN, EstimatedMetric, codes_of, estimate_scores
 from core.monitoring.labels import KeptLabel, kept_labels
-from core.monitoring.loss_estimating import estimate_losses
+from core.monitoring.loss_estimating import LOSSES, estimate_losses
 from core.monitoring.maturity import Arrivals, arrivals_of
 from core.monitoring.performance import evaluated, number, realised, scores_of, truths
 from core.monitoring.performance_reference import PerformanceReference, learnt, performance_reference, scored
@@ -352,19 +352,28 @@ def _estimate(reference: PerformanceReference, rows: _Rows, *, with_labels: bool
 def _contradicted(
     watch: PerformanceWatch, reference: PerformanceReference, rows: _Rows, found: Sequence[PerformanceFigure]
 ) -> list[str]:
-    """Whether the labels that are in contradict the estimate of their own rows, by the primary metric."""
-    key = primary_metric(watch.task)
-    known = next((one for one in found if one.key == key), None)
-    if known is None or known.low is None or known.high is None:
+    """Whether the labels that are in contradict the estimate of their own rows, by a metric or by what scores mean.
+
+    A ranking may stay as good as it was while every chance is off, so that the primary metric alone does not tell.
+    """
+    known = {one.key: one for one in found if one.low is not None and one.high is not None}
+    said = {one.key: one for one in _estimate(reference, rows.take(rows.labelled), with_labels=False)} if known else {}
+    keys = [primary_metric(watch.task), *LOSSES]
+    for key in dict.fromkeys(key for key in keys if key in known and key in said):
+        real, expected = known[key], said[key]
+        assert real.low is not None
+        assert real.high is not None
+        against = believing.of_labels(
+            METRICS[key].title,
+            (real.value, real.low, real.high),
+            (expected.value, expected.low, expected.high),
+            real.n_labelled,
+        )
+        if against:
+            return against
+    if reference.scores is None or rows.scores is None or len(rows.answers) == 0:
         return []
-    said = next(
-        (one for one in _estimate(reference, rows.take(rows.labelled), with_labels=False) if one.key == key), None
-    )
-    if said is None:
-        return []
-    return believing.of_labels(
-        METRICS[key].title, (known.value, known.low, known.high), (said.value, said.low, said.high), known.n_labelled
-    )
+    return believing.of_concept(score_change(reference.scores, rows.scores, rows.truth, classes=watch.classes))
 
 
 def _named(found: Outside) -> Outside:

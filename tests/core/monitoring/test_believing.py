@@ -108,6 +108,16 @@ def test_a_shift_of_inputs_is_no_change_of_concept_and_flipped_labels_are(estima
     assert "no longer mean what they meant" in found.sentence
 
 
+def test_chances_that_are_off_speak_against_an_estimate_whatever_the_ranking(estimator: ScoreEstimator) -> None:
+    changed = score_change(estimator, *stream(800, 8, flipped=0.3), classes=("no", "yes"))
+    note = believing.of_concept(changed)
+    assert len(note) == 1
+    assert note[0].startswith("800 labels that are in contradict it. Scores no longer mean what they meant: ")
+    assert believing.contradicted(note[0])
+    assert believing.of_concept(score_change(estimator, *stream(800, 9), classes=("no", "yes"))) == []
+    assert believing.of_concept(None) == []
+
+
 def test_looks_are_paid_for(estimator: ScoreEstimator) -> None:
     scores, truth = stream(800, 7, flipped=0.1)
     once = score_change(estimator, scores, truth, classes=("no", "yes"))
