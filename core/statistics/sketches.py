@@ -307,25 +307,31 @@ def align(reference: NumericSketch, current: NumericSketch) -> Counted:
     """
     _same([reference.scale, current.scale], "scales")
     keys = np.concatenate([reference.keys, current.keys])
-    values = np.concatenate([reference.values, current.values])
+    # Stable: of a cell that both hold, the reference's entry comes right before the current one.
+    order = np.argsort(keys, kind="stable")
+    keys, values = keys[order], np.concatenate([reference.values, current.values])[order]
     counts = np.zeros((2, len(keys)), dtype=np.int64)
-    counts[0, : len(reference.keys)] = reference.counts
-    counts[1, len(reference.keys) :] = current.counts
-    # A cell that is mixed in either sample is one point; there its values do not part it.
-    mixed = np.isin(keys, keys[np.isnan(values)])
-    values[mixed] = np.nan
-    order = np.lexsort([values, keys])
-    keys, values, mixed, counts = keys[order], values[order], mixed[order], counts[:, order]
-    differs = (keys[1:] != keys[:-1]) | ((values[1:] != values[:-1]) & ~mixed[1:])
-    starts = np.flatnonzero(np.append(True, differs)[: len(keys)])
+    counts[0, order < len(reference.keys)] = reference.counts
+    counts[1, order >= len(reference.keys)] = current.counts
+    first = np.flatnonzero(keys[1:] == keys[:-1])
+    # NaN, the mark of a mixed cell, is neither less nor greater: such a pair is one mixed point.
+    less, greater = values[first] < values[first + 1], values[first] > values[first + 1]
+    values[first] = np.where(np.isnan(values[first + 1]), np.nan, values[first])
+    upper = first[greater]
+    values[upper], values[upper + 1] = values[upper + 1], values[upper]
+    counts[:, upper], counts[:, upper + 1] = counts[:, upper + 1], counts[:, upper]
+    begins = np.ones(len(keys), dtype=bool)
+    begins[first[~(less | greater)] + 1] = False
+    starts = np.flatnonzero(begins)
     low, high = values[starts], values[starts]
-    blurred = np.flatnonzero(mixed[starts])
-    low[blurred], high[blurred] = bounds(keys[starts][blurred], reference.scale)
+    mixed = np.isnan(low)
+    blurred = np.flatnonzero(mixed)
+    low[blurred], high[blurred] = bounds(keys[starts[blurred]], reference.scale)
     # Bounds are rounded to float64, single values are not: where they meet, the single value holds.
     inner = blurred[blurred > 0]
-    low[inner] = np.maximum(low[inner], np.where(mixed[starts][inner - 1], -np.inf, high[inner - 1]))
+    low[inner] = np.maximum(low[inner], np.where(mixed[inner - 1], -np.inf, high[inner - 1]))
     inner = blurred[blurred < len(starts) - 1]
-    high[inner] = np.minimum(high[inner], np.where(mixed[starts][inner + 1], np.inf, low[inner + 1]))
+    high[inner] = np.minimum(high[inner], np.where(mixed[inner + 1], np.inf, low[inner + 1]))
     return Counted(low, high, _sums(counts[0], starts), _sums(counts[1], starts))
 
 
