@@ -77,7 +77,7 @@ PAIRED_TESTS: dict[str, PairedMethod] = {
         key="delong",
         title="Paired DeLong",
         sentence="How far the difference of the two areas would move on other rows, worked out without drawing any.",
-        reference="DeLong et al. (1988), Biometrics 44:837, with Welch's degrees of freedom",
+        reference="DeLong et al. (1988), Biometrics 44:837, Welch's degrees; variance at least that of rows near by",
     ),
     "paired_t": PairedMethod(
         key="paired_t",
