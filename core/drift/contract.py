@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from core.drift.drift_tests import Sample, missing
+from core.statistics.sketches import CategorySketch, NumericSketch, align
 
 Rule = Literal["never_missing", "known_categories", "within_range"]
 
@@ -81,6 +82,23 @@ def kept_by(sample: Sample) -> Kept:
     if len(finite) == 0:
         return Kept(not gone.any(), None, None, None)
     return Kept(not gone.any(), None, float(finite.min()), float(finite.max()))
+
+
+def kept_in(sketch: NumericSketch | CategorySketch) -> Kept:
+    """The same from a column that is counted in cells.
+
+    The range is that of the outermost cells, at most a cell wider than the rows' own. Categories are known only where
+    all were counted by name.
+    """
+    never_missing = sketch.n_missing == 0
+    if isinstance(sketch, CategorySketch):
+        whole = sketch.n_other == 0 and len(sketch.names) <= MAX_CATEGORIES
+        return Kept(never_missing, frozenset(sketch.names) if whole else None, None, None)
+    points = align(sketch, sketch)
+    low, high = points.low[np.isfinite(points.low)], points.high[np.isfinite(points.high)]
+    if len(low) == 0 or len(high) == 0:
+        return Kept(never_missing, None, None, None)
+    return Kept(never_missing, None, float(low.min()), float(high.max()))
 
 
 def breaks(kept: Mapping[str, Kept], current: Mapping[str, Sample]) -> list[Break]:

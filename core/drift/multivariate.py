@@ -25,6 +25,7 @@ FOLDS = 3
 MAX_CATEGORIES = 20
 KEPT_VARIANCE = 0.65
 TELLING = 5
+FARTHEST = 8.0
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def reconstruction(
     the other half are held against the current rows' by Welch's test on their logarithms.
 
     Parameters, returns
-        As `domain_classifier`; None too where fewer than two columns vary.
+        As `domain_classifier`; None too where fewer than two columns vary, or no error does.
 
     References
     ----------
@@ -169,17 +170,20 @@ def reconstruction(
     shares = np.cumsum(spread**2) / max(float(np.sum(spread**2)), np.finfo(float).tiny)
     kept = axes[: min(int(np.searchsorted(shares, KEPT_VARIANCE)) + 1, len(columns) - 1)]
     first, second = (np.log(_errors(part, kept)) for part in (then, after))
-    found = stats.ttest_ind(second, first, equal_var=False)
     scale = float(first.std(ddof=1))
     moved = float(second.mean() - first.mean())
-    pvalue = 1.0 if np.isnan(found.pvalue) else float(found.pvalue)
-    bounds = found.confidence_interval(0.95) if not np.isnan(found.pvalue) else None
+    parts = [(float(part.var(ddof=1)) / len(part), len(part) - 1) for part in (first, second)]
+    error = float(np.sqrt(sum(share for share, _ in parts)))
+    if error == 0.0:
+        return None
+    df = error**4 / sum(share**2 / freedom for share, freedom in parts)
+    reach = float(stats.t.ppf(0.975, df)) * error
     return MultivariateMeasure(
-        effect=min(1.0, abs(moved) / scale) if scale > 0 else float(moved != 0),
+        effect=min(1.0, abs(moved) / scale) if scale > 0 else 1.0,
         value=float(np.exp(moved)),
-        low=float(np.exp(bounds.low)) if bounds is not None else 1.0,
-        high=float(np.exp(bounds.high)) if bounds is not None else 1.0,
-        pvalue=pvalue,
+        low=float(np.exp(moved - reach)),
+        high=float(np.exp(moved + reach)),
+        pvalue=float(2 * stats.t.sf(abs(moved) / error, df)),
         n_reference=len(then),
         n_current=len(after),
     )
@@ -252,7 +256,10 @@ def _standardised(*samples: Sample) -> tuple[NDArray[np.float64], ...] | None:
     if len(known) < 2 or not np.isfinite(spread := float(np.std(known / (scale := _scale(known))))) or spread == 0:
         return None
     middle = float(np.mean(known / scale))
-    return tuple(np.clip(np.nan_to_num((sample / scale - middle) / spread, nan=0.0), -1e6, 1e6) for sample in numbers)
+    # One absurd value must not stand for all columns of its row.
+    return tuple(
+        np.clip(np.nan_to_num((sample / scale - middle) / spread, nan=0.0), -FARTHEST, FARTHEST) for sample in numbers
+    )
 
 
 def _scale(values: NDArray[np.float64]) -> float:

@@ -20,7 +20,7 @@ from core.drift.calibrating import window_level
 from core.drift.columns import sample
 from core.drift.drift_tests import Sample
 from core.drift.sketching import Sketch
-from core.monitoring import cells, queries
+from core.monitoring import cells, queries, together
 from core.monitoring.alerting import Firing, fires, firings, window_state
 from core.monitoring.counting import Key, Slice, column_of, of_slice
 from core.monitoring.kept_rows import KeptRows
@@ -29,9 +29,11 @@ from core.monitoring.reference import Reference, Some, reference_of
 from core.monitoring.tables import Batch, BatchState, DriftResult, Monitor, Window, WindowState
 from core.monitoring.thresholds import MonitorThresholds, promise_of
 from core.monitoring.window_drift import MeasuredColumn, measure_window, watched_columns
+from core.monitoring.window_measures import WindowFigure
 from core.monitoring.window_performance import (
     PerformanceWatch,
     WindowPerformance,
+    concept_of,
     performance_firings,
     performance_watch,
     window_performance,
@@ -55,6 +57,8 @@ from core.workspace import Workspace
 if TYPE_CHECKING:
     import pyarrow as pa
 
+LOOKED_AT_TOGETHER = 30
+"""How many of the newest windows a computation looks at as a whole: it costs half a second each."""
 READ_STATES = (BatchState.MEASURING, BatchState.READY)
 DAYS_A_MONTH = 365.25 / 12
 
@@ -79,6 +83,8 @@ class ComputedWindow:
         Of slices. They tell where to look; alerts and the window's state come from all rows alone, or the promise of
         so many false alerts would have to be shared out among the slices.
     performance : WindowPerformance
+    together : tuple of WindowFigure, or None
+        What all columns say together; None where nobody looked: see `LOOKED_AT_TOGETHER`.
     firings : tuple of Firing
     read_at : datetime
     """
@@ -92,6 +98,7 @@ class ComputedWindow:
     columns: tuple[MeasuredColumn, ...]
     sliced: tuple[MeasuredColumn, ...]
     performance: WindowPerformance
+    together: tuple[WindowFigure, ...] | None
     firings: tuple[Firing, ...]
     read_at: datetime
 
@@ -287,7 +294,8 @@ def _timed(
             last = _sum(watched, _Piece(spans[place - 1], length))
         now = _sum(watched, _Piece(spans[place], length))
         earlier = [exceeded[span.label] for span in spans[:place] if span.label in exceeded]
-        computed = _window(watched, now, last, earlier)
+        whole = len(wanted) - number <= LOOKED_AT_TOGETHER
+        computed = _window(watched, now, last, earlier, n_looks=len(spans) if whole else 0)
         done.append(computed)
         exceeded.pop(computed.span.label, None)
         if computed.state is not WindowState.NOT_ENOUGH_DATA and settings.windows_of > 1:
@@ -305,7 +313,7 @@ def _untimed(watched: Watched, batches: Sequence[Batch], wanted: set[int] | None
             continue
         now = _sum(watched, _Piece(Span(batch.added_at, batch.added_at, f"batch {batch.id}"), BATCH, batch))
         if wanted is None or batch.id in wanted:
-            done.append(_window(watched, now, last, None))
+            done.append(_window(watched, now, last, None, n_looks=max(1, len(batches))))
         last = now
     return done
 
@@ -357,7 +365,7 @@ def _sum(watched: Watched, piece: _Piece) -> _Counted:
 
 
 def _window(
-    watched: Watched, now: _Counted, last: _Counted | None, earlier: Sequence[set[Key]] | None
+    watched: Watched, now: _Counted, last: _Counted | None, earlier: Sequence[set[Key]] | None, *, n_looks: int
 ) -> ComputedWindow:
     settings, piece = watched.settings, now.piece
     season = season_of(piece.span.middle, settings.season) if piece.batch is None else ""
@@ -381,7 +389,7 @@ def _window(
         if one.label in now.parts
         for column in _measured(watched, now, last, season, one, watched.alone)
     ]
-    performance = _performance(watched, piece)
+    performance, whole = _from_rows(watched, piece, season, n_looks)
     return ComputedWindow(
         version_id=watched.reference.version_id,
         length=piece.length,
@@ -392,6 +400,7 @@ def _window(
         columns=tuple(columns),
         sliced=tuple(sliced),
         performance=performance,
+        together=whole,
         firings=_firings(watched, piece.span, columns, performance),
         read_at=watched.read_at,
     )
@@ -441,10 +450,23 @@ def _rows(watched: Watched, piece: _Piece, columns: Sequence[str]) -> pa.Table:
     return watched.kept.of_span(piece.span, columns)
 
 
-def _performance(watched: Watched, piece: _Piece) -> WindowPerformance:
-    slices = watched.reference.slices(watched.settings.slice_columns)
-    rows = _rows(watched, piece, watched.performance.columns(slices))
-    return window_performance(watched.performance, rows, slices)
+def _from_rows(
+    watched: Watched, piece: _Piece, season: str, n_looks: int
+) -> tuple[WindowPerformance, tuple[WindowFigure, ...] | None]:
+    """What only the rows tell; of all columns together only where somebody looks."""
+    reference, settings = watched.reference, watched.settings
+    slices = reference.slices(settings.slice_columns)
+    wanted = watched.performance.columns(slices)
+    if n_looks:
+        wanted = list(dict.fromkeys([*wanted, *together.columns(reference)]))
+    rows = _rows(watched, piece, wanted)
+    performance = window_performance(watched.performance, rows, slices)
+    if not n_looks:
+        return performance, None
+    concept = concept_of(watched.performance, rows, n_looks=n_looks)
+    some = Some(season, settings.season_column or "" if season else "")
+    found = together.together(reference, rows, some=some, concept=concept, min_rows=settings.min_rows)
+    return performance, tuple(found)
 
 
 def _firings(

@@ -22,6 +22,7 @@ from core.monitoring.tables import (
     Monitor,
     PerformanceResult,
     Window,
+    WindowMeasure,
     WindowState,
 )
 from core.monitoring.window_drift import MeasuredColumn
@@ -105,6 +106,11 @@ def _put_results(session: Session, window: Window, computed: ComputedWindow) -> 
     if figures:
         session.connection().execute(insert(PerformanceResult), figures)
     put_arrivals(session, window.id, computed.performance.arrivals)
+    if computed.together is not None:
+        session.exec(delete(WindowMeasure).where(col(WindowMeasure.window_id) == window.id))
+        session.connection().execute(
+            insert(WindowMeasure), [{"window_id": window.id, **asdict(one)} for one in computed.together]
+        )
 
 
 def _result(window_id: int, column: MeasuredColumn) -> dict[str, Any]:

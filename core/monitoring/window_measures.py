@@ -157,7 +157,8 @@ def _rebuilt(found: MultivariateMeasure | None) -> WindowFigure:
     if not moved:
         sentence = "Columns move together as they did in the reference."
     elif found.value > 1:
-        sentence = f"Columns no longer move together as they did: rows are rebuilt {found.value - 1:.0%} worse."
+        by = f"{found.value - 1:.0%} worse" if found.value < 2 else f"{found.value:.2g} times worse"
+        sentence = f"Columns no longer move together as they did: rows are rebuilt {by}."
     else:
         sentence = f"Rows lie closer to the reference's middle than its own: rebuilt {1 - found.value:.0%} better."
     return _figure("reconstruction", found, moved, sentence, {})

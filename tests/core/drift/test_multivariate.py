@@ -82,6 +82,15 @@ def test_too_few_rows_or_no_columns_say_nothing(measure) -> None:
     assert measure({}, {}, rng=rng) is None
 
 
+def test_a_window_of_one_row_repeated_is_told_without_a_warning() -> None:
+    reference = sample(np.random.default_rng(13), 600)
+    repeated = {name: np.repeat(values[:1], 200) for name, values in sample(np.random.default_rng(14), 1).items()}
+    for measure in (domain_classifier, reconstruction):
+        found = measure(reference, repeated, rng=np.random.default_rng(1))
+        assert found is not None
+        assert found.pvalue < 1e-6
+
+
 def test_a_single_varying_column_has_no_correlation_to_break() -> None:
     rng = np.random.default_rng(10)
     lone = {"x": rng.normal(size=400), "y": np.ones(400)}

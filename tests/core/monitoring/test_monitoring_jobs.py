@@ -306,7 +306,7 @@ def test_whole_numbers_in_a_numbers_column_and_digits_as_codes_are_no_change_of_
     workspace: Workspace, live: LiveModel, add_batch: AddBatch
 ) -> None:
     batch = add_batch(b"day,hours,age,job,member\n" + b"2026-01-01,40,33,7,true\n" * 120)
-    assert batch.state == BatchState.READY
+    assert batch.state == BatchState.READY, batch.error
 
 
 def test_a_batch_needs_something_live_and_a_column_that_is_there(
@@ -641,3 +641,20 @@ def test_example_rows_of_a_batch_without_times_are_its_own(
     rows = example_rows(workspace, result_of(workspace, live, f"batch {second.id}", "hours"))
     assert rows
     assert all(row["hours"] > 45 for row in rows)
+
+
+def test_a_window_is_looked_at_as_a_whole_too(workspace: Workspace, live: LiveModel, add_batch: AddBatch) -> None:
+    quiet, moved = stream(400, seed=31), stream(400, seed=32, new_job=0.3)
+    content = csv_bytes(pa.concat_tables([quiet, moved]), [*days("2026-01-01", 31, 400), *days("2026-02-01", 28, 400)])
+    add_batch(content)
+    with workspace.read() as session:
+        found = {
+            window.label: {one.kind: one for one in queries.window_measures(session, key(window))}
+            for window in queries.windows(session, live.monitor_id)
+        }
+    assert {one.state for one in found["2026-01"].values() if one.kind != "concept"} == {WindowState.QUIET}
+    told = found["2026-02"]["domain_classifier"]
+    assert told.state == WindowState.DRIFTED
+    assert told.details["telling"][0][0] == "job"
+    assert found["2026-02"]["contract"].details["breaks"][0]["rule"] == "known_categories"
+    assert found["2026-02"]["concept"].state != WindowState.DRIFTED  # the labels follow the same rule
