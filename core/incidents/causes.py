@@ -16,6 +16,8 @@ from core.incidents.signs import SIGNS
 
 NAMED = 3
 REPEATED_RISE = 0.1
+LARGEST_STEP = 0.7
+"""Of a steady rise no step is more than this part."""
 UNTOUCHED = 0.5
 """A feature whose effect is below this part of its threshold has not moved."""
 
@@ -126,10 +128,6 @@ def _repeats(evidence: Evidence) -> str:
     return f"{100 * now:.0f} % of the rows repeat an earlier row; of as many rows in training {100 * then:.0f} % did."
 
 
-def _feed_changed(evidence: Evidence) -> str:
-    return " ".join(change.sentence for change in (*evidence.changed("data"), *evidence.changed("dataset")))
-
-
 def _no_fault(evidence: Evidence) -> str:
     if not evidence.drifted or marked(evidence) or _repeats(evidence):
         return ""
@@ -159,10 +157,12 @@ def _some_marked(evidence: Evidence) -> str:
 
 
 def _rose(evidence: Evidence) -> str:
+    """A fault comes at once; what grows comes in steps of which none is nearly all of it."""
     for feature in unmarked(evidence):
         seen = [effect for effect in feature.earlier_effects[-3:] if effect is not None]
         path = [*seen, feature.effect or 0.0]
-        if len(seen) >= 2 and all(after > before for before, after in pairwise(path)):
+        steps = [after - before for before, after in pairwise(path)]
+        if len(steps) >= 2 and min(steps) > 0 and max(steps) <= LARGEST_STEP * sum(steps):
             return f"{feature.name} moved window by window (effect {', '.join(f'{one:.2f}' for one in path)})."
     return ""
 
@@ -335,7 +335,6 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("rows_repeat", "pipeline_fault", 4, _repeats),
     Rule("contract_failed", "pipeline_fault", 2, _contract),
-    Rule("feed_changed", "pipeline_fault", 1, _feed_changed),
     Rule("no_mark_of_a_fault", "pipeline_fault", -2, _no_fault),
     Rule("features_drifted", "input_shift", 3, _drifted),
     Rule("moved_steadily", "input_shift", 1, _rose),
@@ -371,5 +370,5 @@ RULES: tuple[Rule, ...] = (
     Rule("trouble_is_open", "infrastructure", 6, _troubles),
     Rule("volume_changed", "infrastructure", 2, _volume),
     Rule("no_trouble", "infrastructure", -1, _no_troubles),
-    Rule("nothing_moved", "none", 5, _nothing),
+    Rule("nothing_moved", "none", 9, _nothing),
 )

@@ -171,7 +171,7 @@ class Change:
     Parameters
     ----------
     kind : str
-        "deployment", "dataset", "monitor", "volume" or "data" (how rows come in).
+        "deployment", "dataset" or "volume".
     sentence : str
     at : datetime or None
     """

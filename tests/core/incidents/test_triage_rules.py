@@ -54,7 +54,6 @@ CASES: dict[str, tuple[Evidence, str]] = {
         "30 % of the rows repeat an earlier row; of as many rows in training 1 % did.",
     ),
     "contract_failed": (replace(QUIET, contract=("age is never missing.",)), "age is never missing."),
-    "feed_changed": (replace(QUIET, changes=(Change("data", "The feed moved."),)), "The feed moved."),
     "no_mark_of_a_fault": (DRIFTED, "hours moved without any mark of a fault"),
     "features_drifted": (DRIFTED, "hours drifted (1 of 2 features)"),
     "moved_steadily": (
@@ -148,6 +147,29 @@ def test_the_causes_named_come_with_what_speaks_for_and_against_them() -> None:
         one for one in triage(replace(QUIET, performance=BELOW, labels=MIX)).ranked if one.cause == "concept_change"
     )
     assert concept.speaks_against
+
+
+def test_a_quiet_window_is_quiet_whatever_was_deployed() -> None:
+    still = tuple(replace(one, moved_since_before=False) for one in QUIET.features)
+    assert triage(replace(QUIET, features=still, changes=DEPLOYED)).cause == "none"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "effect", "steady"),
+    [
+        ((0.05, 0.1, 0.2), 0.3, True),
+        ((0.01, 0.02, 0.26), 0.27, False),  # a jump that stays
+        ((0.1, 0.2, 0.15), 0.3, False),
+        ((None, None, 0.1), 0.3, False),
+        ((), 0.3, False),
+    ],
+)
+def test_a_rise_is_steady_where_no_step_is_nearly_all_of_it(
+    earlier: tuple[float | None, ...], effect: float, steady: bool
+) -> None:
+    moved = replace(MOVED, earlier_effects=earlier, effect=effect)
+    rule = next(rule for rule in RULES if rule.key == "moved_steadily")
+    assert bool(rule.sees(replace(QUIET, features=(moved,)))) is steady
 
 
 def test_equal_evidence_names_no_cause() -> None:
