@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 # Segments of an hour are sealed within seconds after it ended; one that comes later is merged at the next turn.
 SETTLED = timedelta(minutes=10)
-# Held at a time, as float64 32 MB, and written as one row group.
-VALUES_AT_ONCE = 1 << 22
+# Held at a time, as float64 16 MB, and written as one row group.
+VALUES_AT_ONCE = 1 << 21
 LEAST_ROWS, MOST_ROWS = 1_000, 1 << 17
 IDS_AT_ONCE = 500
 
@@ -257,9 +257,12 @@ def _read(store: ArtifactStore, sha256: str) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(store.verified_path(sha256)) as file:
-        for batch in file.iter_batches(_rows_at_once(len(file.schema_arrow.names)), use_threads=False):
-            if batch.num_rows:
-                yield batch
+        at_once = _rows_at_once(len(file.schema_arrow.names))
+        # One row group at a time: over many, the reader keeps what it has read until the file ends.
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(at_once, row_groups=[group], use_threads=False):
+                if batch.num_rows:
+                    yield batch
 
 
 def _write(store: ArtifactStore, batches: Iterator[pa.RecordBatch]) -> Written | None:
