@@ -96,6 +96,7 @@ class Reference:
     data: DatasetVersion
     split: Split
     _at_hand: dict[Some, dict[Key, Sketch]] = field(default_factory=dict)
+    _rows_at_hand: dict[Some, dict[str, Sample]] = field(default_factory=dict)
 
     @property
     def version_id(self) -> int:
@@ -164,12 +165,15 @@ class Reference:
 
     def some_rows(self, some: Some = ALL) -> dict[str, Sample]:
         """At most 4,000 of the training rows, every feature aligned by row: for what no column tells by itself."""
+        if some in self._rows_at_hand:
+            return self._rows_at_hand[some]
         rows = self._trained if some == ALL else self._trained[self._masks([some])[some][self._trained]]
         if len(rows) > MAX_ROWS_TOGETHER:
             rows = np.sort(np.random.default_rng(SEED).choice(rows, MAX_ROWS_TOGETHER, replace=False))
         kinds = {name: kind for (is_prediction, name), kind in self.kinds.items() if not is_prediction}
         table = datasets.read_table(self.workspace.artifacts, self.data, columns=list(kinds)).take(_indices(rows))
-        return {name: sample(kept(table[name], kind), kind) for name, kind in kinds.items()}
+        found = {name: sample(kept(table[name], kind), kind) for name, kind in kinds.items()}
+        return self._rows_at_hand.setdefault(some, found)
 
     def _read(self, wanted: Sequence[Some]) -> None:
         with self.workspace.read() as session:
