@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from core.datasets import queries as datasets
 from core.datasets.tables import ColumnKind
 from core.drift.columns import sample
@@ -17,6 +19,7 @@ from core.permissions import Permission, require
 from core.workspace import Workspace
 
 ALPHA, MIN_EFFECT, MIN_ROWS = 0.05, 0.1, 100
+SEED = 20_260_418
 
 
 def compare_versions(workspace: Workspace, context: JobContext) -> None:
@@ -59,7 +62,8 @@ def drift_between(workspace: Workspace, *, reference_id: int, current_id: int) -
     measures = {}
     for name in shared:
         kind = _common_kind(name, before, after)
-        measures[name] = measure(sample(tables[0][name], kind), sample(tables[1][name], kind), kind)
+        then, now = (sample(table[name], kind) for table in tables)
+        measures[name] = measure(then, now, kind, rng=np.random.default_rng(SEED))
     decisions = decide(
         measures,
         n_rows=min(table.num_rows for table in tables),

@@ -183,7 +183,7 @@ def ks_tail(statistic: float, n_reference: int, n_current: int) -> tuple[float, 
     ----------
     Vrbik (2018), Pioneer Journal of Theoretical and Applied Statistics 15, 15-27.
     """
-    from scipy import special, stats
+    from scipy import special
 
     n, m = n_reference, n_current
     if statistic == 0.0:
@@ -192,6 +192,9 @@ def ks_tail(statistic: float, n_reference: int, n_current: int) -> tuple[float, 
         return _probability(_share_of_paths(round(statistic * n * m), n, m)), True
     rows = max(1, round(n * m / (n + m)))
     if rows < LIMIT_ROWS:
+        # Imported only here: it takes half a second, more than measuring a window.
+        from scipy import stats
+
         return _probability(stats.kstwo.sf(statistic, rows)), False
     scaled = statistic * np.sqrt(rows)
     if rows <= SMIRNOV_ROWS and scaled > 1.2:
