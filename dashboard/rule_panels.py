@@ -102,6 +102,7 @@ def _change(row: RuleRow) -> None:
                 min_value=float(parameter.low),
                 max_value=float(parameter.high),
                 value=None if value is None else float(value),
+                step=1.0,
                 placeholder="Learned from the past",
                 help=f"From {parameter.low:g} to {parameter.high:g}; empty "
                 + ("learns it." if parameter.default is None else f"is {parameter.default:g}."),
@@ -137,10 +138,8 @@ def _said(row: RuleRow) -> str:
 def _settings(row: RuleRow) -> str:
     if row.kind.decided_by_monitor:
         return "with the monitor"
-    parts = [
-        "learned"
-        if (value := row.parameters[one.key]) is None
-        else f"{value:g} {theme.inside(one.title.rsplit(', ', 1)[-1])}"
-        for one in row.kind.parameters
-    ]
+    parts = []
+    for one in row.kind.parameters:
+        value, unit = row.parameters[one.key], theme.inside(one.title.rsplit(", ", 1)[-1])
+        parts.append("learned" if value is None else f"{value:g} {unit.removesuffix('s') if value == 1 else unit}")
     return ", ".join(parts) + (" (changed)" if row.edited else "")

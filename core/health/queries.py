@@ -105,7 +105,7 @@ def latest(session: Session, now: datetime) -> list[Latest]:
             col(HealthSample.process), col(HealthSample.key), col(HealthSample.subject),
             func.max(col(HealthSample.at)).label("at"),
         )
-        .where(col(HealthSample.at) > now - LATEST_WITHIN)
+        .where(col(HealthSample.key).in_(FIGURES), col(HealthSample.at) > now - LATEST_WITHIN)
         .group_by(col(HealthSample.process), col(HealthSample.key), col(HealthSample.subject))
         .subquery()
     )  # fmt: skip

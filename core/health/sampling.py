@@ -6,11 +6,12 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy
-from sqlmodel import col, delete
+from sqlalchemy import BigInteger
+from sqlmodel import Session, col, delete
 
 from core.database import utc_now
 from core.health.figures import FIGURES
@@ -23,8 +24,10 @@ logger = logging.getLogger(__name__)
 SAMPLE_SECONDS = 60.0
 FIRST_AFTER_SECONDS = 5.0  # a page opened right after the start has something to show
 MOST_UNWRITTEN = 2_000
-WHOLE_FOR = timedelta(days=7)
+# From which age on a sample stands for how many seconds: ten minutes, then an hour.
+STEPS = ((timedelta(days=1), 600), (timedelta(days=7), 3600))
 KEPT_FOR = timedelta(days=90)
+AT_ONCE = 5_000
 
 
 class Sampler:
@@ -94,33 +97,51 @@ def sample_home(workspace: Workspace, now: datetime) -> None:
 
 
 def thin(workspace: Workspace, now: datetime) -> int:
-    """Make one sample an hour of what is older than a week, and remove what is older than a quarter.
+    """Make one sample of many as they age, by `STEPS`, and remove what is older than a quarter.
 
-    A sample that stands for an hour is dated at its full hour, which is also how it is known: doing it twice changes
-    nothing. Tells how many rows fewer there are.
+    A sample that stands for a step is dated at the step's middle, which is also how it is known: doing it twice changes
+    nothing. Tells how many rows fewer there are. Each transaction is short, whatever has piled up; where one ends
+    within a step, two samples stand for it.
     """
+    with workspace.write() as session:
+        fewer = session.exec(delete(HealthSample).where(col(HealthSample.at) < now - KEPT_FOR)).rowcount
+    for age, width in STEPS:
+        before = datetime.fromtimestamp((now - age).timestamp() // width * width, UTC)
+        n_taken = AT_ONCE
+        while n_taken == AT_ONCE:
+            with workspace.write() as session:
+                n_taken, n_left = _thin(session, before, width)
+            fewer += n_taken - n_left
+    return fewer
+
+
+def _thin(session: Session, before: datetime, width: int) -> tuple[int, int]:
     at = col(HealthSample.at)
-    whole_since = (now - WHOLE_FOR).replace(minute=0, second=0, microsecond=0)
-    minute, second = sqlalchemy.extract("minute", at), sqlalchemy.extract("second", at)
-    old = sqlalchemy.select(
+    second = sqlalchemy.cast(sqlalchemy.extract("epoch", at), BigInteger)
+    query = sqlalchemy.select(
         col(HealthSample.id), at, col(HealthSample.process), col(HealthSample.key), col(HealthSample.subject),
         col(HealthSample.value),
-    ).where(at < whole_since, sqlalchemy.or_(minute != 0, second != 0))  # fmt: skip
-    with workspace.write() as session:
-        expired = session.exec(delete(HealthSample).where(at < now - KEPT_FOR)).rowcount
-        values: dict[tuple[datetime, str, str, str], list[float]] = {}
-        ids = []
-        for row in session.connection().execute(old):
-            hour = row.at.replace(minute=0, second=0, microsecond=0)
-            values.setdefault((hour, row.process, row.key, row.subject), []).append(row.value)
-            ids.append(row.id)
-        for start in range(0, len(ids), 500):
-            session.exec(delete(HealthSample).where(col(HealthSample.id).in_(ids[start : start + 500])))
-        session.add_all(
-            HealthSample(at=hour, process=process, key=key, subject=subject, value=_merged(key, found))
-            for (hour, process, key, subject), found in values.items()
+    ).where(at < before, second % width != width // 2).order_by(at).limit(AT_ONCE)  # fmt: skip
+    values: dict[tuple[float, str, str, str], list[float]] = {}
+    ids = []
+    for row in session.connection().execute(query):
+        begin = row.at.timestamp() // width * width
+        values.setdefault((begin, row.process, row.key, row.subject), []).append(row.value)
+        ids.append(row.id)
+    for start in range(0, len(ids), 500):
+        session.exec(delete(HealthSample).where(col(HealthSample.id).in_(ids[start : start + 500])))
+    rows = [
+        HealthSample(
+            at=datetime.fromtimestamp(begin + width // 2, UTC),
+            process=process,
+            key=key,
+            subject=subject,
+            value=_merged(key, found),
         )
-    return expired + len(ids) - len(values)
+        for (begin, process, key, subject), found in values.items()
+    ]
+    _insert(session, rows)
+    return len(ids), len(rows)
 
 
 def _merged(key: str, values: list[float]) -> float:
@@ -129,7 +150,12 @@ def _merged(key: str, values: list[float]) -> float:
 
 
 def _write(workspace: Workspace, rows: list[HealthSample]) -> None:
-    columns = ("at", "process", "key", "subject", "value")
-    values = [{name: getattr(row, name) for name in columns} for row in rows]
     with workspace.write() as session:
+        _insert(session, rows)
+
+
+def _insert(session: Session, rows: list[HealthSample]) -> None:
+    columns = ("at", "process", "key", "subject", "value")
+    if rows:
+        values = [{name: getattr(row, name) for name in columns} for row in rows]
         session.connection().execute(sqlalchemy.insert(HealthSample), values)

@@ -17,7 +17,6 @@ Samples = Sequence[tuple[datetime, float]]
 FEWEST_SAMPLES = 3
 FEWEST_FAILED = 5
 RECENT = timedelta(minutes=5)
-LOOKS_BACK = timedelta(days=1)
 # On a large disk 5 % is much: the share alone alarms only below ten times the gigabytes that alarm by themselves.
 SHARE_COUNTS_BELOW = 10
 KEYS = (

@@ -111,7 +111,7 @@ def no_predictions(
     said = f"no prediction for {in_words(silent)}" if last_at else f"no prediction since it went live {ago(silent)}"
     if limit_hours is not None:
         if silent > limit_hours * HOUR:
-            return Finding(Outlook.FIRES, f"{said}; {in_words(limit_hours * HOUR)} is the limit that was set.", ended)
+            return Finding(Outlook.FIRES, f"{said}; {limit_hours:g} h is the limit that was set.", ended)
         return Finding(Outlook.QUIET, _last(last_at, now))
     if last_at is None:
         return Finding(Outlook.UNKNOWN, "It has never answered through the scoring address; its silence says nothing.")
@@ -245,7 +245,7 @@ def _rhythm(arrivals: Sequence[datetime], *, now: datetime, limit_hours: float |
     said = f"the last {noun.removeprefix('a ')} came {ago(waited)}"
     if limit_hours is not None:
         if waited > limit_hours * HOUR:
-            sentence = f"{said}; {in_words(limit_hours * HOUR)} is the limit that was set."
+            sentence = f"{said}; {limit_hours:g} h is the limit that was set."
             return Finding(Outlook.FIRES, sentence, last)
         return Finding(Outlook.QUIET, f"{_upper(said)}.")
     # What was handed in together is one arrival: a history of twelve files tells nothing of a rhythm.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 import sqlalchemy
@@ -78,10 +78,13 @@ def rules_of_monitor(session: Session, monitor_id: int, now: datetime) -> list[R
 
 def rules_of_installation(session: Session, now: datetime) -> list[RuleRow]:
     """The installation's rules in the catalogue's order."""
-    samples = samples_since(session, faults.KEYS, now - faults.LOOKS_BACK)
+    found = _stored(session, "installation", None)
+    minutes = [(kind.defaults() | (stored.parameters if stored else {})).get("minutes") for kind, stored in found]
+    since = now - max(faults.RECENT, timedelta(minutes=max(one or 0 for one in minutes)))
+    samples = samples_since(session, faults.KEYS, since)
     return [
         _row(kind, None, stored, lambda kind, values: _judge_installation(kind, values, samples, now))
-        for kind, stored in _stored(session, "installation", None)
+        for kind, stored in found
     ]
 
 

@@ -125,21 +125,33 @@ def test_samples_that_cannot_be_written_stay_bounded(workspace: Workspace, monke
     assert len(kept(workspace)) == 2_000
 
 
-def test_after_a_week_one_sample_an_hour_is_left_and_after_a_quarter_none(workspace: Workspace) -> None:
+def test_after_a_week_one_sample_an_hour_is_left_after_a_day_one_in_ten_minutes_and_after_a_quarter_none(
+    workspace: Workspace,
+) -> None:
     old = (NOW - timedelta(days=10)).replace(minute=0)
     for minute, value in ((1, 10.0), (2, 20.0), (59, 60.0)):
         put(workspace, "latency_p95_ms", old + timedelta(minutes=minute), value)
         put(workspace, "requests", old + timedelta(minutes=minute), value)
     put(workspace, "requests", old + timedelta(hours=1, minutes=3), 5.0)
-    put(workspace, "requests", NOW - timedelta(days=6), 1.0)
-    put(workspace, "requests", NOW - timedelta(days=6, minutes=1), 1.0)
+    put(workspace, "requests", NOW - timedelta(days=6, minutes=2), 1.0)
+    put(workspace, "requests", NOW - timedelta(days=6, minutes=3), 3.0)
+    put(workspace, "requests", NOW - timedelta(days=6, minutes=21), 7.0)
+    put(workspace, "requests", NOW - timedelta(hours=6), 1.0)
+    put(workspace, "requests", NOW - timedelta(hours=6, minutes=1), 1.0)
     put(workspace, "requests", NOW - timedelta(days=91), 9.0)
-    assert thin(workspace, NOW) == 5
+    assert thin(workspace, NOW) == 6
     left = [(row.key, row.at, row.value) for row in kept(workspace)]
-    assert ("latency_p95_ms", old, 60.0) in left  # a peak stays a peak
-    assert ("requests", old, 30.0) in left
-    assert ("requests", old + timedelta(hours=1), 5.0) in left
-    assert len(left) == 5
+    half = timedelta(minutes=30)
+    assert ("latency_p95_ms", old + half, 60.0) in left  # a peak stays a peak
+    assert ("requests", old + half, 37.5) in left  # the mean of two steps
+    assert ("requests", old + timedelta(hours=1) + half, 5.0) in left
+    assert ("requests", NOW - timedelta(days=6), 2.0) in left
+    assert ("requests", NOW - timedelta(days=6, minutes=20), 7.0) in left
+    assert left[-2:] == [
+        ("requests", NOW - timedelta(hours=6, minutes=1), 1.0),
+        ("requests", NOW - timedelta(hours=6), 1.0),
+    ]
+    assert len(left) == 7
     assert thin(workspace, NOW) == 0
     assert [(row.key, row.at, row.value) for row in kept(workspace)] == left
 
