@@ -113,6 +113,20 @@ JOB_KINDS: dict[str, JobKind] = {
         timeout_seconds=12 * HOUR,
         max_attempts=2,
     ),
+    "compare_windows": JobKind(
+        title="Compare two windows",
+        handler="core.monitoring.windows_job:compare_windows",
+        settle=None,
+        timeout_seconds=HOUR,
+        max_attempts=2,
+    ),
+    "preview_rule": JobKind(
+        title="Try a monitor's settings on the past",
+        handler="core.monitoring.preview_job:preview_rule",
+        settle=None,
+        timeout_seconds=HOUR,
+        max_attempts=2,
+    ),
     "compare_versions": JobKind(
         title="Compare two dataset versions",
         handler="core.monitoring.versions_job:compare_versions",

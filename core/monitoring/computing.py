@@ -23,10 +23,10 @@ from core.drift.sketching import Sketch
 from core.monitoring import cells, queries, together
 from core.monitoring.alerting import Firing, fires, firings, window_state
 from core.monitoring.counting import Key, Slice, column_of, of_slice
-from core.monitoring.kept_rows import KeptRows
+from core.monitoring.kept_rows import KeptRows, kept_rows
 from core.monitoring.monitor_settings import MonitorSettings, settings_of
 from core.monitoring.reference import Reference, Some, reference_of
-from core.monitoring.tables import Batch, BatchState, DriftResult, Monitor, Window, WindowState
+from core.monitoring.tables import Batch, DriftResult, Monitor, Window, WindowState
 from core.monitoring.thresholds import MonitorThresholds, promise_of
 from core.monitoring.window_drift import MeasuredColumn, measure_window, watched_columns
 from core.monitoring.window_measures import WindowFigure
@@ -44,13 +44,13 @@ from core.monitoring.windows import (
     Span,
     bucket_of,
     length_of,
+    rows_a_month,
     season_of,
     spans_of_buckets,
     spans_of_rows,
     windows_a_month,
 )
 from core.registry.tables import RegisteredModel
-from core.serving import queries as serving
 from core.serving.frames import feature_column
 from core.workspace import Workspace
 
@@ -59,8 +59,6 @@ if TYPE_CHECKING:
 
 LOOKED_AT_TOGETHER = 30
 """How many of the newest windows a computation looks at as a whole: it costs half a second each."""
-READ_STATES = (BatchState.MEASURING, BatchState.READY)
-DAYS_A_MONTH = 365.25 / 12
 
 
 @dataclass(frozen=True)
@@ -176,15 +174,8 @@ def compute_windows(
         monitor = queries.monitor(session, monitor_id)
         model = session.get(RegisteredModel, monitor.model_id)
         assert model is not None
-        batches = _batches(session, monitor_id, version_id)
-        segments = serving.segments(
-            session,
-            monitor.model_id,
-            version_id=version_id,
-            environment=monitor.environment,
-            alias=monitor.alias,
-        )
-    settings, kept = settings_of(monitor), KeptRows(workspace, segments, batches)
+        kept = kept_rows(workspace, session, monitor, version_id)
+    settings = settings_of(monitor)
     say(0.0, "counting")
     reference = reference_of(workspace, version_id)
     _count(kept, cells_of(monitor_id, settings, reference, read_at), grown)
@@ -192,7 +183,7 @@ def compute_windows(
         buckets = cells.buckets(session, monitor_id, version_id)
         kept = replace(kept, reach=cells.reach(session, monitor_id, version_id))
         closed = _closed(session, monitor_id, version_id, length_of(settings.window, settings.window_rows))
-    a_month = _windows_a_month(settings, buckets)
+    a_month = windows_a_month(settings.window, window_rows=settings.window_rows, rows_a_month=rows_a_month(buckets))
     by_itself = replace(settings, windows_needed=1, windows_of=1)
     watched = Watched(
         workspace=workspace,
@@ -208,7 +199,7 @@ def compute_windows(
     )
     wanted = None if batch_ids is None and touched is None else set(batch_ids or ())
     done = _timed(watched, _spans(settings, buckets, closed), touched, say)
-    done += _untimed(watched, batches, wanted)
+    done += _untimed(watched, kept.batches, wanted)
     return sorted(done, key=lambda window: window.span)
 
 
@@ -242,30 +233,11 @@ def _count(kept: KeptRows, watching: cells.Watching, grown: Sequence[tuple[datet
         cells.count_log(workspace, watching, kept.segments, grown)
 
 
-def _batches(session: Session, monitor_id: int, version_id: int) -> list[Batch]:
-    query = (
-        select(Batch)
-        .where(
-            col(Batch.monitor_id) == monitor_id,
-            col(Batch.version_id) == version_id,
-            col(Batch.state).in_(READ_STATES),
-        )
-        .order_by(col(Batch.id))
-    )
-    return list(session.exec(query))
-
-
 def _closed(session: Session, monitor_id: int, version_id: int, length: str) -> list[Span]:
     query = select(Window).where(
         col(Window.monitor_id) == monitor_id, col(Window.version_id) == version_id, col(Window.length) == length
     )
     return [Span(row.from_at, row.to_at, row.label) for row in session.exec(query)]
-
-
-def _windows_a_month(settings: MonitorSettings, buckets: Sequence[tuple[datetime, int]]) -> float:
-    days = (buckets[-1][0] - buckets[0][0]).days + 1 if buckets else 1
-    rows = sum(count for _, count in buckets) / days * DAYS_A_MONTH
-    return windows_a_month(settings.window, window_rows=settings.window_rows, rows_a_month=rows)
 
 
 def _spans(settings: MonitorSettings, buckets: Sequence[tuple[datetime, int]], closed: Sequence[Span]) -> list[Span]:

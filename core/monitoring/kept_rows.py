@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sqlmodel import Session, col, select
+
 from core.drift.columns import moments
-from core.monitoring.tables import Batch
+from core.monitoring.tables import Batch, BatchState, Monitor
 from core.monitoring.windows import Span
+from core.serving import queries as serving
 from core.serving.frames import AT
 from core.serving.tables import PredictionSegment
 from core.workspace import Workspace
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FILES_AT_HAND = 4
+READ_STATES = (BatchState.MEASURING, BatchState.READY)
 
 
 @dataclass(eq=False)
@@ -83,6 +87,27 @@ class KeptRows:
             there = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
             self._at_hand[key] = file.read(columns=there)
         return self._at_hand[key]
+
+
+def kept_rows(workspace: Workspace, session: Session, monitor: Monitor, version_id: int) -> KeptRows:
+    """All that flowed in for a version: sealed segments of the log, and batches that were read, oldest first."""
+    batches = (
+        select(Batch)
+        .where(
+            col(Batch.monitor_id) == monitor.id,
+            col(Batch.version_id) == version_id,
+            col(Batch.state).in_(READ_STATES),
+        )
+        .order_by(col(Batch.id))
+    )
+    segments = serving.segments(
+        session,
+        monitor.model_id,
+        version_id=version_id,
+        environment=monitor.environment,
+        alias=monitor.alias,
+    )
+    return KeptRows(workspace, segments, list(session.exec(batches)))
 
 
 def _inside(rows: pa.Table, span: Span) -> pa.Table:

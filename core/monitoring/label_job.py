@@ -16,7 +16,8 @@ from core.errors import InsufficientData, InvalidInput
 from core.evaluation.tables import Task
 from core.jobs.context import JobContext
 from core.monitoring import queries
-from core.monitoring.computing import READ_STATES, compute_windows
+from core.monitoring.computing import compute_windows
+from core.monitoring.kept_rows import READ_STATES
 from core.monitoring.labels import mark_known, put_labels
 from core.monitoring.recording import record_windows
 from core.monitoring.tables import Batch, Monitor

@@ -85,6 +85,11 @@ class MonitorSettings:
         """As it is kept and told in an audit event."""
         return asdict(self) | {"tests": dict(self.tests), "slice_columns": list(self.slice_columns)}
 
+    @staticmethod
+    def from_json(document: Mapping[str, Any]) -> MonitorSettings:
+        """The settings that `to_json` wrote."""
+        return MonitorSettings(**{**document, "slice_columns": tuple(document["slice_columns"])})
+
     def digest(self, *names: str) -> str:
         """A hash of some of the settings; equal settings have equal ones."""
         kept = {name: value for name, value in self.to_json().items() if name in names}

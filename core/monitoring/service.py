@@ -281,6 +281,68 @@ def request_version_comparison(
     return job
 
 
+def request_window_comparison(
+    session: Session, *, first_id: int, second_id: int, part: str = "", actor: Actor, now: datetime
+) -> Job:
+    """Measure in the background how far each column moved from one window of a model to another.
+
+    Parameters
+    ----------
+    part : str
+        A slice's label, "job=cook"; "" for all rows.
+
+    Raises
+    ------
+    PermissionDenied, NotFound
+    InvalidInput
+        The same window twice.
+    """
+    require(actor, Permission.MONITORING_READ)
+    first, second = (queries.window(session, one) for one in (first_id, second_id))
+    if first_id == second_id:
+        raise InvalidInput("A window does not differ from itself. Choose two windows.")
+    job = enqueue(
+        session,
+        kind="compare_windows",
+        payload={"first_id": first_id, "second_id": second_id, "slice": part},
+        subject_kind="monitor",
+        subject_id=second.monitor_id,
+        actor=actor,
+        now=now,
+    )
+    details: dict[str, object] = {"first": first.label, "second": second.label, "slice": part, "job_id": job.id}
+    record(session, queries.monitor(session, second.monitor_id), "monitor.windows_compared", actor, now, details)
+    return job
+
+
+def request_preview(
+    session: Session, *, monitor_id: int, actor: Actor, now: datetime, **changes: Unpack[Changes]
+) -> Job:
+    """Say in the background what changed settings would have alerted on over past windows; nothing is saved.
+
+    Raises
+    ------
+    PermissionDenied, NotFound
+    InvalidInput
+        A setting makes no sense, or nothing is live.
+    """
+    require(actor, Permission.MONITOR_EDIT)
+    found = queries.monitor(session, monitor_id)
+    _check_live(session, found)
+    after = changed(settings_of(found), changes, trained_on(session, found))
+    job = enqueue(
+        session,
+        kind="preview_rule",
+        payload={"monitor_id": monitor_id, "settings": after.to_json()},
+        subject_kind="monitor",
+        subject_id=monitor_id,
+        actor=actor,
+        now=now,
+    )
+    record(session, found, "monitor.rule_previewed", actor, now, {"settings": after.to_json(), "job_id": job.id})
+    return job
+
+
 def acknowledge_alert(session: Session, *, alert_id: int, note: str, actor: Actor, now: datetime) -> Alert:
     """Say that somebody looks at an alert.
 

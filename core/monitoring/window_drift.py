@@ -82,21 +82,26 @@ class MeasuredColumn:
 
         ``pvalue`` is null where it takes drawing and nothing hangs on it.
         """
-        return [
-            {
-                "test": outcome.test,
-                "effect": outcome.effect,
-                "statistic": outcome.statistic,
-                "pvalue": outcome.pvalue,
-                "method": outcome.method,
-                "n_reference": outcome.n_reference,
-                "n_current": outcome.n_current,
-                "decides": outcome.test in self.measure.streams,
-                "threshold": self.judgement.calibrated.get(outcome.test),
-                "exact": self.exact,
-            }
-            for outcome in self.measure.outcomes
-        ]
+        return outcome_rows(self.measure, self.judgement.calibrated, exact=self.exact)
+
+
+def outcome_rows(found: ColumnMeasure, thresholds: Mapping[str, float], *, exact: bool) -> list[dict[str, Any]]:
+    """Every outcome of the catalogue as a JSON document."""
+    return [
+        {
+            "test": outcome.test,
+            "effect": outcome.effect,
+            "statistic": outcome.statistic,
+            "pvalue": outcome.pvalue,
+            "method": outcome.method,
+            "n_reference": outcome.n_reference,
+            "n_current": outcome.n_current,
+            "decides": outcome.test in found.streams,
+            "threshold": thresholds.get(outcome.test),
+            "exact": exact,
+        }
+        for outcome in found.outcomes
+    ]
 
 
 def watched_columns(kinds: Mapping[Key, str], current: Mapping[Key, Sketch]) -> dict[Key, str]:
@@ -156,14 +161,11 @@ def measure_window(
     for key, kind in kinds.items():
         chosen = None if key[0] else settings.tests.get(key[1])
         now = current.get(key, _empty(reference[key]))
-        found = measure(reference[key], now, kind, chosen)
-        samples: tuple[Sketch | Sample, Sketch | Sample] = (reference[key], now)
+        rng = np.random.default_rng(SEED)
+        found = measure(reference[key], now, kind, chosen, rng=rng)
         if found.too_coarse:
             exact.add(key)
-            samples = exactly(key)
-            found = measure(*samples, kind, chosen)
-        if any(one.pvalue is None and one.effect is not None for one in found.deciding):
-            found = measure(*samples, kind, chosen, rng=np.random.default_rng(SEED))
+            found = measure(*exactly(key), kind, chosen, rng=rng)
         measures[key] = found
     beside = _beside(kinds, current, before, settings, min(n_rows, n_before), alpha)
     judged = {

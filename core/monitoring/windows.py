@@ -173,6 +173,14 @@ def spans_of_rows(
     return sorted(found)
 
 
+def rows_a_month(buckets: Sequence[tuple[datetime, int]]) -> float:
+    """How many rows flow in a month, from the first bucket to the last; 0 without any."""
+    if not buckets:
+        return 0.0
+    days = (buckets[-1][0] - buckets[0][0]).days + 1
+    return sum(count for _, count in buckets) / days * DAYS_A_MONTH
+
+
 def windows_a_month(window: str, *, window_rows: int | None = None, rows_a_month: float = 0.0) -> float:
     """How many windows a month has.
 

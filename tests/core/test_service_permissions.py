@@ -284,6 +284,16 @@ TABLE: dict[str, Change] = {
         ),
         (P.DATASET_READ,),
     ),
+    "core.monitoring.service.request_window_comparison": Change(
+        lambda s, g, a: monitoring.request_window_comparison(
+            s, first_id=g.window, second_id=g.other_window, actor=a, now=NOW
+        ),
+        (P.MONITORING_READ,),
+    ),
+    "core.monitoring.service.request_preview": Change(
+        lambda s, g, a: monitoring.request_preview(s, monitor_id=g.monitor, window="week", actor=a, now=NOW),
+        (P.MONITOR_EDIT,),
+    ),
     "core.monitoring.service.acknowledge_alert": Change(
         lambda s, g, a: monitoring.acknowledge_alert(s, alert_id=g.alert, note="Mine.", actor=a, now=NOW),
         (P.ALERT_ACKNOWLEDGE,),
@@ -460,21 +470,24 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         monitor = monitoring.ensure_monitor(
             session, model_id=key(model), environment="production", alias="champion", now=NOW
         )
-        window = add(
-            session,
-            Window(
-                monitor_id=key(monitor),
-                version_id=key(second),
-                label="2026-03",
-                from_at=NOW,
-                to_at=NOW,
-                n_rows=500,
-                n_features=1,
-                n_drifted=1,
-                state="drifted",
-                computed_at=NOW,
-                read_at=NOW,
-            ),
+        window, other_window = (
+            add(
+                session,
+                Window(
+                    monitor_id=key(monitor),
+                    version_id=key(second),
+                    label=label,
+                    from_at=NOW,
+                    to_at=NOW,
+                    n_rows=500,
+                    n_features=1,
+                    n_drifted=1,
+                    state="drifted",
+                    computed_at=NOW,
+                    read_at=NOW,
+                ),
+            )
+            for label in ("2026-03", "2026-04")
         )
         alert = add(
             session,
@@ -530,6 +543,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
             "monitor": key(monitor),
             "alert": key(alert),
             "window": key(window),
+            "other_window": key(other_window),
             "incident": key(incident),
         }
         ground.digest = request.evidence_digest or ""

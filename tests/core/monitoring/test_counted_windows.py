@@ -487,3 +487,128 @@ def test_a_dataset_version_that_cannot_be_held_against_the_reference_is_refused(
     run_all(workspace)
     with workspace.read() as session:
         assert "'job' is of kind category" in (queries.batch(session, key(batch)).error or "")
+
+
+def three_months(seed: int, shift: float = 0.8) -> bytes:
+    """Two quiet months and one in which hours moved."""
+    parts = [stream(700, seed=seed), stream(700, seed=seed + 1), stream(700, seed=seed + 2, hours_shift=shift)]
+    days = [one for month in ("01", "02", "03") for one in times(f"2026-{month}-01", 28, 700, "D")]
+    return csv_bytes(pa.concat_tables(parts), days)
+
+
+def result_of(workspace: Workspace, job_id: int | None) -> dict[str, Any]:
+    done = next(job for job in finished(workspace) if job.id == job_id)
+    assert done.result is not None
+    return done.result
+
+
+def test_settings_are_tried_on_the_past_and_nothing_is_saved(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, operator: Actor, now: datetime
+) -> None:
+    add_batch(three_months(100))
+    before = {label: one.id for label, one in windows(workspace, live).items()}
+
+    def tried(**changes: Any) -> dict[str, Any]:
+        with workspace.write() as session:
+            job = service.request_preview(session, monitor_id=live.monitor_id, actor=operator, now=now, **changes)
+        return result_of(workspace, job.id)
+
+    plain = tried(false_alerts=0.5)
+    assert (plain["promised"], plain["n_windows"], plain["n_alerts"]) == (0.5, 3, 1)
+    assert plain["would_have_alerted"] == [
+        {"window": "2026-03", "enough": True, "columns": plain["windows"][2]["columns"]}
+    ]
+    assert set(plain["windows"][2]["columns"]) == {"hours", "prediction"}
+    assert plain["alerts_a_month"] == pytest.approx(1 / 3)
+    assert plain["low"] < plain["alerts_a_month"] < plain["high"]
+    assert {(one["feature"], one["test"]) for one in plain["thresholds"]} >= {
+        ("hours", "kolmogorov_smirnov"),
+        ("job", "chi_square"),
+    }
+    assert tried(min_effect=0.9)["would_have_alerted"] == []
+    assert tried(windows_needed=2, windows_of=2)["would_have_alerted"] == []
+    weeks = tried(window="week")
+    assert {"2026-W10", "2026-W11", "2026-W12"} <= {one["window"] for one in weeks["would_have_alerted"]}
+    assert {one["window"] for one in weeks["would_have_alerted"]} <= {f"2026-W{week:02d}" for week in range(9, 14)}
+    hours = tried(window="hour", min_rows=20)
+    judged = [one["window"] for one in hours["windows"] if one["enough"]]
+    assert judged == ["2026-03-27 00:00", "2026-03-28 00:00"]  # of the newest 60 hours those that hold rows
+    assert {label: one.id for label, one in windows(workspace, live).items()} == before
+    with workspace.read() as session:
+        monitor = queries.monitor(session, live.monitor_id)
+        assert (monitor.window, monitor.false_alerts) == ("month", 0.1)
+        assert {one.settings_digest for one in session.exec(select(Calibration))} == {
+            one.settings_digest for one in session.exec(select(Calibration).order_by(col(Calibration.id)).limit(1))
+        }
+        assert {one.bucket for one in session.exec(select(BucketSketch))} == {"day"}
+
+
+def test_settings_that_make_no_sense_are_not_tried(
+    workspace: Workspace, live: LiveModel, operator: Actor, now: datetime
+) -> None:
+    with workspace.write() as session, pytest.raises(InvalidInput, match="no window"):
+        service.request_preview(session, monitor_id=live.monitor_id, window="year", actor=operator, now=now)
+
+
+def compared(
+    workspace: Workspace, first: Window, second: Window, operator: Actor, now: datetime, part: str = ""
+) -> Any:
+    with workspace.write() as session:
+        job = service.request_window_comparison(
+            session, first_id=key(first), second_id=key(second), part=part, actor=operator, now=now
+        )
+    return result_of(workspace, job.id)
+
+
+def test_any_two_windows_are_held_against_each_other(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, scientist: Actor, operator: Actor, now: datetime
+) -> None:
+    add_batch(three_months(110))
+    add_batch(csv_bytes(stream(700, seed=113, hours_shift=0.8)), time_column=None)
+    first = windows(workspace, live)
+    result = compared(workspace, first["2026-01"], first["2026-03"], operator, now)
+    assert [one["feature"] for one in result["features"]] == ["hours", "age", "job", "member", "prediction"]
+    assert [one["feature"] for one in result["features"] if one["drifted"]] == ["hours", "prediction"]
+    assert (result["first"]["n_rows"], result["second"]["window"], result["not_compared"]) == (700, "2026-03", [])
+    hours = result["features"][0]
+    assert hours["effect"] == pytest.approx(0.31, abs=0.08)
+    assert len(hours["bins"]["reference"]) == len(hours["bins"]["current"])
+    assert all(one["pvalue"] is not None for one in hours["tests"])
+    alike = compared(
+        workspace, first["2026-03"], next(one for one in first.values() if one.length == "batch"), operator, now
+    )
+    assert [one["feature"] for one in alike["features"] if one["drifted"]] == []
+
+    shifted = keep_version(workspace, stream(2_000, seed=114, hours_shift=0.8))
+    go_live(workspace, scientist, now, data=shifted)
+    add_batch(three_months(110))
+    with workspace.read() as session:
+        again = session.exec(
+            select(Window).where(col(Window.label) == "2026-03", col(Window.version_id) != live.version_id)
+        ).one()
+    across = compared(workspace, first["2026-03"], again, operator, now)
+    assert {one["feature"]: one["effect"] for one in across["features"] if not one["is_prediction"]} == {
+        "hours": 0.0,
+        "age": 0.0,
+        "job": 0.0,
+        "member": 0.0,
+    }
+
+
+def test_windows_are_compared_by_slice_and_whatever_they_were_cut_by(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, operator: Actor, now: datetime
+) -> None:
+    add_batch(csv_bytes(stream(1_500, seed=120), times("2026-01-01", 10, 1_500)))
+    edit(workspace, live.monitor_id, operator, now, window="hour", slice_columns=["job"])
+    hours = windows(workspace, live)
+    first, second = hours["2026-01-01 00:00"], hours["2026-01-01 05:00"]
+    cooks = compared(workspace, first, second, operator, now, part="job=cook")
+    assert 0 < cooks["first"]["n_rows"] < first.n_rows
+    by_hour = compared(workspace, first, second, operator, now)
+    edit(workspace, live.monitor_id, operator, now, window="month", slice_columns=[])
+    by_day = compared(workspace, first, second, operator, now)
+    for one in (by_hour, by_day):
+        assert (one["first"]["n_rows"], one["second"]["n_rows"]) == (first.n_rows, second.n_rows)
+    assert [one["effect"] for one in by_day["features"]] == [one["effect"] for one in by_hour["features"]]
+    with workspace.write() as session, pytest.raises(InvalidInput, match="does not differ from itself"):
+        service.request_window_comparison(session, first_id=key(first), second_id=key(first), actor=operator, now=now)
