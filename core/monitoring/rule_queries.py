@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 import sqlalchemy
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, ColumnElement
 from sqlmodel import Session, col, func, select
 
 from core.health.queries import samples_since
@@ -107,14 +107,7 @@ def signs_of(session: Session, monitor: Monitor, now: datetime) -> Signs:
         col(PredictionSegment.environment) == monitor.environment,
         col(PredictionSegment.alias) == monitor.alias,
     )
-    begin, end = col(PredictionSegment.from_at), col(PredictionSegment.to_at)
-    hour = sqlalchemy.cast(sqlalchemy.extract("epoch", begin), BigInteger) // 3600
-    # One row an hour, however many segments were sealed in it.
-    spans = session.connection().execute(
-        sqlalchemy.select(func.min(begin), func.max(end), func.sum(col(PredictionSegment.n_rows)))
-        .where(*logged, end > now - liveness.HISTORY)
-        .group_by(hour)
-    )
+    end = col(PredictionSegment.to_at)
     day = sqlalchemy.cast(sqlalchemy.extract("epoch", col(Label.received_at)), BigInteger) // liveness.HALF_DAY_S
     labels = session.exec(
         select(func.max(Label.received_at)).where(col(Label.model_id) == monitor.model_id).group_by(day)
@@ -124,12 +117,28 @@ def signs_of(session: Session, monitor: Monitor, now: datetime) -> Signs:
     )
     return Signs(
         live_since=deployment.from_at if deployment else None,
-        hours=liveness.hours_of([(from_at, to_at, int(rows)) for from_at, to_at, rows in spans], now),
+        hours=liveness.hours_of(_spans(session, *logged, end > now - liveness.HISTORY), now),
         last_prediction_at=session.exec(select(func.max(end)).where(*logged)).one(),
         label_arrivals=tuple(sorted(labels)),
         batch_arrivals=tuple(batches),
         waiting_since=_waiting_since(session, monitor),
     )
+
+
+def _spans(session: Session, *logged: ColumnElement[bool]) -> list[tuple[datetime, datetime, int]]:
+    """When how many rows were predicted: one span an hour, however many segments were sealed in it."""
+    begin, end, rows = (col(getattr(PredictionSegment, name)) for name in ("from_at", "to_at", "n_rows"))
+    first, last = (
+        sqlalchemy.cast(sqlalchemy.extract("epoch", at), BigInteger) // liveness.HOUR_S for at in (begin, end)
+    )
+    within = sqlalchemy.select(func.min(begin), func.max(end), func.sum(rows)).where(*logged, first == last)
+    spans = [(from_at, to_at, int(n)) for from_at, to_at, n in session.connection().execute(within.group_by(first))]
+    over = sqlalchemy.select(begin, end, rows, col(PredictionSegment.hours)).where(*logged, first != last)
+    for from_at, to_at, n, hours in session.connection().execute(over):
+        day = from_at.replace(hour=0, minute=0, second=0, microsecond=0)
+        told = [(day + int(hour) * liveness.HOUR, int(count)) for hour, count in hours.items()]
+        spans += [(at, at, count) for at, count in told] or [(from_at, to_at, n)]
+    return spans
 
 
 def _waiting_since(session: Session, monitor: Monitor) -> datetime | None:

@@ -70,12 +70,13 @@ class Piece:
 
 @dataclass(frozen=True)
 class Written:
-    """A stored file of predictions."""
+    """A stored file of predictions of one day; ``hours`` are its rows by the hour of the day."""
 
     sha256: str
     n_rows: int
     from_at: datetime
     to_at: datetime
+    hours: dict[str, int]
 
 
 def enqueue_due(workspace: Workspace, now: datetime) -> int:
@@ -208,6 +209,7 @@ def _part(workspace: Workspace, piece: Piece) -> bool:
                     from_at=one.from_at,
                     to_at=one.to_at,
                     sealed_at=piece.sealed_at,
+                    hours=one.hours,
                 )
             )
         _take(session, piece, written[-1], piece.sealed_at)
@@ -249,7 +251,7 @@ def _unchanged(session: Session, pieces: Sequence[Piece]) -> bool:
 def _take(session: Session, piece: Piece, written: Written, sealed_at: datetime) -> None:
     row = session.get_one(PredictionSegment, piece.id)
     row.sha256, row.n_rows, row.sealed_at = written.sha256, written.n_rows, sealed_at
-    row.from_at, row.to_at = written.from_at, written.to_at
+    row.from_at, row.to_at, row.hours = written.from_at, written.to_at, written.hours
     session.add(row)
 
 
@@ -277,18 +279,22 @@ def _write(store: ArtifactStore, batches: Iterator[pa.RecordBatch]) -> Written |
     at_once = _rows_at_once(first.num_columns)
     waiting: list[pa.RecordBatch] = []
     n_rows, n_waiting, times = 0, 0, []
+    hours: dict[str, int] = {}
     with store.writer() as (file, done), pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
         for batch in chain([first], batches):
             waiting.append(batch)
             n_rows, n_waiting = n_rows + batch.num_rows, n_waiting + batch.num_rows
             ends = pc.min_max(batch[AT]).as_py()
             times += [ends["min"], ends["max"]]
+            for counted in pc.value_counts(pc.hour(batch[AT])).to_pylist():
+                hour = str(counted["values"])
+                hours[hour] = hours.get(hour, 0) + counted["counts"]
             if n_waiting >= at_once:
                 writer.write_table(pa.Table.from_batches(waiting))
                 waiting, n_waiting = [], 0
         if waiting:
             writer.write_table(pa.Table.from_batches(waiting))
-    return Written(done[0].sha256, n_rows, min(times).astimezone(UTC), max(times).astimezone(UTC))
+    return Written(done[0].sha256, n_rows, min(times).astimezone(UTC), max(times).astimezone(UTC), hours)
 
 
 def _of_day(batch: pa.RecordBatch, day: datetime) -> pa.RecordBatch:

@@ -1,15 +1,20 @@
 """Sealed parts of the prediction log, and the labels that arrive later."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from core.database import moment
+from core.database import document, moment
 
 
 class PredictionSegment(SQLModel, table=True):
-    """One sealed Parquet file of predictions by one version: id, time, features, prediction, probabilities, latency."""
+    """One sealed Parquet file of predictions by one version: id, time, features, prediction, probabilities, latency.
+
+    ``hours`` tells how many rows each hour of its day holds, {"9": 120}, where segments were put together; it is empty
+    for one as it was sealed, whose rows are seconds apart.
+    """
 
     __tablename__ = "prediction_segment"
 
@@ -23,6 +28,7 @@ class PredictionSegment(SQLModel, table=True):
     from_at: datetime = moment(index=True)
     to_at: datetime = moment()
     sealed_at: datetime = moment()
+    hours: dict[str, Any] = document()
 
 
 class Label(SQLModel, table=True):

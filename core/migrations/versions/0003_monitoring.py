@@ -20,6 +20,8 @@ def upgrade() -> None:
     """Bring the schema forward."""
     _add_tables()
     _widen_monitor()
+    with op.batch_alter_table("prediction_segment") as batch:
+        batch.add_column(sa.Column("hours", sa.JSON(none_as_null=True), nullable=False, server_default="{}"))
     with op.batch_alter_table("alert") as batch:
         batch.add_column(sa.Column("incident_id", sa.Integer(), nullable=True))
         batch.alter_column("monitor_id", existing_type=sa.Integer(), nullable=True)

@@ -15,7 +15,7 @@ from core.monitoring import queries, rule_service
 from core.monitoring.alert_rules import ALERT_RULES, AlertRuleKind, Family, rule_kind
 from core.monitoring.liveness import Outlook
 from core.monitoring.liveness_job import judge_all
-from core.monitoring.rule_queries import RuleRow, rules_of_installation, rules_of_monitor
+from core.monitoring.rule_queries import RuleRow, rules_of_installation, rules_of_monitor, signs_of
 from core.monitoring.service import acknowledge_alert, ensure_monitor, resolve_alert
 from core.monitoring.tables import Batch, Monitor
 from core.permissions import Actor
@@ -282,6 +282,25 @@ def test_labels_that_stopped_are_missed(workspace: Workspace) -> None:
                 )
                 add(session, label)
     assert outlooks(workspace, monitor_id)["no_labels"] is Outlook.FIRES
+
+
+def test_a_day_put_together_tells_its_hours(workspace: Workspace) -> None:
+    """Compaction makes one file of a day; what hours are usual is still known."""
+    with workspace.write() as session:
+        monitor = make_monitor(session)
+        for back in range(1, 29):
+            answer(session, monitor, (NOW - back * DAY).replace(hour=6, minute=30), rows=200)
+        day = session.exec(select(PredictionSegment)).all()
+        for segment in day:
+            segment.to_at = segment.from_at.replace(hour=20)
+            segment.hours = {"6": 150, "20": 50}
+            session.add(segment)
+        monitor_id = key(monitor)
+    with workspace.read() as session:
+        rows = signs_of(session, session.get_one(Monitor, monitor_id), NOW).hours.rows
+    yesterday = rows[-15 - 24 : -15]
+    assert {hour: count for hour, count in enumerate(yesterday) if count} == {6: 150, 20: 50}
+    assert rows.sum() == 28 * 200
 
 
 def test_many_segments_of_an_hour_are_one_row_of_what_is_read(workspace: Workspace) -> None:

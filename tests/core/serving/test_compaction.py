@@ -90,6 +90,7 @@ def test_a_day_becomes_one_file_with_every_row_as_it_was(workspace: Workspace, v
     [day] = kept(workspace, version.model_id)
     assert queries.read_segments(workspace.artifacts, [day]).equals(rows)
     assert (day.n_rows, day.from_at, day.to_at) == (16, DAY, DAY + timedelta(hours=23.5))
+    assert day.hours == {str(hour + more): 1 for hour in range(0, 24, 3) for more in (0, 2)}
     assert (day.environment, day.alias, day.version_id) == ("production", "champion", key(version))
     # As if the newest had grown: nobody who asks for newer ids or moments is told again.
     assert (day.id, day.sealed_at) == (before[-1].id, before[-1].sealed_at)
