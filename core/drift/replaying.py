@@ -170,7 +170,7 @@ def _excess(key: Key, effects: Sequence[PastEffect], thresholds: Thresholds, min
 
 def _poisson(n: int) -> tuple[float, float]:
     """The exact 95 % interval of a Poisson mean (Garwood 1936, Biometrika 28, 437-442)."""
-    from scipy.stats import chi2
+    from scipy.special import gammainccinv, gammaincinv
 
     tail = (1 - CONFIDENCE) / 2
-    return float(chi2.ppf(tail, 2 * n)) / 2 if n else 0.0, float(chi2.isf(tail, 2 * n + 2)) / 2
+    return float(gammaincinv(n, tail)) if n else 0.0, float(gammainccinv(n + 1, tail))

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from core.drift.calibrating import Column, Key, Thresholds
-from core.drift.drift_tests import DRIFT_TESTS, CountedRows
+from core.drift.drift_tests import DRIFT_TESTS
+from core.drift.evidence import CountedRows
 from core.drift.measuring import streams_of
 from core.statistics.sketches import CategorySketch, Counted, CountedCategories, NumericSketch, Scale
 
