@@ -7,6 +7,8 @@ from typing import Any
 import streamlit as st
 
 from core.drift.drift_tests import DRIFT_TESTS
+from core.jobs import queries as jobs
+from core.jobs.tables import JobState
 from core.monitoring import queries as monitoring
 from core.monitoring import service
 from core.monitoring.monitor_settings import (
@@ -22,6 +24,8 @@ from core.monitoring.queries import MonitorRow
 from core.monitoring.windows import SEASONS_OF
 from core.permissions import Permission
 from dashboard import panels, reads, session, theme
+from dashboard.drift_panels import PREDICTION
+from dashboard.panels import Row
 
 WINDOWS = {"hour": "Hour", "day": "Day", "week": "Week", "month": "Month", "count": "Number of rows"}
 SEASONS = {"none": "All rows", "hour": "The same hour", "weekday": "The same weekday", "month": "The same month"}
@@ -38,11 +42,57 @@ def settings(row: MonitorRow) -> None:
         return
     with session.workspace().read() as reading:
         trained = service.trained_on(reading, found)
-    changes = form(kept, trained)
-    if changes is not None:
+    pressed, changes = form(kept, trained)
+    if pressed == "save":
         with session.act("Monitor changed") as writing:
             service.edit_monitor(writing, monitor_id=row.id, actor=session.actor(), now=session.now(), **changes)
         st.rerun()
+    if pressed == "preview":
+        with session.act() as writing:
+            job = service.request_preview(
+                writing, monitor_id=row.id, actor=session.actor(), now=session.now(), **changes
+            )
+            st.query_params["preview"] = str(job.id)
+    preview(row)
+
+
+def preview(row: MonitorRow) -> None:
+    """What the settings last tried would have alerted on, before they are saved."""
+    job_id = session.chosen_id("preview")
+    if job_id is None:
+        return
+    job = reads.fresh(jobs.job, job_id)
+    if job.kind != "preview_rule" or job.payload["monitor_id"] != row.id:
+        return
+    if job.state != JobState.SUCCEEDED:
+        panels.job_progress(job_id)
+        return
+    found = job.result or {}
+    alerts = found["would_have_alerted"]
+    panels.section(
+        f"These settings would have alerted in {len(alerts)} of {theme.count(found['n_windows'], 'past window')}",
+        f"{found['sentence']} Nothing is saved yet.",
+    )
+    panels.table(
+        [Row({"Window": one["window"], "Would have alerted by": ", ".join(one["columns"])}) for one in alerts[::-1]],
+        key="preview_windows",
+    )
+    if found["thresholds"]:
+        with st.expander("Thresholds of the newest window"):
+            panels.table(
+                [
+                    Row(
+                        {
+                            "Feature": PREDICTION if one["is_prediction"] else one["feature"],
+                            "Test": DRIFT_TESTS[one["test"]].title,
+                            "Effect has to exceed": theme.number(one["threshold"]),
+                        }
+                    )
+                    for one in found["thresholds"]
+                ],
+                key="preview_thresholds",
+                right=("Effect has to exceed",),
+            )
 
 
 def often(false_alerts: float) -> str:
@@ -75,8 +125,8 @@ def in_words(kept: MonitorSettings) -> str:
     return " ".join(said)
 
 
-def form(kept: MonitorSettings, trained: Trained | None) -> Changes | None:
-    """The form; what was changed once somebody saves."""
+def form(kept: MonitorSettings, trained: Trained | None) -> tuple[str, Changes]:
+    """The form: "save", "preview" or "" for which button was pressed, and the settings in it."""
     with st.form("monitor_settings", border=False):
         given: dict[str, Any] = {}
         with st.grid(columns=3, min_column_width=240):
@@ -136,8 +186,10 @@ def form(kept: MonitorSettings, trained: Trained | None) -> Changes | None:
         if trained is not None:
             given["tests"] = _tests(kept, trained)
         panels.quiet("All windows are computed anew in the background; alerts that were raised stay.")
-        saved = st.form_submit_button("Save", type="primary")
-    return Changes(**given) if saved else None  # type: ignore[typeddict-item]
+        with st.container(horizontal=True, gap="small"):
+            saved = st.form_submit_button("Save", type="primary")
+            tried = st.form_submit_button("Try on past windows", icon=":material/history:")
+    return "save" if saved else "preview" if tried else "", Changes(**given)  # type: ignore[typeddict-item]
 
 
 def _against_the_season(given: dict[str, Any], kept: MonitorSettings, trained: Trained) -> None:

@@ -214,7 +214,9 @@ def _outlines(places: Sequence[tuple[int, int]], colours: Colours) -> dict[str, 
     }
 
 
-def then_and_now(bins: Mapping[str, Any], *, feature: str, colours: Colours) -> go.Figure:
+def then_and_now(
+    bins: Mapping[str, Any], *, feature: str, colours: Colours, names: tuple[str, str] = ("reference", "current")
+) -> go.Figure:
     """One feature in the same bins: the reference filled grey, the current window a teal line; categories as dumbbells.
 
     Parameters
@@ -223,11 +225,15 @@ def then_and_now(bins: Mapping[str, Any], *, feature: str, colours: Colours) -> 
         ``edges`` or ``values``, with the shares of ``reference`` and ``current``.
     feature : str
         The axis title; shown literally.
+    names : (str, str)
+        What the two are called; shown literally.
     """
-    return _numbers(bins, feature, colours) if bins.get("edges") else _categories(bins, feature, colours)
+    said = literal(names[0]), literal(names[1])
+    drawn = _numbers if bins.get("edges") else _categories
+    return drawn(bins, feature, colours, said)
 
 
-def _numbers(bins: Mapping[str, Any], feature: str, colours: Colours) -> go.Figure:
+def _numbers(bins: Mapping[str, Any], feature: str, colours: Colours, names: tuple[str, str]) -> go.Figure:
     edges = [float(edge) for edge in bins["edges"]]
     drawn = blank(height=280, colours=colours)
     drawn.add_bar(
@@ -235,21 +241,21 @@ def _numbers(bins: Mapping[str, Any], feature: str, colours: Colours) -> go.Figu
         width=[high - low for low, high in pairwise(edges)],
         y=bins["reference"],
         marker={"color": colours.reference, "opacity": 0.55, "line": {"width": 0}},
-        name="reference",
-        hovertemplate="reference %{y:.1%}<extra></extra>",
+        name=names[0],
+        hovertemplate=f"{names[0]} %{{y:.1%}}<extra></extra>",
     )
     drawn.add_scatter(
         x=edges,
         y=[*bins["current"], bins["current"][-1]],
         mode="lines",
         line={"color": colours.candidate, "width": 2.5, "shape": "hv"},
-        name="current",
-        hovertemplate="current %{y:.1%}<extra></extra>",
+        name=names[1],
+        hovertemplate=f"{names[1]} %{{y:.1%}}<extra></extra>",
     )
-    return _labelled(drawn, feature)
+    return _labelled(drawn, feature, names)
 
 
-def _categories(bins: Mapping[str, Any], feature: str, colours: Colours) -> go.Figure:
+def _categories(bins: Mapping[str, Any], feature: str, colours: Colours, names: tuple[str, str]) -> go.Figure:
     values = [str(value) for value in bins["values"]]
     positions = list(range(len(values)))[::-1]
     drawn = blank(height=max(180, 100 + 28 * len(values)), colours=colours)
@@ -258,9 +264,10 @@ def _categories(bins: Mapping[str, Any], feature: str, colours: Colours) -> go.F
             x=[before, after], y=[position, position], mode="lines", hoverinfo="skip",
             line={"color": colours.grid, "width": 3},
         )  # fmt: skip
-    for name, tint in (("reference", colours.reference), ("current", colours.candidate)):
+    tints = (colours.reference, colours.candidate)
+    for key, name, tint in zip(("reference", "current"), names, tints, strict=True):
         drawn.add_scatter(
-            x=bins[name],
+            x=bins[key],
             y=positions,
             mode="markers",
             marker={"color": tint, "size": 11},
@@ -269,15 +276,15 @@ def _categories(bins: Mapping[str, Any], feature: str, colours: Colours) -> go.F
         )
     name_rows(drawn, values[::-1])
     drawn.update_xaxes(title=f"share of rows by {literal(feature)}", tickformat=".0%", rangemode="tozero")
-    return _with_key(drawn)
+    return _with_key(drawn, names)
 
 
-def _labelled(drawn: go.Figure, feature: str) -> go.Figure:
+def _labelled(drawn: go.Figure, feature: str, names: tuple[str, str]) -> go.Figure:
     drawn.update_xaxes(title=literal(feature))
     drawn.update_yaxes(title="share of rows", tickformat=".0%", rangemode="tozero")
-    return _with_key(drawn)
+    return _with_key(drawn, names)
 
 
-def _with_key(drawn: go.Figure) -> go.Figure:
-    drawn.for_each_trace(lambda trace: trace.update(showlegend=trace.name in {"reference", "current"}))
+def _with_key(drawn: go.Figure, names: tuple[str, str]) -> go.Figure:
+    drawn.for_each_trace(lambda trace: trace.update(showlegend=trace.name in names))
     return drawn.update_layout(showlegend=True, margin={"t": 34})

@@ -17,9 +17,15 @@ from dashboard import (
     selection,
     session,
     theme,
+    window_comparison_panels,
 )
 
-VIEWS = {"drift": "Drift and performance", "settings": "Alert rules", "data": "Data"}
+VIEWS = {
+    "drift": "Drift and performance",
+    "compare": "Compare windows",
+    "settings": "Settings",
+    "data": "Data",
+}
 
 
 def drift(row: MonitorRow) -> None:
@@ -86,6 +92,8 @@ monitor_panels.alerts(
 match selection.view("What of this monitor to look at", VIEWS):
     case "data":
         data(row)
+    case "compare":
+        window_comparison_panels.compare(row)
     case "settings":
         monitor_settings_panels.settings(row)
     case _:

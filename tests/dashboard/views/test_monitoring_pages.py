@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlmodel import col, select
 
 from core.database import utc_now
 from core.jobs.queries import queue
+from core.jobs.tables import Job, JobState
 from core.monitoring.tables import Batch, DriftResult, Monitor, PerformanceResult, Window, WindowMeasure, WindowState
 from core.permissions import Actor
 from core.workspace import Workspace
@@ -239,6 +241,66 @@ def test_a_rule_that_makes_no_sense_is_refused_in_words(
     assert "3 of 1 windows are given" in said(page)
     with workspace.read() as session:
         assert session.get_one(Monitor, watched.monitor_id).windows_needed == 1
+
+
+def finish(workspace: Workspace, kind: str, result: dict[str, Any]) -> int:
+    """Let the newest job of a kind have succeeded."""
+    with workspace.write() as session:
+        job = next(one for one in queue(session, 10) if one.kind == kind)
+        done = session.get_one(Job, job.id)
+        done.state, done.result = JobState.SUCCEEDED, result
+        session.add(done)
+        return key(done)
+
+
+def test_settings_are_tried_on_the_past_before_they_are_saved(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, watched: Made
+):
+    page = open_as(operator, "monitor", monitor=watched.monitor_id, view="settings")
+    next(one for one in page.number_input if one.label.startswith("False alerts")).set_value(2.0)
+    next(one for one in page.button if one.label == "Try on past windows").click().run()
+    with workspace.read() as session:
+        assert session.get_one(Monitor, watched.monitor_id).false_alerts != 2.0
+    alerted = [{"window": "2026-03", "enough": True, "columns": ["monthly_charge", "age"]}]
+    thresholds = [{"feature": "age", "is_prediction": False, "test": "kolmogorov_smirnov", "threshold": 0.0731}]
+    found = {
+        "would_have_alerted": alerted,
+        "n_windows": 3,
+        "sentence": "1 alert in 3 months.",
+        "thresholds": thresholds,
+    }
+    job_id = finish(workspace, "preview_rule", found)
+    told = said(open_as(operator, "monitor", monitor=watched.monitor_id, view="settings", preview=job_id))
+    assert "These settings would have alerted in 1 of 3 past windows" in told
+    assert "1 alert in 3 months. Nothing is saved yet." in told
+    assert "monthly_charge, age" in told
+    assert "0.073" in told
+
+
+def test_any_two_windows_are_held_against_each_other(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, watched: Made
+):
+    page = open_as(viewer, "monitor", monitor=watched.monitor_id, view="compare")
+    next(one for one in page.button if one.label == "Compare").click().run()
+    first, second = page.query_params.get("first", "1"), page.query_params.get("second", "3")
+    feature = {
+        "feature": "age", "is_prediction": False, "test": "kolmogorov_smirnov", "effect": 0.31,
+        "pvalue_corrected": 0.0001, "drifted": True, "state": "drifted", "bins": BINS,
+    }  # fmt: skip
+    found = {
+        "first": {"window": "2026-01", "n_rows": 500}, "second": {"window": "2026-03", "n_rows": 500},
+        "alpha": 0.05, "min_effect": 0.1, "features": [feature], "not_compared": ["gone"],
+    }  # fmt: skip
+    job_id = finish(workspace, "compare_windows", found)
+    told = said(
+        open_as(
+            viewer, "monitor", monitor=watched.monitor_id, view="compare", compared=job_id, first=first, second=second
+        )
+    )
+    assert "age moved from 2026-01 to 2026-03" in told
+    assert "Only one of the two has: gone." in told
+    other = open_as(viewer, "monitor", monitor=watched.monitor_id, view="compare", compared=job_id, first=2, second=3)
+    assert "Press Compare to measure these two." in said(other)
 
 
 def test_reading_the_log_now_queues_a_job(open_as: OpenAs, workspace: Workspace, operator: Actor, watched: Made):
