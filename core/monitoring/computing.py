@@ -437,7 +437,9 @@ def _from_rows(
         return performance, None
     concept = concept_of(watched.performance, rows, n_looks=n_looks)
     some = Some(season, settings.season_column or "" if season else "")
-    found = together.together(reference, rows, some=some, concept=concept, min_rows=settings.min_rows)
+    found = together.together(
+        reference, rows, some=some, concept=concept, gap=performance.gap, min_rows=settings.min_rows
+    )
     return performance, tuple(found)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from sqlmodel import Session, col, select
 
 from core.datasets import queries as datasets
-from core.datasets.tables import ColumnKind, EvaluationSet
+from core.datasets.tables import ColumnKind, Dataset, EvaluationSet
 from core.drift.columns import sample
 from core.errors import ArtifactCorrupted
 from core.evaluation.queries import load_predictions
 from core.evaluation.tables import Evaluation, Task
 from core.monitoring import believing
+from core.monitoring.bias import group_gaps
 from core.monitoring.estimating import MIN_REFERENCE, Curve, ScoreEstimator, codes_of, fit_scores
 from core.monitoring.loss_estimating import LossEstimator, LossModel, fit_losses
 from core.monitoring.support import Sample, Seen, Support, encoded, fit_support
@@ -61,6 +62,10 @@ class PerformanceReference:
         Truth minus prediction of at most 2,000 rows of a regression.
     against : tuple of str
         What speaks against every estimate.
+    sensitive : tuple of str
+        Features by whose values groups of people are told apart.
+    gaps : mapping of (feature, criterion) to (difference, low, high)
+        How far apart those groups fared; see `core.monitoring.bias`.
     """
 
     support: Support
@@ -69,6 +74,13 @@ class PerformanceReference:
     losses: LossEstimator | None
     residuals: NDArray[np.float64]
     against: tuple[str, ...]
+    sensitive: tuple[str, ...]
+    gaps: Mapping[tuple[str, str], tuple[float, float, float]]
+
+    @property
+    def can_estimate(self) -> bool:
+        """Whether there is anything to estimate by."""
+        return self.scores is not None or self.losses is not None
 
 
 def learnt(features: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -87,8 +99,7 @@ def performance_reference(workspace: Workspace, version: ModelVersion, *, now: d
     Returns
     -------
     PerformanceReference or None
-        None where the version was not judged on a fixed evaluation set of at least 100 rows, or is a classification
-        that gives no scores.
+        None where the version was not judged on a fixed evaluation set of at least 100 rows.
 
     Raises
     ------
@@ -113,20 +124,28 @@ def performance_reference(workspace: Workspace, version: ModelVersion, *, now: d
 
 
 def fit_reference(
-    predictions: Predictions, columns: Mapping[str, Sample], *, features: tuple[str, ...]
+    predictions: Predictions,
+    columns: Mapping[str, Sample],
+    *,
+    features: tuple[str, ...],
+    groups: Mapping[str, Sample] | None = None,
 ) -> PerformanceReference | None:
     """Learn from labelled predictions.
 
     Parameters
     ----------
     predictions : Predictions
+        A classification without scores can be judged by labels, and not estimated.
     columns : mapping of name to ndarray
         The features of the same rows, by their names in `core.serving.frames`.
     features : tuple of str
         Which of them to learn by.
+    groups : mapping of feature to ndarray of str or None, optional
+        The sensitive features' values.
     """
     rng = np.random.default_rng(SEED)
-    if predictions.n_rows < MIN_REFERENCE:
+    n = predictions.n_rows
+    if n < MIN_REFERENCE:
         return None
     answers: dict[str, Sample] = {}
     if predictions.task is Task.REGRESSION:
@@ -135,26 +154,33 @@ def fit_reference(
         answers = {
             score_column(predictions.classes[at]): predictions.scores[:, at] for at in scored(predictions.classes)
         }
-    else:
-        return None
     support = fit_support({name: columns[name] for name in features} | answers)
-    if predictions.scores is None:
+    gaps = group_gaps(predictions, np.ones(n, dtype=bool), groups or {})
+    found = PerformanceReference(
+        support=support,
+        features=features,
+        scores=None,
+        losses=None,
+        residuals=np.empty(0),
+        against=(),
+        sensitive=tuple(groups or ()),
+        gaps={(one.column, one.criterion): (one.difference, one.low, one.high) for one in gaps},
+    )
+    if predictions.task is Task.REGRESSION:
         known = np.array([support.columns[name].is_category for name in features], dtype=bool)
-        losses = fit_losses(
-            encoded(support, columns, features).reshape(predictions.n_rows, len(features)),
-            known,
-            predictions.y_pred,
-            predictions.y_true,
-            rng=rng,
+        inputs = encoded(support, columns, features).reshape(n, len(features))
+        return replace(
+            found,
+            losses=fit_losses(inputs, known, predictions.y_pred, predictions.y_true, rng=rng),
+            residuals=(predictions.y_true - predictions.y_pred)[rng.permutation(n)[:KEPT_RESIDUALS]],
+            against=tuple(believing.of_reference(n, None, None)),
         )
-        residuals = (predictions.y_true - predictions.y_pred)[rng.permutation(predictions.n_rows)[:KEPT_RESIDUALS]]
-        against = believing.of_reference(predictions.n_rows, None, None)
-        return PerformanceReference(support, features, None, losses, residuals, tuple(against))
+    if predictions.scores is None:
+        return found
     truth = codes_of(list(predictions.y_true), predictions.classes)
     scores = fit_scores(predictions.scores, truth, rng=rng)
     rarest = int(np.bincount(truth, minlength=len(predictions.classes))[: len(predictions.classes)].min())
-    against = believing.of_reference(predictions.n_rows, rarest, scores.error)
-    return PerformanceReference(support, features, scores, None, np.empty(0), tuple(against))
+    return replace(found, scores=scores, against=tuple(believing.of_reference(n, rarest, scores.error)))
 
 
 def to_bytes(reference: PerformanceReference) -> bytes:
@@ -166,6 +192,8 @@ def to_bytes(reference: PerformanceReference) -> bytes:
         "n_rows": reference.support.n_rows,
         "features": reference.features,
         "against": reference.against,
+        "sensitive": reference.sensitive,
+        "gaps": [[*key, *ends] for key, ends in reference.gaps.items()],
     }
     if reference.scores is not None:
         header["scores"] = [reference.scores.n_classes, reference.scores.n_reference]
@@ -200,12 +228,14 @@ def from_bytes(content: bytes) -> PerformanceReference:
             for name, low, high, categories in header["support"]
         }
         return PerformanceReference(
-            Support(seen, header["usual"], header["n_rows"]),
-            tuple(header["features"]),
-            _scores(header, arrays),
-            _losses(header, arrays),
-            arrays["residuals"],
-            tuple(header["against"]),
+            support=Support(seen, header["usual"], header["n_rows"]),
+            features=tuple(header["features"]),
+            scores=_scores(header, arrays),
+            losses=_losses(header, arrays),
+            residuals=arrays["residuals"],
+            against=tuple(header["against"]),
+            sensitive=tuple(header["sensitive"]),
+            gaps={(column, criterion): (one, low, high) for column, criterion, one, low, high in header["gaps"]},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactCorrupted(f"What was learnt of a version's performance cannot be read: {error}.") from error
@@ -263,7 +293,12 @@ def _learn(
     features = learnt(version.signature["features"])
     with workspace.read() as session:
         data = datasets.version(session, rows.version_id)
+        dataset = session.get_one(Dataset, data.dataset_id)
+    kinds = {one["name"]: one["kind"] for one in features}
+    # Of numbers the groups would be other ones in every window.
+    sensitive = [name for name in dataset.sensitive if kinds.get(name) in (ColumnKind.CATEGORY, ColumnKind.BOOLEAN)]
     table = datasets.read_table(store, data, columns=[feature["name"] for feature in features])
     table = table.take(pa.array(predictions.ordinals))
     columns = {feature_column(one["name"]): sample(table[one["name"]], one["kind"]) for one in features}
-    return fit_reference(predictions, columns, features=tuple(columns))
+    groups = {name: columns[feature_column(name)] for name in sensitive}
+    return fit_reference(predictions, columns, features=tuple(columns), groups=groups)

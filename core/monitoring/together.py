@@ -9,6 +9,7 @@ import numpy as np
 
 from core.drift.columns import sample
 from core.drift.contract import Kept, kept_in
+from core.monitoring.bias import GapChange
 from core.monitoring.concept import ConceptChange
 from core.monitoring.reference import ALL, Reference, Some
 from core.monitoring.window_measures import WindowFigure, figures
@@ -26,7 +27,13 @@ def columns(reference: Reference) -> list[str]:
 
 
 def together(
-    reference: Reference, rows: pa.Table, *, some: Some, concept: ConceptChange | None, min_rows: int
+    reference: Reference,
+    rows: pa.Table,
+    *,
+    some: Some,
+    concept: ConceptChange | None,
+    gap: GapChange | None = None,
+    min_rows: int,
 ) -> Sequence[WindowFigure]:
     """Look at a window as a whole; the same rows always give the same figures.
 
@@ -38,6 +45,8 @@ def together(
         Which of the reference's rows it is held against; what training never held is asked of all.
     concept : ConceptChange or None
         What its labels say, see `window_performance.concept_of`.
+    gap : GapChange or None
+        How far apart groups of people fare in it, see `window_gaps.gaps_of`.
     min_rows : int
         The monitor's.
     """
@@ -51,6 +60,7 @@ def together(
         kept=_kept(reference),
         current=current,
         concept=concept,
+        gap=gap,
         min_rows=min_rows,
         rng=np.random.default_rng(SEED),
     )

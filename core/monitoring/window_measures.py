@@ -7,7 +7,7 @@ whatever alerted beside them would break it. They tell where to look, and triage
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from core.drift.contract import Break, Kept, breaks
 from core.drift.drift_tests import Sample
 from core.drift.multivariate import MIN_ROWS, MultivariateMeasure, domain_classifier, reconstruction
+from core.monitoring.bias import GapChange
 from core.monitoring.concept import ALPHA as CONCEPT_LEVEL
 from core.monitoring.concept import ConceptChange
 from core.monitoring.tables import WindowState
@@ -94,6 +95,15 @@ WINDOW_MEASURES: dict[str, WindowMeasureKind] = {
             "categories, within range.",
             reference="Clopper and Pearson (1934), Biometrika 26, 404-413",
         ),
+        WindowMeasureKind(
+            key="group_gap",
+            title="Gap between groups",
+            value="difference",
+            sentence="How far apart groups of a sensitive column fare: how often they are called positive, and, where "
+            "labels are in, how often their positives are found. It has widened where it lies above the evaluation "
+            "set's.",
+            reference="Kramer (1956), Biometrics 12, 307-310",
+        ),
     )
 }
 
@@ -104,6 +114,7 @@ def figures(
     kept: Mapping[str, Kept],
     current: Mapping[str, Sample],
     concept: ConceptChange | None,
+    gap: GapChange | None = None,
     min_rows: int,
     rng: np.random.Generator,
 ) -> list[WindowFigure]:
@@ -117,6 +128,8 @@ def figures(
         What the training rows kept.
     concept : ConceptChange or None
         What the labelled rows say; None where there are too few.
+    gap : GapChange or None
+        How far apart groups of people fare; None where no sensitive column is kept, or its groups are too small.
     min_rows : int
         The monitor's; below this nothing is said of the window.
 
@@ -134,6 +147,7 @@ def figures(
         _rebuilt(reconstruction(*parts, rng=rng) if enough and shared else None),
         _meant(concept),
         _kept(breaks(kept, current) if n_rows >= min_rows else None, n_rows),
+        _apart(gap if n_rows >= min_rows else None),
     ]
 
 
@@ -187,6 +201,22 @@ def _kept(found: Sequence[Break] | None, n_rows: int) -> WindowFigure:
     details = {"n_rows": n_rows, "breaks": [one.to_json() for one in found]}
     sentence = found[0].sentence + rest
     return WindowFigure("contract", found[0].share, None, None, None, WindowState.DRIFTED, sentence, details)
+
+
+def _apart(found: GapChange | None) -> WindowFigure:
+    if found is None:
+        return _nothing("group_gap", "No sensitive column is kept with its rows, or its groups are too small to judge.")
+    one = found.gap
+    return WindowFigure(
+        kind="group_gap",
+        value=one.difference,
+        low=one.low,
+        high=one.high,
+        threshold=None if found.then is None else found.then[2],
+        state=WindowState.DRIFTED if found.widened else WindowState.QUIET,
+        sentence=found.sentence,
+        details={"gaps": [asdict(gap) for gap in found.gaps], "then": found.then and list(found.then)},
+    )
 
 
 def _figure(kind: str, found: MultivariateMeasure, moved: bool, sentence: str, details: dict[str, Any]) -> WindowFigure:

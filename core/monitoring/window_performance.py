@@ -24,6 +24,7 @@ from core.evaluation.metrics import METRICS, primary_metric
 from core.evaluation.tables import Task
 from core.monitoring import believing
 from core.monitoring.alerting import Firing, performance_firing
+from core.monitoring.bias import GapChange
 from core.monitoring.concept import ConceptChange, residual_change, score_change
 from core.monitoring.counting import Slice, of_slice
 from core.monitoring.estimating import UNKNOWN, EstimatedMetric, codes_of, estimate_scores
@@ -34,6 +35,7 @@ from core.monitoring.performance import evaluated, number, realised, scores_of, 
 from core.monitoring.performance_reference import PerformanceReference, learnt, performance_reference, scored
 from core.monitoring.support import Outside, Sample, encoded, outside
 from core.monitoring.tables import Source
+from core.monitoring.window_gaps import gaps_of
 from core.registry.tables import ModelVersion
 from core.serving.frames import AT, LABEL, PREDICTION, PREDICTION_ID, feature_column, score_column
 from core.workspace import Workspace
@@ -89,11 +91,14 @@ class WindowPerformance:
         How its labels came in.
     matched : frozenset of str
         Prediction ids in it whose label had come before the prediction was known.
+    gap : GapChange or None
+        How far apart groups of people fare; see `window_gaps.gaps_of`.
     """
 
     figures: tuple[PerformanceFigure, ...]
     arrivals: Arrivals
     matched: frozenset[str]
+    gap: GapChange | None = None
 
     def primary(self, task: Task | str, source: Source) -> PerformanceFigure | None:
         """The primary metric of all rows from one source."""
@@ -183,7 +188,8 @@ def window_performance(watch: PerformanceWatch, rows: pa.Table, slices: Sequence
             figures += _figures(watch, part, one.label)
     ids = rows[PREDICTION_ID].to_pylist() if PREDICTION_ID in rows.column_names else []
     matched = {one for one in ids if one in watch.labels and not watch.labels[one].known}
-    return WindowPerformance(tuple(figures), _arrivals(watch, rows, ids), frozenset(matched))
+    gap = None if watch.reference is None else gaps_of(watch.reference, rows, truths(rows, watch.values), watch.classes)
+    return WindowPerformance(tuple(figures), _arrivals(watch, rows, ids), frozenset(matched), gap)
 
 
 def concept_of(watch: PerformanceWatch, rows: pa.Table, *, n_looks: int = 1) -> ConceptChange | None:
@@ -202,7 +208,7 @@ def concept_of(watch: PerformanceWatch, rows: pa.Table, *, n_looks: int = 1) -> 
         None where nothing was learnt from a reference, or too few labels have come.
     """
     reference = watch.reference
-    if reference is None or PREDICTION not in rows.column_names or rows.num_rows == 0:
+    if reference is None or not reference.can_estimate or PREDICTION not in rows.column_names or rows.num_rows == 0:
         return None
     usable, _ = _usable(watch, reference, rows, truths(rows, watch.values))
     if reference.scores is None:
@@ -282,7 +288,7 @@ def _figures(watch: PerformanceWatch, rows: pa.Table, part: str) -> list[Perform
         PerformanceFigure(part, Source.REALISED, one.key, one.value, one.low, one.high, one.n_labelled)
         for one in realised(watch.signature, rows, watch.values)
     ]
-    if watch.reference is None:
+    if watch.reference is None or not watch.reference.can_estimate:
         return found
     usable, columns = _usable(watch, watch.reference, rows, truth)
     if len(usable.answers) < MIN_ESTIMATED:

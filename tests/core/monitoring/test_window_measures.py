@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from core.drift.contract import kept_by
+from core.monitoring.bias import GapChange, GroupGap
 from core.monitoring.concept import ConceptChange
 from core.monitoring.tables import WindowState
 from core.monitoring.window_measures import WINDOW_MEASURES, WindowFigure, figures
@@ -25,9 +26,11 @@ REFERENCE = sample(1_500, 1)
 KEPT = {name: kept_by(values) for name, values in REFERENCE.items()}
 
 
-def of(current: Columns, *, concept: ConceptChange | None = None, min_rows: int = 100) -> dict[str, WindowFigure]:
+def of(
+    current: Columns, *, concept: ConceptChange | None = None, gap: GapChange | None = None, min_rows: int = 100
+) -> dict[str, WindowFigure]:
     found = figures(
-        reference=REFERENCE, kept=KEPT, current=current, concept=concept, min_rows=min_rows,
+        reference=REFERENCE, kept=KEPT, current=current, concept=concept, gap=gap, min_rows=min_rows,
         rng=np.random.default_rng(0),
     )  # fmt: skip
     assert [one.kind for one in found] == list(WINDOW_MEASURES)
@@ -41,6 +44,7 @@ def test_a_window_like_the_reference_is_quiet_in_every_way() -> None:
         "reconstruction": WindowState.QUIET,
         "concept": WindowState.NOT_ENOUGH_DATA,
         "contract": WindowState.QUIET,
+        "group_gap": WindowState.NOT_ENOUGH_DATA,
     }
 
 
@@ -74,3 +78,12 @@ def test_the_concept_is_what_labels_say(pvalue: float, state: WindowState) -> No
     found = of(sample(600, 6), concept=change)["concept"]
     assert (found.state, found.value, found.sentence) == (state, 0.2, change.sentence)
     assert found.details["n_labelled"] == 400
+
+
+@pytest.mark.parametrize(("widened", "state"), [(True, WindowState.DRIFTED), (False, WindowState.QUIET)])
+def test_a_gap_between_groups_is_told_beside_the_evaluation_sets(widened: bool, state: WindowState) -> None:
+    gap = GroupGap("sex", "demographic_parity", "selection_rate", 0.2, 0.15, 0.25, "Male", "Female", 0.5, 0.3, 600, 0)
+    change = GapChange(gap, (0.1, 0.07, 0.13), widened, (gap,), "Groups of sex fare further apart than they did.")
+    found = of(sample(600, 7), gap=change)["group_gap"]
+    assert (found.state, found.value, found.threshold, found.sentence) == (state, 0.2, 0.13, change.sentence)
+    assert found.details["gaps"][0]["highest"] == "Male"

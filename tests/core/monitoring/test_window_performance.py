@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from core.datasets.tables import Dataset
 from core.evaluation.metrics import METRICS
 from core.evaluation.tables import Task
 from core.monitoring.counting import Slice
@@ -229,6 +230,31 @@ def test_arrivals_and_labels_that_had_been_unknown_are_told(workspace: Workspace
     assert sum(n for _, n, _ in found.arrivals.pieces) == 280
     assert found.matched == {f"p{row}" for row in range(10, 60)}
     assert of_source(found, Source.REALISED)["accuracy"].n_labelled == 60
+
+
+def test_gaps_between_groups_are_held_against_the_evaluation_sets(
+    workspace: Workspace, scientist: Actor, now: datetime
+) -> None:
+    data = keep_version(workspace, stream(3_000, seed=1))
+    with workspace.write() as session:
+        session.get_one(Dataset, data.dataset_id).sensitive = ["job", "hours", "not kept"]
+    live = go_live(workspace, scientist, now, name="watched", data=data)
+    watch = watch_of(workspace, live)
+    assert watch.reference is not None
+    assert watch.reference.sensitive == ("job",)  # of numbers the groups would be other ones in every window
+    assert set(watch.reference.gaps) == {("job", "demographic_parity"), ("job", "equal_opportunity")}
+    table = stream(1_500, seed=43)
+    job, hours = np.array(table["job"].to_pylist()), np.array(table["hours"].to_pylist())
+    rows, truth = kept(
+        workspace, live, table.set_column(0, "hours", pa.array(np.where(job == "cook", hours + 12, hours)))
+    )
+    found = window_performance(labelled(watch, truth, range(1_000)), rows).gap
+    assert found is not None
+    assert found.widened
+    assert (found.gap.column, found.gap.criterion, found.gap.highest) == ("job", "demographic_parity", "cook")
+    quiet = window_performance(watch, kept(workspace, live, stream(1_500, seed=44))[0]).gap
+    assert quiet is not None
+    assert not quiet.widened
 
 
 def test_rows_without_scores_or_predictions_have_what_can_be_told(workspace: Workspace, live: LiveModel) -> None:
