@@ -12,6 +12,7 @@ from sqlmodel import Session
 from core.incidents import opening, queries
 from core.incidents.causes import CAUSES
 from core.incidents.remedies import REMEDIES, Option, options
+from core.incidents.signs import SIGNS
 from core.incidents.situation import situation_of
 from core.incidents.tables import Incident, IncidentState
 from core.incidents.triage import Triage
@@ -37,7 +38,11 @@ WAYS = {
     "monitor": ("Open the monitor", ":material/monitoring:"),
 }
 """What the button to each page says."""
-NEEDS = {"new_run": Permission.RUN_START, "intake": Permission.BATCH_ADD}
+NEEDS = {
+    "new_run": (Permission.RUN_START, "Starting a run takes the role data-scientist."),
+    "intake": (Permission.BATCH_ADD, "Adding labels takes the role operator or data-scientist."),
+}
+"""What it takes to do anything on a page, and how that is said to who may not."""
 
 
 def open_incidents() -> None:
@@ -79,7 +84,7 @@ def triage_of(row: MonitorRow, window_id: int) -> None:
     if found.cause == "none":
         panels.section(f"Nothing is wrong in {window.label}", _blind(document) or found.harm)
         return
-    likely_cause(document, heading=f"Likely cause in {window.label}: {_inside(CAUSES[found.cause].title)}")
+    likely_cause(document, heading=f"Likely cause in {window.label}: {theme.inside(CAUSES[found.cause].title)}")
     panels.quiet(f"Harm: {found.harm}")
     unresolved = reads.fresh(queries.unresolved_of, row.id)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -104,13 +109,17 @@ def _triaged(reading: Session, window_id: int, computed_at: str) -> Triage:  # n
 
 def likely_cause(document: Mapping[str, Any], *, heading: str) -> None:
     """The cause with what speaks for and against it; the others folded."""
-    panels.section(heading, str(document["sentence"]))
+    cause = str(document["cause"])
     ranked = list(document["ranked"])
-    named = [one for one in ranked if one["cause"] == document["cause"]]
+    named = [one for one in ranked if one["cause"] == cause]
+    panels.section(heading, CAUSES[cause].sentence if named else str(document["sentence"]))
     # Where none can be named, those that are in question are the answer.
     shown = named or ranked[:2]
     for one in shown:
         _finding(one, titled=not named)
+    if shown:
+        against = any(one["speaks_against"] for one in shown)
+        panels.quiet("A plus speaks for it, a minus against it." if against else "A plus speaks for it.")
     others = [one for one in ranked if one not in shown]
     if others or document["unseen"]:
         with st.expander("What else was looked at" if others else "What could not be seen"):
@@ -121,25 +130,16 @@ def likely_cause(document: Mapping[str, Any], *, heading: str) -> None:
 
 
 def _finding(one: Mapping[str, Any], *, titled: bool) -> None:
-    if titled:
-        st.markdown(f"**{theme.plain(CAUSES[str(one['cause'])].title)}**")
-    with st.container(gap="xxsmall"):
+    with st.container(gap="xsmall"):
+        if titled:
+            st.markdown(f"**{theme.plain(CAUSES[str(one['cause'])].title)}**")
         for icon, side in ((":material/add:", "speaks_for"), (":material/remove:", "speaks_against")):
             for sentence in one[side]:
-                with st.container(horizontal=True, gap="xsmall"):
-                    st.markdown(f":gray[{icon}]", width="content")
-                    st.text(str(sentence))
-    against = "; a minus speaks against it" if one["speaks_against"] else ""
-    if not titled:
-        panels.quiet(f"A plus speaks for {_inside(CAUSES[str(one['cause'])].title)}{against}.")
+                st.markdown(f":gray[{icon}] {theme.plain(sentence)}")
 
 
 def _blind(document: Mapping[str, Any]) -> str:
     return " ".join(str(sentence) for sentence in document["unseen"])
-
-
-def _inside(title: str) -> str:
-    return theme.inside(title)
 
 
 def facts(incident: Incident) -> None:
@@ -192,8 +192,8 @@ def _remedy(one: Option) -> None:
         if one.destination is None:
             return
         needs = NEEDS.get(one.destination.page)
-        if needs is not None and not session.may(needs):
-            panels.quiet("Your role may not do this; somebody else's may.")
+        if needs is not None and not session.may(needs[0]):
+            panels.quiet(needs[1])
             return
         words, icon = WAYS[one.destination.page]
         if st.button(words, icon=icon, key=f"remedy_{one.key}"):
@@ -209,7 +209,8 @@ def features(document: Mapping[str, Any]) -> None:
     touched = sum(bool(one["drifted"] or one["signs"]) for one in ranked)
     panels.section(
         f"{touched} of {theme.count(len(ranked), 'feature')} {'is' if touched == 1 else 'are'} touched",
-        "Ordered by importance times drift. Importance is a feature's share of what all features matter; "
+        "Those with a mark in their shape first, then by importance times drift. Importance is a feature's share of "
+        "what all features matter; "
         "an effect counts from its threshold on."
         + (
             " The link says how closely its drift went with performance, window by window (1: always)."
@@ -229,15 +230,18 @@ def features(document: Mapping[str, Any]) -> None:
                     "Effect": theme.number(one["effect"]),
                     "Threshold": theme.number(one["threshold"]),
                     **({"Link": theme.number(one["link"])} if linked else {}),
-                    "What its shape says": " ".join(one["signs"]) or theme.MISSING,
+                    "Mark": ", ".join(_mark(key) for key in one["sign_keys"]) or theme.MISSING,
                 }
             )
             for one in ranked
         ],
         key="incident_features",
         right=("Importance", "Effect", "Threshold", "Link"),
-        columns={"What its shape says": st.column_config.TextColumn(width=420)},
     )
+
+
+def _mark(key: str) -> str:
+    return SIGNS[key].title if key in SIGNS else theme.words(key)
 
 
 def record(incident: Incident) -> None:

@@ -38,7 +38,7 @@ from core.incidents.labels import label_evidence
 from core.incidents.seasons import Earlier, season_evidence
 from core.incidents.shapes import column_of
 from core.incidents.signs import Sign, signs_of
-from core.monitoring import cells
+from core.monitoring import believing, cells
 from core.monitoring.alert_rules import ALERT_RULES, Family
 from core.monitoring.kept_rows import KeptRows
 from core.monitoring.performance import evaluated, truths
@@ -299,7 +299,8 @@ def _performance(
             estimated=None if estimated is None else Figure(estimated.value, estimated.low, estimated.high),
             n_labelled=0 if realised is None else realised.n_labelled,
             earlier=tuple(earlier),
-            note="" if estimated is None else estimated.note,
+            # Labels that contradict an estimate speak for a changed concept, not against holding the two together.
+            note="" if estimated is None or believing.contradicted(estimated.note) else estimated.note,
         )
     return found
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
+
+from sqlmodel import Session
 
 from core.errors import LifecycleError
 from core.incidents import gather, queries
@@ -23,8 +24,9 @@ WAKING: tuple[str, ...] = tuple(key for key, rule in ALERT_RULES.items() if rule
 def open_due(workspace: Workspace, now: datetime) -> list[int]:
     """Open an incident for every monitor (and the installation) with waking alerts that belong to none.
 
-    Alerts of one monitor make one incident; where one is open they are added to it. Several workers may do this at
-    about the same time: each looks again inside its transaction, so that none opens a second one.
+    Alerts of one monitor make one incident, those of drift with the rest; where one is open they are added to it.
+    Several workers may do this at about the same time: each looks again inside its transaction, so that none opens a
+    second one.
 
     Returns
     -------
@@ -32,17 +34,26 @@ def open_due(workspace: Workspace, now: datetime) -> list[int]:
         The incidents opened or widened, by id.
     """
     with workspace.read() as session:
-        waiting = queries.alerts_without(session, kinds=WAKING)
-        by_monitor: dict[int | None, list[Alert]] = {}
-        for alert in waiting:
-            by_monitor.setdefault(alert.monitor_id, []).append(alert)
+        by_monitor = _due(session)
     done = []
     for monitor_id, alerts in by_monitor.items():
         window_id = max((alert.window_id for alert in alerts if alert.window_id is not None), default=None)
         found = triage_now(workspace, monitor_id=monitor_id, window_id=window_id, now=now)
-        incident = _record(workspace, monitor_id, window_id, [alert.id or 0 for alert in alerts], found, now)
+        incident = _record(workspace, monitor_id, window_id, found, now)
         done += [incident.id or 0] if incident is not None else []
     return done
+
+
+def _due(session: Session) -> dict[int | None, list[Alert]]:
+    """Alerts without an incident, by monitor, where one of them wakes people or an incident is open already."""
+    by_monitor: dict[int | None, list[Alert]] = {}
+    for alert in queries.alerts_without(session):
+        by_monitor.setdefault(alert.monitor_id, []).append(alert)
+    return {
+        monitor_id: alerts
+        for monitor_id, alerts in by_monitor.items()
+        if any(alert.kind in WAKING for alert in alerts) or queries.unresolved_of(session, monitor_id) is not None
+    }
 
 
 def triage_now(workspace: Workspace, *, monitor_id: int | None, window_id: int | None, now: datetime) -> Triage:
@@ -66,24 +77,20 @@ def _evidence(workspace: Workspace, window_id: int, monitor_id: int | None, now:
 
 
 def _record(
-    workspace: Workspace,
-    monitor_id: int | None,
-    window_id: int | None,
-    alert_ids: Sequence[int],
-    found: Triage,
-    now: datetime,
+    workspace: Workspace, monitor_id: int | None, window_id: int | None, found: Triage, now: datetime
 ) -> Incident | None:
     with workspace.write() as session:
-        still = [one for one in queries.alerts_without(session, kinds=WAKING) if one.id in set(alert_ids)]
+        still = _due(session).get(monitor_id, [])
         if not still:
             return None
+        waking = [alert for alert in still if alert.kind in WAKING] or still
         return record_incident(
             session,
             monitor_id=monitor_id,
             window=None if window_id is None else session.get(Window, window_id),
             alerts=still,
             triage=found,
-            since_at=min(alert.since_at for alert in still),
+            since_at=min(alert.since_at for alert in waking),
             actor=system_actor(),
             now=now,
         )

@@ -227,7 +227,7 @@ def _leave_out(situation: Situation) -> str:
         return "Every feature is touched: leaving them out leaves none."
     matter = [situation.importance[name] for name in situation.touched if name in situation.importance]
     names = _names(situation.touched)
-    loss = f"{100 * sum(matter):.0f} % of what the features tell it" if matter else "an unknown part of what it knows"
+    loss = f"{_percent(sum(matter))} of what the features tell it" if matter else "an unknown part of what it knows"
     return f"A new version without {names} is not touched by this, and loses {loss}. It takes a new run."
 
 
@@ -329,6 +329,10 @@ def _names(names: tuple[str, ...]) -> str:
     if len(names) > NAMED:
         return f"{', '.join(said)} and {len(names) - NAMED} more"
     return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
+
+
+def _percent(share: float) -> str:
+    return "less than 1 %" if share < 0.01 else f"{100 * share:.0f} %"
 
 
 def _day(at: datetime | None) -> str:

@@ -222,7 +222,7 @@ def harm(evidence: Evidence) -> str:
 
 
 def rank_features(evidence: Evidence) -> tuple[RankedFeature, ...]:
-    """Order features by importance times drift, those that drifted first."""
+    """Order features: those with the mark of a fault, those that drifted, the rest; each by importance times drift."""
     known = any(one.importance is not None for one in evidence.features)
 
     def weight(one: FeatureEvidence) -> float:
@@ -243,7 +243,7 @@ def rank_features(evidence: Evidence) -> tuple[RankedFeature, ...]:
         for one in evidence.features
     ]
     marked = {one.name for one in causes.marked(evidence)}
-    ranked.sort(key=lambda one: (not (one.drifted or one.name in marked), -one.weight, -(one.effect or 0.0), one.name))
+    ranked.sort(key=lambda one: (one.name not in marked, not one.drifted, -one.weight, -(one.effect or 0.0), one.name))
     return tuple(ranked)
 
 

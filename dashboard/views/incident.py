@@ -25,6 +25,7 @@ owner = reads.fresh(queries.owner_name, incident_id)
 alerts = reads.fresh(queries.alerts_of, incident_id)
 resolved = incident.state == IncidentState.RESOLVED
 may_act = session.may(Permission.ALERT_ACKNOWLEDGE)
+mine, ending = owner == session.actor().name, False
 seen_to = f"{owner} sees to it" if owner else "nobody sees to it yet"
 
 with panels.header(
@@ -34,12 +35,9 @@ with panels.header(
     else f"{theme.words(incident.severity)}, {theme.count(len(alerts), 'alert')}; {seen_to}.",
 ):
     if may_act and not resolved:
-        if owner == session.actor().name:
-            if st.button("Resolve", type="primary", icon=":material/check:", key="incident_end"):
-                incident_actions.resolve(incident_id, len(alerts))
+        if mine:
+            ending = st.button("Resolve", type="primary", icon=":material/check:", key="incident_end")
         else:
-            if st.button("Resolve", icon=":material/check:", key="incident_end"):
-                incident_actions.resolve(incident_id, len(alerts))
             st.button(
                 "Take over",
                 type="primary",
@@ -55,8 +53,13 @@ with st.container(horizontal=True, gap="small"):
         "Open the monitor", icon=":material/monitoring:", key="incident_monitor"
     ):
         session.open_page("monitor", monitor=incident.monitor_id, window=incident.window_id)
-    if may_act and not resolved and st.button("Look again", icon=":material/refresh:", key="incident_look_again"):
-        incident_actions.look_again(incident)
+    if may_act and not resolved:
+        if st.button("Look again", icon=":material/refresh:", key="incident_look_again"):
+            incident_actions.look_again(incident)
+        if not mine:
+            ending = st.button("Resolve", icon=":material/check:", key="incident_end")
+if ending:
+    incident_actions.resolve(incident_id, len(alerts))
 
 incident_panels.likely_cause(
     incident.findings,

@@ -229,7 +229,7 @@ def evidence_of(case: Case) -> Evidence:
         season=None if case.season is None else _season(case.season, case.frame, n_columns),
         concept=_concept(model, scores, case.labels),
         contract=tuple(one.sentence for one in breaks(kept, {name: _sample(case.frame[name]) for name in kept})),
-        repeated_then=float(reference.sample(len(case.frame), random_state=0).duplicated().mean()),
+        repeated_then=float(reference.sample(min(len(case.frame), len(reference)), random_state=0).duplicated().mean()),
         repeated_now=float(case.frame.duplicated().mean()),
         changes=case.changes,
         troubles=case.troubles,

@@ -15,7 +15,7 @@ from core.incidents.evidence import Change, Evidence, FeatureEvidence, Figure, P
 from core.incidents.signs import Sign
 from core.incidents.tables import Incident, IncidentAction, IncidentState
 from core.incidents.triage import triage
-from core.monitoring.tables import Alert, AlertState, Window
+from core.monitoring.tables import Alert, AlertState, DriftResult, Window
 from core.permissions import Actor
 from core.workspace import Workspace
 from tests.dashboard.conftest import OpenAs
@@ -171,3 +171,43 @@ def trained_on(workspace: Workspace) -> int:
     with workspace.write() as session:
         session.get_one(Dataset, version.dataset_id).target = "paid"
     return key(version)
+
+
+def likely_cause_of(monitor_id: int, window_id: int) -> None:
+    from core.monitoring import queries as monitoring
+    from dashboard import incident_panels, reads
+
+    row = next(one for one in reads.fresh(monitoring.list_monitors) if one.id == monitor_id)
+    incident_panels.triage_of(row, window_id)
+
+
+def test_the_likely_cause_of_a_window_leads_to_an_incident(
+    open_as: OpenAs, workspace: Workspace, scientist: Actor, viewer: Actor, operator: Actor
+) -> None:
+    with workspace.write() as session:
+        made = make_live_model(session, name="churn", actor=scientist, now=utc_now(), drifted=1, n_windows=3)
+        windows = session.exec(select(Window).where(Window.monitor_id == made.monitor_id)).all()
+        for window, effect in ((windows[0], 0.02), (windows[-1], 0.5)):
+            bins = {"edges": [0.0, 10.0, 20.0], "reference": [0.7, 0.3], "current": [0.7 - effect, 0.3 + effect]}
+            state = "drifted" if effect > 0.1 else "quiet"
+            session.add(
+                DriftResult(
+                    window_id=key(window), feature=HOSTILE, column_kind="number", test="kolmogorov_smirnov",
+                    effect=effect, threshold=0.1, state=state, n_reference=600, n_current=500, bins=bins,
+                )
+            )  # fmt: skip
+        ids = [key(windows[0]), key(windows[-1])]
+
+    def shown(actor: Actor, window_id: int) -> AppTest:
+        open_as(actor)  # signs in
+        kwargs = {"monitor_id": made.monitor_id, "window_id": window_id}
+        return AppTest.from_function(likely_cause_of, kwargs=kwargs, default_timeout=30).run()
+
+    page = shown(viewer, ids[1])
+    told = said(page)
+    assert "Likely cause in 2026-03: input shift" in told
+    assert f"{HOSTILE} drifted (1 of 1 features) without the mark of a fault." in told
+    assert "Harm: Not known" in told
+    assert "Opening an incident takes the role operator." in told
+    assert "Nothing is wrong in 2026-01" in said(shown(viewer, ids[0]))
+    assert "Open an incident" in offered(shown(operator, ids[1]))
