@@ -266,16 +266,18 @@ def together(window_id: int) -> None:
                     "State": STATES.get(one.state, one.state),
                     "Value": theme.interval(one.value, one.low, one.high),
                     "What was found": one.sentence,
-                    "What it means": f"{WINDOW_MEASURES[one.kind].sentence} The value is the "
-                    f"{WINDOW_MEASURES[one.kind].value}.",
                 }
             )
             for one in found
         ],
         key="monitor_together",
         right=("Value",),
-        columns={"What was found": st.column_config.TextColumn(width=420)},
+        columns={"What was found": st.column_config.TextColumn(width=640)},
     )
+    with st.expander("What do these mean?"):
+        for one in found:
+            kind = WINDOW_MEASURES[one.kind]
+            st.text(f"{kind.title}: {kind.sentence} The value is the {kind.value}.")
 
 
 PARTS = {"distribution": "Distribution", "tests": "Every test", "rows": "Example rows", "slices": "Slices"}

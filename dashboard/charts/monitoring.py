@@ -15,6 +15,7 @@ from dashboard.theme import Colours
 HIGHEST_RATIO = 3.0
 FEATURES_SHOWN = 20
 LABELS_SHOWN = 24
+CLOSE = 1 / 6
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def heat_map(
         x=over_windows(windows),
         y=named_rows(list(reversed(features))),
         margin={"t": 26 if events else 8},
-        **event_lines(events, colours),
+        **event_lines(events, colours, n_windows=len(windows)),
     )
 
 
@@ -145,8 +146,11 @@ def over_windows(windows: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def event_lines(events: Sequence[Event], colours: Colours) -> dict[str, Any]:
-    """Events as upright lines with their words above, for the layout of any figure over windows."""
+def event_lines(events: Sequence[Event], colours: Colours, *, n_windows: int, named: bool = True) -> dict[str, Any]:
+    """Events as upright lines with their words above, for the layout of any figure over windows.
+
+    Words that would print over each other are said together, at the first of them.
+    """
     tints = {"deployment": colours.champion, "incident": colours.harm}
     return {
         "shapes": [
@@ -168,19 +172,30 @@ def event_lines(events: Sequence[Event], colours: Colours) -> dict[str, Any]:
         ],
         "annotations": [
             {
-                "x": event.column,
+                "x": column,
                 "y": 1,
                 "xref": "x",
                 "yref": "paper",
                 "xanchor": "left",
                 "yanchor": "bottom",
-                "text": short(event.words, 28),
+                "text": short(", ".join(words), 40),
                 "showarrow": False,
                 "font": {"color": colours.muted, "size": 12},
             }
-            for event in events
+            for column, words in (_said_together(events, n_windows) if named else ())
         ],
     }
+
+
+def _said_together(events: Sequence[Event], n_windows: int) -> list[tuple[float, list[str]]]:
+    """Where to write which words: what lies within a sixth of the axis of the last place joins it."""
+    found: list[tuple[float, list[str]]] = []
+    for event in sorted(events, key=lambda one: one.column):
+        if found and event.column - found[-1][0] < n_windows * CLOSE:
+            found[-1][1].append(event.words)
+        else:
+            found.append((event.column, [event.words]))
+    return found
 
 
 def _strokes(places: Sequence[tuple[int, int]], n_windows: int, colours: Colours) -> dict[str, Any]:

@@ -74,7 +74,8 @@ def strip(
     """
     tints = {"realised": colours.candidate, "corrected": colours.champion, "estimated": colours.reference}
     sources = [source for source in DASHES if any(point.source == source for point in points)]
-    lines = event_lines(events, colours)
+    # The map above names them; here words would print over the key.
+    lines = event_lines(events, colours, n_windows=len(windows), named=False)
     if evaluated is not None:
         lines["shapes"] = [*_band(evaluated, colours), *lines["shapes"]]
     return whole(
@@ -84,7 +85,7 @@ def strip(
         x=over_windows(windows),
         y={"title": {"text": literal(metric)}, "zeroline": False},
         showlegend=len(sources) > 1,
-        margin={"t": 34 if len(sources) > 1 or events else 8},
+        margin={"t": 34 if len(sources) > 1 else 8},
         **lines,
     )
 

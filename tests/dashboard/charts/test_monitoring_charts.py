@@ -73,6 +73,17 @@ def test_what_happened_is_a_line_with_its_words_told_apart_by_colour():
     assert len({shape.line.color for shape in drawn.layout.shapes}) == 2
 
 
+def test_what_happened_at_nearly_the_same_time_is_said_together():
+    happened = [
+        Event(0.5, "v2 live", "deployment"),
+        Event(0.6, "v1 live", "deployment"),
+        Event(2.4, "fault", "incident"),
+    ]
+    drawn = map_of(square(0, "age", 0.1), features=["age"], events=happened)
+    assert [(one.x, one.text) for one in drawn.layout.annotations] == [(0.5, "v2 live, v1 live"), (2.4, "fault")]
+    assert len(drawn.layout.shapes) == 3
+
+
 def test_numbers_share_their_bins_then_and_now():
     bins = {"edges": [0.0, 10.0, 30.0], "reference": [0.7, 0.3], "current": [0.2, 0.8]}
     drawn = charts.then_and_now(bins, feature="<i>age</i>", colours=LIGHT)
