@@ -373,5 +373,11 @@ def _area(positive: Floats, scores: Floats) -> Floats:
 
 def codes_of(labels: Sequence[str | None], classes: Sequence[str]) -> Codes:
     """Labels as codes: the position in ``classes``, ``len(classes)`` for another class, `UNKNOWN` for None."""
-    place: dict[str | None, int] = {None: UNKNOWN} | {label: code for code, label in enumerate(classes)}
-    return np.fromiter((place.get(label, len(classes)) for label in labels), np.int64, len(labels))
+    import pyarrow as pa
+
+    place = {label: code for code, label in enumerate(classes)}
+    named = pa.array(labels, pa.string()).dictionary_encode()
+    codes = [place.get(label, len(classes)) for label in named.dictionary.to_pylist()]
+    at = named.indices.fill_null(len(codes)).to_numpy(zero_copy_only=False)
+    found: Codes = np.array([*codes, UNKNOWN], dtype=np.int64)[at]
+    return found
