@@ -1,16 +1,17 @@
 """Every figure to reach, measured and printed in one table: ``make bench``. Nothing here fails on time.
 
-python -m tests.benchmarks [--only start,pages] [--rounds 3] [--adult FILE]
+python -m tests.benchmarks [--only start,pages] [--rounds 3] [--adult FILE] [--peers INTERPRETER]
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import compare_page, ingest, many_runs, pages, start
+from tests.benchmarks import compare_page, drift_speed, ingest, many_runs, pages, start
 from tests.benchmarks.figures import Figure, table
 
 
@@ -18,10 +19,15 @@ def main() -> None:
     """Measure what was asked for, one part after the other."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument(
-        "--only", default="start,pages,compare_page,many_runs,ingest", help="parts, separated by commas"
+        "--only", default="start,pages,compare_page,many_runs,ingest,drift_speed", help="parts, separated by commas"
     )
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each figure; the median counts")
     parser.add_argument("--adult", type=Path, help="a CSV to take instead of the generated one")
+    parser.add_argument(
+        "--peers",
+        default=os.environ.get("GATEHOUSE_PEERS"),
+        help="an interpreter that has Evidently and NannyML, to measure them beside drift_speed",
+    )
     given = parser.parse_args()
     rounds = given.rounds
     parts: dict[str, Callable[[], list[Figure]]] = {
@@ -30,6 +36,7 @@ def main() -> None:
         "compare_page": lambda: compare_page.figures(rounds),
         "many_runs": lambda: many_runs.figures(rounds=rounds),
         "ingest": lambda: ingest.figures(given.adult, rounds),
+        "drift_speed": lambda: drift_speed.figures(rounds, given.peers),
     }
     wanted = given.only.split(",")
     if unknown := [name for name in wanted if name not in parts]:

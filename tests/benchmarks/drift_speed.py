@@ -1,0 +1,194 @@
+"""Processor time of drift: counting a window, holding it against its reference, and two peers on the same rows.
+
+A window of 50 columns (40 of numbers, of which 10 with missing values, and 10 of names) lies in a Parquet file. All
+times are of the processor, all threads. The peers are Evidently's DataDriftPreset and NannyML's univariate drift
+calculator, run in the same minutes by their own interpreter on frames already in memory, so reading is counted for
+nobody there; ours is then from tables in memory, reference and window both, with every test of the catalogue.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.drift.drift_tests import DRIFT_TESTS
+from core.drift.evidence import binned
+from core.drift.measuring import measure
+from core.drift.sketching import Basis, fit_basis, sketch_table
+from core.statistics.sketches import CategorySketch, align, align_categories, from_bytes, merge, to_bytes
+from tests.benchmarks.figures import Figure, cpu_ms, sampled
+
+N_COLUMNS, PEER_ROWS = 50, 100_000
+WINDOWS = {100_000: 0.15, 1_000_000: 1.0}
+FROM_STORED_S, OF_BARE_READ = 0.05, 160.0
+OF_EVIDENTLY, OF_NANNYML = 100 / 100, 100 / 30
+N_BUCKETS = 4
+SCRIPT = Path(__file__).with_name("drift_peers.py")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A reference, counted and stored: what a monitor has at hand when a window comes in."""
+
+    kinds: Mapping[str, str]
+    bases: Mapping[str, Basis]
+    stored: Mapping[str, bytes]
+
+
+def figures(rounds: int = 3, peers: str | None = None) -> list[Figure]:
+    """Measure windows of both sizes, and the peers where their interpreter is given."""
+    found: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        reference = table_of(PEER_ROWS, seed=1)
+        watched = watch(reference)
+        for n_rows, target in WINDOWS.items():
+            file = Path(folder) / f"{n_rows}.parquet"
+            pq.write_table(table_of(n_rows, seed=2, shift=0.1), file, row_group_size=122_880)
+            found += window_figures(file, f"{n_rows:,} rows", watched, target, rounds)
+        found += stored_figures(pq.read_table(Path(folder) / f"{PEER_ROWS}.parquet"), watched, rounds)
+        found += peer_figures(reference, Path(folder), watched, rounds, peers)
+    return found
+
+
+def window_figures(file: Path, what: str, watched: Watched, target: float, rounds: int) -> list[Figure]:
+    """Counting a window and holding it against the reference, and how that stands to reading its file."""
+    decide_stored(watched, {name: to_bytes(one) for name, one in sketch_table(file, watched.bases).items()})
+    bare, counting, whole = [], [], []
+    for _ in range(rounds):  # in turn, so that a busy moment is shared
+        # In one thread: two that wait for each other on a busy machine spend more than the reading takes.
+        bare.append(_cpu_s(lambda: pq.read_table(file, use_threads=False)))
+        counting.append(_cpu_s(lambda: sketch_table(file, watched.bases)))
+        whole.append(_cpu_s(lambda: decide(watched, sketch_table(file, watched.bases))))
+    ratios = tuple(100 * one / other for one, other in zip(counting, bare, strict=True))
+    return [
+        Figure(f"drift, a window of {what}: counted, tested and binned", tuple(whole), "s", target),
+        Figure(f"drift, a window of {what}: bare Parquet read", tuple(bare), "s"),
+        Figure(f"drift, a window of {what}: counted, of the bare read", ratios, "%", OF_BARE_READ),
+    ]
+
+
+def stored_figures(window: pa.Table, watched: Watched, rounds: int) -> list[Figure]:
+    """From stored sketches: of one bucket, and of several that are summed."""
+    n = window.num_rows // N_BUCKETS
+    buckets = [sketch_table(window.slice(part * n, n), watched.bases) for part in range(N_BUCKETS)]
+    stored = {name: [to_bytes(bucket[name]) for bucket in buckets] for name in watched.kinds}
+    one = {name: to_bytes(merge([bucket[name] for bucket in buckets])) for name in watched.kinds}  # type: ignore[type-var]
+
+    def summed() -> None:
+        decide(watched, {name: merge([from_bytes(some) for some in stored[name]]) for name in watched.kinds})  # type: ignore[type-var]
+
+    def every_test() -> None:
+        for name, kind in watched.kinds.items():
+            measure(from_bytes(watched.stored[name]), from_bytes(one[name]), kind)
+
+    return [
+        Figure(what, sampled(lambda work=work: _cpu_s(work), rounds), "s", target)
+        for what, work, target in (
+            ("drift from a stored bucket: tested and binned", lambda: decide_stored(watched, one), FROM_STORED_S),
+            (f"drift from {N_BUCKETS} stored buckets: summed, tested and binned", summed, FROM_STORED_S),
+            ("drift from a stored bucket: every test of the catalogue", every_test, None),
+        )
+    ]
+
+
+def peer_figures(reference: pa.Table, folder: Path, watched: Watched, rounds: int, peers: str | None) -> list[Figure]:
+    """Ours as a share of each peer's processor time, both samples from nothing, and a further window alone."""
+    if not peers:
+        sys.stderr.write("The peers are absent: give their interpreter with --peers or GATEHOUSE_PEERS.\n")
+        return []
+    current = folder / f"{PEER_ROWS}.parquet"
+    pq.write_table(reference, folder / "reference.parquet")
+    window = pq.read_table(current)
+
+    def nothing_known() -> None:
+        ours = watch(reference)
+        for name, sketch in sketch_table(window, ours.bases).items():
+            measure(from_bytes(ours.stored[name]), sketch, ours.kinds[name])
+
+    def further_window() -> None:
+        for name, sketch in sketch_table(window, watched.bases).items():
+            measure(from_bytes(watched.stored[name]), sketch, watched.kinds[name])
+
+    both, alone = (min(sampled(lambda work=work: _cpu_s(work), rounds)) for work in (nothing_known, further_window))
+    names = [name for name, kind in watched.kinds.items() if kind == "category"]
+    found = [Figure("drift, ours from nothing: every test of the catalogue", (both,), "s")]
+    evidently = run_peer(peers, "evidently", folder / "reference.parquet", current, names)
+    nannyml = run_peer(peers, "nannyml", folder / "reference.parquet", current, names)
+    for what, ours, theirs, target in (
+        ("Evidently's preset", both, evidently["both"], OF_EVIDENTLY),
+        ("NannyML with all its tests", both, nannyml["all reference"] + nannyml["all window"], OF_NANNYML),
+        ("NannyML as it comes", both, nannyml["default reference"] + nannyml["default window"], OF_NANNYML),
+        ("NannyML with all its tests, a further window", alone, nannyml["all window"], None),
+        ("NannyML as it comes, a further window", alone, nannyml["default window"], None),
+    ):
+        found += [
+            Figure(f"drift, {what}", (theirs,), "s"),
+            Figure(f"drift, ours of {what}: 1/{theirs / ours:,.0f}", (100 * ours / theirs,), "%", target),
+        ]
+    return found
+
+
+def run_peer(peers: str, peer: str, reference: Path, current: Path, names: list[str]) -> dict[str, float]:
+    """Seconds of processor time that a peer says it spent."""
+    done = subprocess.run(
+        [peers, str(SCRIPT), peer, str(reference), str(current), ",".join(names)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1"},
+    )
+    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def watch(reference: pa.Table) -> Watched:
+    """Count and store a reference."""
+    kinds = {
+        name: "category" if pa.types.is_string(reference.schema.field(name).type) else "number"
+        for name in reference.column_names
+    }
+    bases = {name: fit_basis(reference[name], kind) for name, kind in kinds.items()}
+    return Watched(kinds, bases, {name: to_bytes(one) for name, one in sketch_table(reference, bases).items()})
+
+
+def decide_stored(watched: Watched, stored: Mapping[str, bytes]) -> None:
+    """Hold stored sketches against the reference."""
+    decide(watched, {name: from_bytes(content) for name, content in stored.items()})
+
+
+def decide(watched: Watched, sketches: Mapping[str, Any]) -> None:
+    """Each column's own test, and then and now on the same bins."""
+    for name, current in sketches.items():
+        before: Any = from_bytes(watched.stored[name])
+        named = isinstance(current, CategorySketch)
+        points = align_categories(before, current) if named else align(before, current)
+        DRIFT_TESTS["chi_square" if named else "kolmogorov_smirnov"].test(points)
+        binned(points)
+
+
+def table_of(n: int, seed: int, shift: float = 0.0) -> pa.Table:
+    """Columns of five sorts: normal, skewed with missing values, counts, rounded, names."""
+    rng = np.random.default_rng(seed)
+    sorts: list[Callable[[], Any]] = [
+        lambda: rng.normal(shift, 1, n),
+        lambda: pa.array(rng.lognormal(shift, 1, n), mask=rng.random(n) < 0.05),
+        lambda: rng.poisson(6, n).astype(float),
+        lambda: rng.normal(50, 10, n).round(2),
+        lambda: rng.choice([f"category {one}" for one in range(8)], n),
+    ]
+    return pa.table({f"f{number}": sorts[number % len(sorts)]() for number in range(N_COLUMNS)})
+
+
+def _cpu_s(work: Callable[[], object]) -> float:
+    return cpu_ms(work) / 1000
