@@ -12,6 +12,9 @@ from core.datasets.checks import CHECKS
 from core.drift.drift_tests import DRIFT_TESTS
 from core.evaluation.metrics import METRICS
 from core.governance.gates import GATES
+from core.incidents.causes import CAUSES
+from core.incidents.remedies import REMEDIES
+from core.incidents.signs import SIGNS
 from core.monitoring.alert_rules import ALERT_RULES
 from core.permissions import Role
 from core.registry.behaviour import BEHAVIOUR_TESTS
@@ -34,6 +37,12 @@ def entries() -> Iterator[tuple[str, str, str]]:
         yield "drift test", test.key, test.title
     for rule in ALERT_RULES.values():
         yield "alert rule", rule.key, rule.title
+    for cause in CAUSES.values():
+        yield "cause", cause.key, cause.title
+    for sign in SIGNS.values():
+        yield "mark of a fault", sign.key, sign.title
+    for remedy in REMEDIES.values():
+        yield "remedy", remedy.key, remedy.title
     for behaviour in BEHAVIOUR_TESTS.values():
         yield "behaviour test", behaviour.key, behaviour.title
     for analysis in ANALYSES.values():

@@ -10,8 +10,10 @@ from sqlmodel import Session, col, select
 
 from core.governance import standing
 from core.governance.tables import PromotionRequest, RequestState
+from core.incidents.tables import Incident, IncidentState
 from core.monitoring.alert_rules import ALERT_RULES
 from core.monitoring.queries import open_alerts
+from core.monitoring.tables import Alert
 from core.permissions import Actor, Permission
 from core.training.tables import Run, RunState
 
@@ -26,7 +28,7 @@ class InboxItem:
     Parameters
     ----------
     kind : str
-        "decide", "stale", "changes_requested", "preparation_failed", "decided", "run_failed" or "alert".
+        "decide", "stale", "changes_requested", "preparation_failed", "decided", "run_failed", "incident" or "alert".
     subject_kind, subject_id : str, int
     sentence : str
         What it is.
@@ -50,7 +52,12 @@ class InboxItem:
 
 def inbox(session: Session, actor: Actor, now: datetime) -> list[InboxItem]:
     """List everything that waits for an actor, what has waited longest first; news come last."""
-    items = [*_requests(session, actor, now), *_runs(session, actor, now), *_alerts(session, actor)]
+    items = [
+        *_requests(session, actor, now),
+        *_runs(session, actor, now),
+        *_incidents(session, actor),
+        *_alerts(session, actor),
+    ]
     return sorted(items, key=lambda item: (item.kind == "decided", item.since, item.subject_id))
 
 
@@ -123,10 +130,34 @@ def _runs(session: Session, actor: Actor, now: datetime) -> Iterator[InboxItem]:
         )
 
 
+def _incidents(session: Session, actor: Actor) -> Iterator[InboxItem]:
+    """Incidents nobody sees to, and those that are the actor's own."""
+    if not actor.may(Permission.ALERT_ACKNOWLEDGE):
+        return
+    for found in session.exec(select(Incident).where(Incident.state != IncidentState.RESOLVED)):
+        assert found.id is not None
+        if found.owner_id is not None and found.owner_id != actor.user_id:
+            continue
+        yield InboxItem(
+            kind="incident",
+            subject_kind="incident",
+            subject_id=found.id,
+            sentence=found.title,
+            reason="Nobody sees to it yet." if found.owner_id is None else "You see to it, and it is not resolved yet.",
+            since=found.opened_at,
+            page="incident",
+            params={"incident": found.id},
+        )
+
+
 def _alerts(session: Session, actor: Actor) -> Iterator[InboxItem]:
     if not actor.may(Permission.ALERT_ACKNOWLEDGE):
         return
+    # What belongs to an incident waits there.
+    told = set(session.exec(select(Alert.id).where(col(Alert.incident_id).is_not(None))))
     for alert in open_alerts(session):
+        if alert.id in told:
+            continue
         kind = ALERT_RULES.get(alert.kind)
         urgency = "it cannot wait" if kind is None or kind.wakes else "it can wait for the morning"
         params = {"monitor": alert.monitor_id, "window": alert.window_id}

@@ -11,6 +11,7 @@ LOOKS: dict[str, tuple[str, theme.Role]] = {
     "changes_requested": ("Changes requested", "attention"),
     "preparation_failed": ("Preparing failed", "attention"),
     "run_failed": ("Run failed", "attention"),
+    "incident": ("Incident", "attention"),
     "alert": ("Alert", "attention"),
     "decided": ("News", "neutral"),
 }

@@ -16,7 +16,7 @@ from core.incidents.signs import Sign
 from core.incidents.tables import Incident, IncidentAction, IncidentState
 from core.incidents.triage import triage
 from core.monitoring.tables import Alert, AlertState, DriftResult, Window
-from core.permissions import Actor
+from core.permissions import Actor, Role
 from core.workspace import Workspace
 from tests.dashboard.conftest import OpenAs
 from tests.dashboard.factories import make_live_model
@@ -154,6 +154,20 @@ def test_the_monitoring_page_lists_what_is_open(
     with workspace.write() as session:
         service.resolve(session, incident_id=incident_id, outcome="Over.", actor=operator, now=utc_now())
     assert "incident is open" not in said(open_as(viewer, "monitoring"))
+
+
+def test_an_incident_waits_in_the_inbox_in_place_of_its_alerts(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, viewer: Actor, make_actor: Any, incident_id: int
+) -> None:
+    told = said(open_as(operator, "inbox"))
+    assert "churn: pipeline fault in 2026-03" in told
+    assert "Nobody sees to it yet." in told
+    assert "1 thing waiting for you." in told
+    with workspace.write() as session:
+        service.take_over(session, incident_id=incident_id, actor=operator, now=utc_now())
+    assert "You see to it, and it is not resolved yet." in said(open_as(operator, "inbox"))
+    for other in (viewer, make_actor("otto", Role.OPERATOR)):
+        assert "Nothing waits for you" in said(open_as(other, "inbox"))
 
 
 def test_a_run_is_set_up_without_the_features_of_the_link(open_as: OpenAs, scientist: Actor, trained_on: Any) -> None:
