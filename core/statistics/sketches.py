@@ -1,12 +1,11 @@
-"""Sketches: a column counted so that any window is a sum of parts, and two samples set side by side.
+"""Sketches: a column counted so that any window is a sum of parts.
 
 A *sketch* holds counts, no rows: numbers by cell (`cells`), categories by name. Merging adds counts, so it is exactly
 associative and commutative: hours sum to days, days to months, in any order. A cell that holds one single value knows
 it, so constants, whole numbers near the anchor, ties and zero inflation are exact; a mixed cell knows its bounds.
 
-Two samples come together as `Counted` points in rising order, from sketches (`align`) or from the values themselves
-(`counted`, exact). `coarseness` says how much of a sample one mixed cell hides: above `MAX_COARSENESS` take the values.
-What a distribution function is off by within a cell is less than that share.
+Two sketches come together as `counted` points (`align`). What a distribution function is off by within a mixed cell is
+at most that cell's share of the rows, the `coarseness`: above `MAX_COARSENESS` count the values themselves.
 
 Chosen over t-digests and KLL, whose merges depend on their order and which keep no ties.
 """
@@ -26,6 +25,16 @@ from numpy.typing import NDArray
 from core.errors import InvalidInput
 from core.statistics import sketch_bytes
 from core.statistics.cells import CellCounter, Scale, bounds, fit_scale
+from core.statistics.counted import (
+    MAX_COARSENESS,
+    OTHER,
+    Counted,
+    CountedCategories,
+    coarseness,
+    counted,
+    counted_categories,
+    side_by_side,
+)
 
 __all__ = [
     "MAX_COARSENESS",
@@ -52,10 +61,8 @@ __all__ = [
     "to_bytes",
 ]
 
-MAX_COARSENESS = 0.01
 MAX_VOCABULARY = 1_000
 MAX_FURTHER = 1_000
-OTHER = "all other names"
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,44 +133,6 @@ class CategorySketch:
     def n_rows(self) -> int:
         """Rows, those of missing values among them."""
         return self.n_present + self.n_missing
-
-
-@dataclass(frozen=True, eq=False)
-class Counted:
-    """Two samples of numbers as counts of the same points.
-
-    Parameters
-    ----------
-    low, high : ndarray of shape (k,), float64
-        Between which values a point's rows lie; equal where they all have that one value. Points are in rising order
-        and do not overlap.
-    reference, current : ndarray of shape (k,), int64
-        Rows of each sample; not both 0.
-    """
-
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    reference: NDArray[np.int64]
-    current: NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class CountedCategories:
-    """Two samples of categories as counts of the same names.
-
-    Parameters
-    ----------
-    names : tuple of k str
-    reference, current : ndarray of shape (k,), int64
-        Rows of each sample; not both 0.
-    known : ndarray of shape (k,), bool
-        Whether the reference knows the name.
-    """
-
-    names: tuple[str, ...]
-    reference: NDArray[np.int64]
-    current: NDArray[np.int64]
-    known: NDArray[np.bool_]
 
 
 Sketch = TypeVar("Sketch", NumericSketch, CategorySketch)
@@ -279,22 +248,6 @@ def from_bytes(content: bytes) -> NumericSketch | CategorySketch:
     return CategorySketch(names, counts, document["n_other"], vocabulary, document["n_missing"])
 
 
-def counted(reference_values: NDArray[np.float64], current_values: NDArray[np.float64]) -> Counted:
-    """Two samples as exact counts of the values that occur: each point is one value. O(n log n).
-
-    Parameters
-    ----------
-    reference_values, current_values : ndarray of shape (n,), (m,)
-        NaN is left out; infinities are values at the ends.
-    """
-    (first, n_first), (second, n_second) = (_values(sample) for sample in (reference_values, current_values))
-    points = np.union1d(first, second)
-    reference, current = np.zeros(len(points), dtype=np.int64), np.zeros(len(points), dtype=np.int64)
-    reference[np.searchsorted(points, first)] = n_first
-    current[np.searchsorted(points, second)] = n_second
-    return Counted(points, points, reference, current)
-
-
 def align(reference: NumericSketch, current: NumericSketch) -> Counted:
     """Two sketches as counts of the same points: single values, and cells that hold several.
 
@@ -335,20 +288,6 @@ def align(reference: NumericSketch, current: NumericSketch) -> Counted:
     return Counted(low, high, _sums(counts[0], starts), _sums(counts[1], starts))
 
 
-def counted_categories(reference_values: NDArray[Any], current_values: NDArray[Any]) -> CountedCategories:
-    """Two samples as exact counts of the names that occur, those the reference holds most of first.
-
-    Parameters
-    ----------
-    reference_values, current_values : ndarray of shape (n,), (m,), object
-        str, or None where missing, which is left out.
-    """
-    samples = [Counter(sample.tolist()) for sample in (reference_values, current_values)]
-    for sample in samples:
-        sample.pop(None, None)
-    return _side_by_side(samples[0], samples[1])
-
-
 def align_categories(reference: CategorySketch, current: CategorySketch) -> CountedCategories:
     """Two sketches as counts of the same names, those the reference holds most of first.
 
@@ -371,25 +310,7 @@ def align_categories(reference: CategorySketch, current: CategorySketch) -> Coun
         beyond = {rank[1] for rank in _ranks(further) if rank > limit}
         for place, sample in enumerate(samples):
             others[place] += sum(sample.pop(name) for name in beyond & sample.keys())
-    return _side_by_side(samples[0], samples[1], others[0], others[1])
-
-
-def coarseness(points: Counted) -> float:
-    """Largest share of either sample that lies in one point of several values, in [0, 1]; 0 without any row."""
-    mixed = points.low != points.high
-    shares = [
-        float(sample[mixed].max()) / float(sample.sum())
-        for sample in (points.reference, points.current)
-        if mixed.any() and sample.any()
-    ]
-    return max(shares, default=0.0)
-
-
-def _values(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    present = np.asarray(sample, dtype=np.float64)
-    present = present[~np.isnan(present)] + 0.0
-    values, counts = np.unique(present, return_counts=True)
-    return values, counts.astype(np.int64)
+    return side_by_side(samples[0], samples[1], others[0], others[1])
 
 
 def _sums(numbers: NDArray[Any], starts: NDArray[np.intp]) -> NDArray[np.int64]:
@@ -455,18 +376,3 @@ def _ranks(names: Iterable[str]) -> list[tuple[int, str]]:
         mixed = (mixed ^ (mixed >> np.uint32(shift))) * np.uint32(factor)
     mixed ^= mixed >> np.uint32(16)
     return list(zip(mixed.tolist(), names, strict=True))
-
-
-def _side_by_side(
-    reference: Mapping[str, int], current: Mapping[str, int], reference_other: int = 0, current_other: int = 0
-) -> CountedCategories:
-    names = sorted(reference.keys() | current.keys(), key=lambda name: (-reference.get(name, 0), name))
-    counts = [[sample.get(name, 0) for name in names] for sample in (reference, current)]
-    known = [name in reference for name in names]
-    if reference_other or current_other:
-        names.append(OTHER)
-        counts[0].append(reference_other)
-        counts[1].append(current_other)
-        known.append(reference_other > 0)
-    first, second = (np.array(sample, dtype=np.int64) for sample in counts)
-    return CountedCategories(tuple(names), first, second, np.array(known, dtype=bool))

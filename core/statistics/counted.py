@@ -1,0 +1,121 @@
+"""Two samples as counts of the same points: what every drift test looks at, exact or from sketches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The largest share of a sample that one point of several values may hide.
+MAX_COARSENESS = 0.01
+OTHER = "all other names"
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """Two samples of numbers as counts of the same points.
+
+    Parameters
+    ----------
+    low, high : ndarray of shape (k,), float64
+        Between which values a point's rows lie; equal where they all have that one value. Points are in rising order
+        and do not overlap.
+    reference, current : ndarray of shape (k,), int64
+        Rows of each sample; not both 0.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    reference: NDArray[np.int64]
+    current: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class CountedCategories:
+    """Two samples of categories as counts of the same names.
+
+    Parameters
+    ----------
+    names : tuple of k str
+    reference, current : ndarray of shape (k,), int64
+        Rows of each sample; not both 0.
+    known : ndarray of shape (k,), bool
+        Whether the reference knows the name.
+    """
+
+    names: tuple[str, ...]
+    reference: NDArray[np.int64]
+    current: NDArray[np.int64]
+    known: NDArray[np.bool_]
+
+
+def counted(reference_values: NDArray[np.float64], current_values: NDArray[np.float64]) -> Counted:
+    """Two samples as exact counts of the values that occur: each point is one value. O(n log n).
+
+    Parameters
+    ----------
+    reference_values, current_values : ndarray of shape (n,), (m,)
+        NaN is left out; infinities are values at the ends.
+    """
+    (first, n_first), (second, n_second) = (_values(sample) for sample in (reference_values, current_values))
+    points = np.union1d(first, second)
+    reference, current = np.zeros(len(points), dtype=np.int64), np.zeros(len(points), dtype=np.int64)
+    reference[np.searchsorted(points, first)] = n_first
+    current[np.searchsorted(points, second)] = n_second
+    return Counted(points, points, reference, current)
+
+
+def counted_categories(reference_values: NDArray[Any], current_values: NDArray[Any]) -> CountedCategories:
+    """Two samples as exact counts of the names that occur, those the reference holds most of first.
+
+    Parameters
+    ----------
+    reference_values, current_values : ndarray of shape (n,), (m,), object
+        str, or None where missing, which is left out.
+    """
+    samples = [Counter(sample.tolist()) for sample in (reference_values, current_values)]
+    for sample in samples:
+        sample.pop(None, None)
+    return side_by_side(samples[0], samples[1])
+
+
+def side_by_side(
+    reference: Mapping[str, int], current: Mapping[str, int], reference_other: int = 0, current_other: int = 0
+) -> CountedCategories:
+    """Counts by name as counts of the same names, those the reference holds most of first.
+
+    Where either sample holds rows of other names they come last as one entry, `OTHER`; the reference knows it where it
+    holds such rows itself.
+    """
+    names = sorted(reference.keys() | current.keys(), key=lambda name: (-reference.get(name, 0), name))
+    counts = [[sample.get(name, 0) for name in names] for sample in (reference, current)]
+    known = [name in reference for name in names]
+    if reference_other or current_other:
+        names.append(OTHER)
+        counts[0].append(reference_other)
+        counts[1].append(current_other)
+        known.append(reference_other > 0)
+    first, second = (np.array(sample, dtype=np.int64) for sample in counts)
+    return CountedCategories(tuple(names), first, second, np.array(known, dtype=bool))
+
+
+def coarseness(points: Counted) -> float:
+    """Largest share of either sample that lies in one point of several values, in [0, 1]; 0 without any row."""
+    mixed = points.low != points.high
+    shares = [
+        float(sample[mixed].max()) / float(sample.sum())
+        for sample in (points.reference, points.current)
+        if mixed.any() and sample.any()
+    ]
+    return max(shares, default=0.0)
+
+
+def _values(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    present = np.asarray(sample, dtype=np.float64)
+    present = present[~np.isnan(present)] + 0.0
+    values, counts = np.unique(present, return_counts=True)
+    return values, counts.astype(np.int64)
