@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import streamlit as st
 
 from core.health import queries as samples
-from core.health.figures import FIGURES
+from core.health.figures import FIGURES, in_words
 from core.health.queries import Series
 from core.jobs import processes
 from core.monitoring import queries as monitoring
@@ -57,18 +57,18 @@ class Look:
 
 
 LOOKS = (
-    Look("Errors", ("errors", "refused"), "requests a minute", 1, lambda v: f"{v:.3g} a minute", "errors"),
+    Look("Errors", ("errors", "refused"), "requests a minute", 1, lambda v: in_words(v, "a minute"), "errors"),
     Look(
         "Latency",
         ("latency_p95_ms", "latency_p50_ms", "latency_p99_ms"),
         "ms",
         1,
-        lambda v: f"{v:,.3g} ms",
+        lambda v: in_words(v, "ms"),
         "latency",
         ("limit_ms", 1),
     ),
-    Look("Requests", ("requests",), "requests a minute", 1, lambda v: f"{v:.3g} a minute"),
-    Look("Rows predicted", ("rows",), "rows a second", 1, lambda v: f"{v:.3g} a second"),
+    Look("Requests", ("requests",), "requests a minute", 1, lambda v: in_words(v, "a minute")),
+    Look("Rows predicted", ("rows",), "rows a second", 1, lambda v: in_words(v, "rows a second")),
     Look("Memory by process", ("memory_bytes",), "MB", 1e6, lambda v: f"{v:,.0f} MB"),
     Look(
         "Memory still available",
@@ -89,7 +89,7 @@ LOOKS = (
         1e6,
         lambda v: f"{v:,.1f} MB",
     ),
-    Look("Jobs that wait or failed", ("queue_jobs", "jobs_failed"), "jobs", 1, lambda v: f"{v:.3g} jobs", "queue"),
+    Look("Jobs that wait or failed", ("queue_jobs", "jobs_failed"), "jobs", 1, lambda v: in_words(v, "jobs"), "queue"),
 )
 
 

@@ -243,7 +243,7 @@ def in_words(value: float, unit: Unit) -> str:
         case "seconds":
             return f"{value:,.0f} s" if value < 90 else f"{value / 60:,.0f} min"
         case _:
-            return f"{value:,.3g} {unit}"
+            return f"{value:,.0f} {unit}" if abs(value) >= 100 else f"{value:.3g} {unit}"
 
 
 def figure(key: str) -> Figure:

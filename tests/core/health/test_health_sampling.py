@@ -12,7 +12,7 @@ from sqlmodel import select
 from core.errors import NotFound
 from core.health import queries
 from core.health.exposition import exposition
-from core.health.figures import FIGURES
+from core.health.figures import FIGURES, Unit, in_words
 from core.health.samples import OwnUse, Sample, folder_bytes, queue_samples
 from core.health.sampling import Sampler, sample_home, thin, worker_sampler
 from core.health.tables import HealthSample
@@ -50,6 +50,23 @@ def test_a_figure_is_complete(entry: object) -> None:
     assert figure.sentence.endswith(".")
     assert len(figure.key) <= 32
     assert set(figure.processes) <= {"web", "scoring", "worker"}
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "words"),
+    [
+        (66_600_000, "bytes", "66.6 MB"),
+        (78e9, "bytes", "78.0 GB"),
+        (0.93, "share", "93 %"),
+        (14_300.4, "ms", "14,300 ms"),
+        (9.687, "ms", "9.69 ms"),
+        (0.0, "a minute", "0 a minute"),
+        (45.0, "seconds", "45 s"),
+        (7_200.0, "seconds", "120 min"),
+    ],
+)
+def test_a_value_is_said_with_its_unit(value: float, unit: Unit, words: str) -> None:
+    assert in_words(value, unit) == words
 
 
 def test_the_worker_samples_itself_its_machine_and_the_queue(workspace: Workspace) -> None:
