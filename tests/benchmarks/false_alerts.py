@@ -25,7 +25,7 @@ from scipy import stats
 from core.drift import nulls
 from core.drift.calibrating import WINDOWS_A_MONTH, Column, Promise, calibrate, window_level
 from core.drift.measuring import streams_of
-from tests.benchmarks.quiet_months import POPULATIONS, Population, Watched, exceeding, judged, watch
+from tests.benchmarks.quiet_months import FINER, POPULATIONS, Population, Watched, exceeding, judged, watch
 
 POOL, LARGE_POOL = 200, 600
 DRAWN_CELLS = 100_000
@@ -110,6 +110,7 @@ CASES: tuple[Case, ...] = (
         for r in (0.5, 0.9, 0.999)
     ),
     *(Case((name,), n_rows=LARGE, n_features=5) for name in ("normal", "60 % zeros", "4 categories, 1 % missing")),
+    *(Case(("normal, finer ends",), n_rows=n, n_features=5) for n in (50, 1_000)),
 )
 
 
@@ -148,7 +149,7 @@ def _independent(case: Case, months: int, rng: np.random.Generator) -> tuple[NDA
     columns = []
     for begin in range(0, pool, case.n_features):
         names = [case.populations[(begin + place) % len(case.populations)] for place in range(case.n_features)]
-        truths = [POPULATIONS[name] for name in names]
+        truths = [(POPULATIONS | FINER)[name] for name in names]
         season = _seasonal if case.season else _plain
         columns += season(case, truths, rounds, n_windows, rng)
     exceeded = np.array(columns)

@@ -45,9 +45,10 @@ class Population:
         return CategorySketch(names, present, 0, frozenset(names), n_missing)
 
 
-def continuous(quantile: object, missing: float = 0.0) -> Population:
-    """A continuous column in 130 cells: equal in the middle, ever smaller by a third towards both ends."""
-    ends = 0.015 * (2 / 3) ** np.arange(32.0, 0.0, -1.0)
+def continuous(quantile: object, missing: float = 0.0, ratio: float = 2 / 3) -> Population:
+    """A continuous column in cells: 64 equal ones in the middle, ever smaller by a ratio towards both ends."""
+    n_ends = round(np.log(2.5e-6) / np.log(ratio))
+    ends = 0.015 * ratio ** np.arange(n_ends, 0.0, -1.0)
     edges = np.concatenate([[0.0], ends, np.linspace(0.015, 0.985, 65), 1 - ends[::-1], [1.0]])
     middle = (edges[1:] + edges[:-1]) / 2
     return Population("number", np.asarray(quantile(middle)), np.diff(edges), missing)  # type: ignore[operator]
@@ -83,6 +84,7 @@ POPULATIONS: dict[str, Population] = {
     "4 categories, 1 % missing": categories(4, 0.01),
     "300 categories": categories(300),
 }
+FINER = {"normal, finer ends": continuous(stats.norm.ppf, ratio=0.92)}
 
 
 @dataclass(frozen=True, eq=False)
