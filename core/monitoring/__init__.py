@@ -4,4 +4,8 @@ A *monitor* exists per (model, environment, alias). Its *reference* is the live 
 data is the prediction log or an uploaded *batch*, cut into *windows* of time. Per feature a window has an effect size
 and a p-value corrected for the number of features; with too few rows it says "not enough data", which is neither health
 nor drift. Measuring (`drift_tests`) and deciding (`alerting`) are kept apart.
+
+What no window tells, silence and faults, is asked every few minutes by rules (`alert_rules`: `liveness`, `faults`) that
+learn what is usual; without a past, or without samples, a rule opens nothing and closes nothing. Whatever raises an
+alert does so through `alert_log`.
 """

@@ -32,6 +32,10 @@ def sentence() -> str:
     if drifting:
         names = ", ".join(row.model_name for row in drifting[:3])
         return f"{len(drifting)} of {counted} {'drifts' if len(drifting) == 1 else 'drift'}: {names}."
+    alerting = [row.model_name for row in monitors if row.open_alerts]
+    if alerting:
+        verb = "has" if len(alerting) == 1 else "have"
+        return f"{len(alerting)} of {counted} {verb} an open alert: {', '.join(alerting[:3])}."
     if silent:
         return f"{counted}; none drifts, but {silent} {'has' if silent == 1 else 'have'} too little data to tell."
     return f"{counted}, no drift in the newest windows."
