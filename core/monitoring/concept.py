@@ -155,16 +155,14 @@ def residual_change(reference: Floats, current: Floats, *, n_looks: int = 1) -> 
     about = "mean" if mean_pvalue <= spread_pvalue else "spread"
     pvalue = min(1.0, max(2 * n_looks * min(mean_pvalue, spread_pvalue), math.ulp(0.0)))
     effect = abs(shift) if about == "mean" else abs(ratio)
-    way = "higher" if shift > 0 else "lower"
-    if pvalue > ALPHA:
-        said = "Predictions are off as they were in the reference."
-    elif about == "mean":
-        said = (
-            f"The truth lies {way} than predicted by {abs(shift):.2g} standard deviations more than in the reference."
-        )
-    else:
-        said = f"Predictions scatter {abs(ratio):.0%} {'more' if ratio > 0 else 'less'} than in the reference."
-    return ConceptChange(effect, pvalue, len(now), about, (), f"{said} {_p(pvalue)}")
+    told = []
+    if 2 * n_looks * mean_pvalue <= ALPHA:
+        way = "higher" if shift > 0 else "lower"
+        told.append(f"the truth lies {way} than predicted, by {abs(shift):.2g} of the reference's standard deviations")
+    if 2 * n_looks * spread_pvalue <= ALPHA:
+        told.append(f"predictions scatter {abs(ratio):.0%} {'more' if ratio > 0 else 'less'} than in the reference")
+    said = " and ".join(told) if told else "predictions are off as they were in the reference"
+    return ConceptChange(effect, pvalue, len(now), about, (), f"{said[0].upper()}{said[1:]}. {_p(pvalue)}")
 
 
 def _by_bins(chances: Floats, moved: Floats, hits: NDArray[np.bool_]) -> tuple[float, tuple[ConceptBin, ...]] | None:
