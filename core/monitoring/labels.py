@@ -35,7 +35,7 @@ class UnknownLabels:
     since: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be millions at once
 class KeptLabel:
     """What turned out to be true for one prediction, and when that was first told."""
 
