@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, String, case, cast, literal, or_
@@ -80,9 +80,8 @@ class MonitorRow:
     last_prediction_at: datetime | None
 
 
-@dataclass(frozen=True)
-class DriftCell:
-    """One square of the heat map: one feature in one window.
+class DriftCell(NamedTuple):
+    """One square of the heat map: one feature in one window; a tuple, for a year of days is tens of thousands.
 
     Parameters
     ----------
@@ -104,7 +103,6 @@ class DriftCell:
     feature: str
     is_prediction: bool
     effect: float | None
-    pvalue_corrected: float | None
     threshold: float
     state: str
     effect_before: float | None
@@ -344,37 +342,24 @@ def drift_matrix(session: Session, monitor_id: int, *, limit: int = 60, part: st
     newest = _current_windows(monitor_id).order_by(col(Window.from_at).desc(), col(Window.id).desc()).limit(limit)
     shown = list(session.exec(newest))[::-1]
     labels = window_labels(session, shown)
-    # A Core select without the bins: thousands of squares need none of the stored histograms.
-    query = sqlalchemy.select(
+    # A Core select of what the index on squares holds: the documents are never read.
+    query: Any = sqlalchemy.select(  # more columns than the typed overloads know
         col(DriftResult.window_id),
         col(DriftResult.feature),
         col(DriftResult.is_prediction),
         col(DriftResult.effect),
-        col(DriftResult.pvalue_corrected),
         col(DriftResult.threshold),
         col(DriftResult.state),
         col(DriftResult.effect_before),
         col(DriftResult.state_before),
     ).where(col(DriftResult.window_id).in_([row.id for row in shown]), col(DriftResult.slice) == part)
-    by_window: dict[int, list[Any]] = {}
-    for row in session.connection().execute(query):
-        by_window.setdefault(row.window_id, []).append(row)
+    by_window: dict[int, list[Any]] = {row.id or 0: [] for row in shown}
+    for window_id, *rest in session.connection().execute(query):
+        by_window[window_id].append(rest)
     return [
-        DriftCell(
-            row.window_id,
-            labels[row.window_id],
-            shown_window.from_at,
-            row.feature,
-            row.is_prediction,
-            row.effect,
-            row.pvalue_corrected,
-            row.threshold,
-            row.state,
-            row.effect_before,
-            row.state_before,
-        )
-        for shown_window in shown
-        for row in by_window.get(shown_window.id or 0, [])
+        DriftCell(row.id or 0, labels[row.id or 0], row.from_at, *rest)
+        for row in shown
+        for rest in by_window[row.id or 0]
     ]
 
 
@@ -395,22 +380,49 @@ def window_labels(session: Session, shown: list[Window]) -> dict[int, str]:
     }
 
 
-def performance(session: Session, monitor_id: int, *, part: str = "") -> list[PerformanceRow]:
-    """Every metric of every window that has one, oldest window first, then by metric and source.
+def performance_keys(session: Session, monitor_id: int, *, part: str = "") -> list[str]:
+    """Keys of the metrics that any window of a monitor has, in a slice or ("") of all rows."""
+    query = (
+        select(PerformanceResult.key)
+        .join(Window, col(Window.id) == col(PerformanceResult.window_id))
+        .where(col(Window.monitor_id) == monitor_id, col(PerformanceResult.slice) == part)
+        .distinct()
+        .order_by(col(PerformanceResult.key))
+    )
+    return list(session.exec(query))
+
+
+def performance(
+    session: Session, monitor_id: int, *, key: str | None = None, part: str = "", limit: int | None = None
+) -> list[PerformanceRow]:
+    """The metrics of every window that has one, oldest window first, then by metric and source.
 
     Parameters
     ----------
+    key : str, optional
+        Only this metric.
     part : str
         The slice; "" for all rows.
+    limit : int, optional
+        So many rows at most, the newest.
     """
     query = (
         select(PerformanceResult, Window)
         .join(Window, col(Window.id) == col(PerformanceResult.window_id))
         .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
         .where(col(Window.monitor_id) == monitor_id, _of_current_length(), col(PerformanceResult.slice) == part)
-        .order_by(col(Window.from_at), col(Window.id), col(PerformanceResult.key), col(PerformanceResult.source))
+        .order_by(
+            col(Window.from_at).desc(),
+            col(Window.id).desc(),
+            col(PerformanceResult.key).desc(),
+            col(PerformanceResult.source).desc(),
+        )
     )
-    found = list(session.exec(query).all())
+    if key is not None:
+        query = query.where(col(PerformanceResult.key) == key)
+    if limit is not None:
+        query = query.limit(limit)
+    found = list(session.exec(query).all())[::-1]
     labels = window_labels(session, list({row.id: row for _, row in found}.values()))
     return [
         PerformanceRow(

@@ -199,7 +199,14 @@ class DriftResult(SQLModel, table=True):
     """
 
     __tablename__ = "drift_result"
-    __table_args__ = (Index("ix_drift_result_window", "window_id", "feature"),)
+    # Holds all that a square of the heat map shows, so that a year of them is read without the documents.
+    __table_args__ = (
+        Index(
+            "ix_drift_result_square",
+            *("window_id", "slice", "feature", "is_prediction", "effect", "threshold", "state"),
+            *("effect_before", "state_before"),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     window_id: int = Field(foreign_key="window.id")

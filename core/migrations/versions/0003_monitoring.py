@@ -33,7 +33,7 @@ def upgrade() -> None:
         batch.alter_column("upload_id", existing_type=sa.Integer(), nullable=True)
         batch.create_foreign_key("fk_batch_dataset_version_id", "dataset_version", ["dataset_version_id"], ["id"])
     with op.batch_alter_table("drift_result", recreate="always") as batch:
-        # Before the documents: what the heat map reads must not lie behind pages of stored histograms.
+        # Before the documents: what lists read must not lie behind pages of stored histograms.
         for column, before in (
             (sa.Column("slice", TEXT(length=200), nullable=False, server_default=""), "feature"),
             (sa.Column("exceeded", sa.Boolean(), nullable=False, server_default=sa.false()), "state"),
@@ -43,6 +43,9 @@ def upgrade() -> None:
             (sa.Column("tests", sa.JSON(none_as_null=True), nullable=False, server_default="[]"), "bins"),
         ):
             batch.add_column(column, insert_before=before)
+    op.drop_index("ix_drift_result_window", "drift_result")
+    square = ("window_id", "slice", "feature", "is_prediction", "effect", "threshold", "state")
+    op.create_index("ix_drift_result_square", "drift_result", [*square, "effect_before", "state_before"])
     op.execute("UPDATE drift_result SET exceeded = (state = 'drifted')")
     _widen_window()
     _widen_performance()
