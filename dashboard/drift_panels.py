@@ -8,6 +8,7 @@ from datetime import datetime
 
 import streamlit as st
 
+from core.datasets.tables import ColumnKind
 from core.drift.drift_tests import DRIFT_TESTS
 from core.monitoring import queries as monitoring
 from core.monitoring.examples import example_rows
@@ -20,6 +21,7 @@ from dashboard.charts import monitoring as charts
 from dashboard.panels import Row
 
 PREDICTION = "the prediction"
+TIMES = {ColumnKind.DATE, ColumnKind.TIMESTAMP}
 SHOWN = {"60": "60 newest windows", "365": "365 newest windows"}
 AGAINST = {"reference": "the reference", "before": "the window before"}
 STATES = {
@@ -305,7 +307,9 @@ def then_and_now(result: DriftResult, window: Window, label: str) -> None:
             in_slices(result, window, label)
         case _ if result.bins:
             panels.figure(
-                charts.then_and_now(result.bins, feature=name, colours=theme.colours()),
+                charts.then_and_now(
+                    {**result.bins, "of_time": result.column_kind in TIMES}, feature=name, colours=theme.colours()
+                ),
                 key="monitor_then_and_now",
                 alt=f"Distribution of {name} in the reference and in {label}.",
             )

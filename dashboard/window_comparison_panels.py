@@ -16,7 +16,7 @@ from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import Window, WindowState
 from dashboard import panels, reads, selection, session, theme
 from dashboard.charts import monitoring as charts
-from dashboard.drift_panels import PREDICTION, STATES
+from dashboard.drift_panels import PREDICTION, STATES, TIMES
 from dashboard.panels import Row
 
 
@@ -100,7 +100,7 @@ def show(row: MonitorRow, found: Mapping[str, Any]) -> None:
     if one["bins"]:
         panels.figure(
             charts.then_and_now(
-                one["bins"],
+                {**one["bins"], "of_time": one["kind"] in TIMES},
                 feature=shown_name(one),
                 colours=theme.colours(),
                 names=(first["window"], second["window"]),

@@ -1,11 +1,12 @@
 """Measuring how far one column moved; what that amounts to is decided elsewhere. PURE.
 
 Which tests decide for a column follows from its kind and from how many reference rows there are; a person may choose
-another value test. Numbers and times are held against the reference by Kolmogorov-Smirnov, which needs no bins; names
-by chi-square's pooled total variation, which does not take rare categories for drift. The missing share decides beside
-it, for a value that is gone is none of those present. What the reference never held decides from 1,000 reference rows
+another value test. Numbers are held against the reference by Kolmogorov-Smirnov, which needs no bins; names by
+chi-square's pooled total variation, which does not take rare categories for drift. Later rows hold later dates and
+times, so of those no value test decides unless a person chooses one. The missing share decides beside it, for a value
+that is gone is none of those present. What the reference never held decides from 1,000 reference rows
 on, for a smaller reference has not seen its own range: a new category of categories (not of text, whose words never
-end, nor of booleans, which have no third), a value out of range of numbers (not of times, which always go on).
+end, nor of booleans, which have no third), a value out of range of numbers.
 
 All of a version's windows are judged by the same tests: the rows that count are the reference's, not the window's.
 """
@@ -172,6 +173,8 @@ def family_of(kind: ColumnKind | str, chosen: str | None = None) -> Family:
 
 def streams_of(kind: ColumnKind | str, n: int, chosen: str | None = None) -> tuple[str, ...]:
     """Keys of the tests that decide for a column: one value test, the missing share, what the reference never held.
+
+    Dates and times have no value test unless one is chosen.
 
     Parameters
     ----------

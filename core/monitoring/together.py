@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.datasets.tables import ColumnKind
 from core.drift.columns import sample
 from core.drift.contract import Kept, kept_in
 from core.monitoring.bias import GapChange
@@ -50,13 +51,14 @@ def together(
     min_rows : int
         The monitor's.
     """
+    looked_at = _kinds(reference)
     current = {
         name: sample(rows[feature_column(name)], kind)
-        for name, kind in _kinds(reference).items()
+        for name, kind in looked_at.items()
         if feature_column(name) in rows.column_names
     }
     return figures(
-        reference=reference.some_rows(some),
+        reference={name: reference.some_rows(some)[name] for name in looked_at},
         kept=_kept(reference),
         current=current,
         concept=concept,
@@ -67,9 +69,14 @@ def together(
 
 
 def _kinds(reference: Reference) -> dict[str, str]:
-    return {name: kind for (is_prediction, name), kind in reference.kinds.items() if not is_prediction}
+    """The features that are looked at: later rows hold later times, which would tell any window from the reference."""
+    return {
+        name: kind
+        for (is_prediction, name), kind in reference.kinds.items()
+        if not is_prediction and kind not in (ColumnKind.DATE, ColumnKind.TIMESTAMP)
+    }
 
 
 def _kept(reference: Reference) -> dict[str, Kept]:
     counted = reference.sketches([ALL])[ALL]
-    return {name: kept_in(sketch) for (is_prediction, name), sketch in counted.items() if not is_prediction}
+    return {name: kept_in(counted[False, name]) for name in _kinds(reference)}

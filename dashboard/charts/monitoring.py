@@ -16,6 +16,7 @@ HIGHEST_RATIO = 3.0
 FEATURES_SHOWN = 20
 LABELS_SHOWN = 24
 CLOSE = 1 / 6
+MICROSECONDS = 1_000
 
 
 @dataclass(frozen=True)
@@ -237,7 +238,8 @@ def then_and_now(
     Parameters
     ----------
     bins : mapping
-        ``edges`` or ``values``, with the shares of ``reference`` and ``current``.
+        ``edges`` or ``values``, with the shares of ``reference`` and ``current``; ``of_time`` where the edges are
+        microseconds since 1970.
     feature : str
         The axis title; shown literally.
     names : (str, str)
@@ -249,7 +251,9 @@ def then_and_now(
 
 
 def _numbers(bins: Mapping[str, Any], feature: str, colours: Colours, names: tuple[str, str]) -> go.Figure:
-    edges = [float(edge) for edge in bins["edges"]]
+    # Plotly takes milliseconds for a time; they are kept in microseconds.
+    per_unit = MICROSECONDS if bins.get("of_time") else 1
+    edges = [float(edge) / per_unit for edge in bins["edges"]]
     drawn = blank(height=280, colours=colours)
     drawn.add_bar(
         x=[(low + high) / 2 for low, high in pairwise(edges)],
@@ -267,6 +271,8 @@ def _numbers(bins: Mapping[str, Any], feature: str, colours: Colours, names: tup
         name=names[1],
         hovertemplate=f"{names[1]} %{{y:.1%}}<extra></extra>",
     )
+    if bins.get("of_time"):
+        drawn.update_xaxes(type="date")
     return _labelled(drawn, feature, names)
 
 

@@ -96,6 +96,14 @@ def test_numbers_share_their_bins_then_and_now():
     assert drawn.layout.yaxis.title.text == "share of rows"
 
 
+def test_times_are_drawn_as_dates():
+    day = 86_400_000_000
+    bins = {"edges": [0, day, 3 * day], "reference": [0.7, 0.3], "current": [0.2, 0.8], "of_time": True}
+    drawn = charts.then_and_now(bins, feature="day", colours=LIGHT)
+    assert drawn.layout.xaxis.type == "date"
+    assert list(drawn.data[1].x) == [0, 86_400_000, 3 * 86_400_000]
+
+
 def test_categories_are_dumbbells_with_one_key_of_two_entries():
     bins = {"values": ["no", "<b>yes</b>"], "reference": [0.6, 0.4], "current": [0.5, 0.5]}
     drawn = charts.then_and_now(bins, feature="left", colours=LIGHT)

@@ -284,7 +284,7 @@ def test_any_two_windows_are_held_against_each_other(
     next(one for one in page.button if one.label == "Compare").click().run()
     first, second = page.query_params.get("first", "1"), page.query_params.get("second", "3")
     feature = {
-        "feature": "age", "is_prediction": False, "test": "kolmogorov_smirnov", "effect": 0.31,
+        "feature": "age", "kind": "number", "is_prediction": False, "test": "kolmogorov_smirnov", "effect": 0.31,
         "pvalue_corrected": 0.0001, "drifted": True, "state": "drifted", "bins": BINS,
     }  # fmt: skip
     found = {
