@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core.incidents import opening, service
 from core.incidents.remedies import REMEDIES
 from core.incidents.tables import Incident
 from core.incidents.triage import Triage
-from core.monitoring.tables import Window
+from core.monitoring.tables import Alert, AlertState, Window
 from dashboard import panels, session
 
 
@@ -28,16 +30,21 @@ def take_over(incident_id: int) -> None:
         service.take_over(writing, incident_id=incident_id, actor=session.actor(), now=session.now())
 
 
-def look_again(incident: Incident) -> None:
-    """Triage anew with what is known now."""
-    found = opening.triage_now(
-        session.workspace(), monitor_id=incident.monitor_id, window_id=incident.window_id, now=session.now()
-    )
+def look_again(incident: Incident, alerts: Sequence[Alert]) -> None:
+    """Triage anew with what is known now, about the newest window its alerts are about."""
+    windows = [
+        alert.window_id for alert in alerts if alert.window_id is not None and alert.state != AlertState.RESOLVED
+    ]
+    window_id = max(windows, default=incident.window_id)
+    with st.spinner("Looking again"):
+        found = opening.triage_now(
+            session.workspace(), monitor_id=incident.monitor_id, window_id=window_id, now=session.now()
+        )
     with session.act("Looked again") as writing:
         service.look_again(
             writing,
             incident_id=incident.id or 0,
-            window_id=incident.window_id,
+            window_id=window_id,
             triage=found,
             actor=session.actor(),
             now=session.now(),

@@ -34,7 +34,7 @@ WAYS = {
     "dataset": ("Open the data", ":material/database:"),
     "intake": ("Add labels", ":material/upload_file:"),
     "new_run": ("Set up a run without them", ":material/play_arrow:"),
-    "settings": ("Open settings", ":material/settings:"),
+    "monitoring": ("See the infrastructure", ":material/dns:"),
     "monitor": ("Open the monitor", ":material/monitoring:"),
 }
 """What the button to each page says."""

@@ -259,7 +259,7 @@ def _fix_at(situation: Situation) -> Destination | None:
 
 def _scale(situation: Situation) -> str:
     if situation.cause != "infrastructure":
-        return "The service keeps up: more of it changes no answer."
+        return "No alert says that the service falls behind; more of it changes no answer."
     return (
         "More workers or a larger machine help where requests wait or memory is short; where nothing arrives, look at "
         "who sends first. Nothing about the version changes."
@@ -281,7 +281,11 @@ def _watch(situation: Situation) -> str:
 
 
 def _monitor(situation: Situation) -> Destination | None:
-    return None if situation.monitor_id is None else Destination("monitor", {"monitor": situation.monitor_id})
+    if situation.monitor_id is None:
+        return None
+    # Where like seasons should be compared, that is set among the monitor's settings.
+    set_it = situation.cause == "seasonal_return" and not situation.season_watched
+    return Destination("monitor", {"monitor": situation.monitor_id} | ({"view": "settings"} if set_it else {}))
 
 
 def _add_labels(situation: Situation) -> str:
@@ -300,7 +304,7 @@ REMEDIES: dict[str, Remedy] = {
         Remedy(
             "roll_back", "Roll back", "rolled back",
             _rollback_helps, _rollback,
-            lambda one: None if one.model_id is None else Destination("deployments", {"model": one.model_id}),
+            lambda one: Destination("deployments", {"model": one.model_id}) if one.earlier is not None else None,
         ),
         Remedy("retrain", "Retrain on newer data", "retrained", _retraining_helps, _retrain, _retrain_at),
         Remedy(
@@ -314,7 +318,8 @@ REMEDIES: dict[str, Remedy] = {
         ),
         Remedy(
             "scale", "Scale", "scaled",
-            lambda one: one.cause == "infrastructure", _scale, lambda _: Destination("settings"),
+            lambda one: one.cause == "infrastructure", _scale,
+            lambda _: Destination("monitoring", {"view": "infrastructure"}),
         ),
         Remedy(
             "watch", "Watch", "kept watching",

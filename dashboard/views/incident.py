@@ -55,7 +55,7 @@ with st.container(horizontal=True, gap="small"):
         session.open_page("monitor", monitor=incident.monitor_id, window=incident.window_id)
     if may_act and not resolved:
         if st.button("Look again", icon=":material/refresh:", key="incident_look_again"):
-            incident_actions.look_again(incident)
+            incident_actions.look_again(incident, alerts)
         if not mine:
             ending = st.button("Resolve", icon=":material/check:", key="incident_end")
 if ending:

@@ -160,6 +160,20 @@ def test_leaving_out_every_feature_or_none_is_no_way() -> None:
         assert found.destination is None
 
 
+def test_a_season_is_set_among_the_monitors_settings() -> None:
+    season = replace(SITUATION, cause="seasonal_return")
+    assert of(season, "watch").destination == Destination("monitor", {"monitor": 3, "view": "settings"})
+    assert "compare like seasons" in of(season, "watch").consequence
+    watched = replace(season, season_watched=True)
+    assert of(watched, "watch").destination == Destination("monitor", {"monitor": 3})
+    assert "compare like seasons" not in of(watched, "watch").consequence
+
+
+def test_no_rollback_leads_nowhere() -> None:
+    assert of(SITUATION, "roll_back").destination == Destination("deployments", {"model": 4})
+    assert of(replace(SITUATION, earlier=None), "roll_back").destination is None
+
+
 def test_without_a_monitor_only_what_needs_none_leads_anywhere() -> None:
     bare = Situation(cause="infrastructure", since=SINCE)
     assert {one.key for one in options(bare) if one.destination is not None} == {"scale", "add_labels"}

@@ -123,7 +123,8 @@ def test_remedies_lead_to_where_they_are_carried_out(
     open_as: OpenAs, scientist: Actor, operator: Actor, incident_id: int
 ) -> None:
     page = open_as(operator, "incident", incident=incident_id)
-    assert {"Open the data", "Go to deployments", "Add labels"} <= set(offered(page))
+    assert {"Open the data", "See the infrastructure", "Add labels"} <= set(offered(page))
+    assert "Go to deployments" not in offered(page)  # there is nothing to roll back to
     assert "Set up a run without them" not in offered(page)
     assert "Set up a run without them" in offered(open_as(scientist, "incident", incident=incident_id))
 
