@@ -106,7 +106,9 @@ def test_silence_is_the_headline_of_a_model_that_does_not_drift(
             )
         )  # fmt: skip
     assert "churn needs attention: no prediction for 5 h." in said(open_as(viewer, "overview"))
-    assert "Alert open" in said(open_as(viewer, "monitoring"))
+    told = said(open_as(viewer, "monitoring"))
+    assert "Alert open" in told
+    assert "1 of 1 monitor has an open alert: churn." in told
 
 
 def test_a_rule_is_set_by_who_may(
