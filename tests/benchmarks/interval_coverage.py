@@ -1,6 +1,6 @@
 """How often each metric's 95 % interval holds the truth, over a grid of cases. Run by hand.
 
-    python -m tests.benchmarks.interval_coverage [--quick] [--case WORDS] [--rows N ...] [--out FILE]
+    python -m tests.benchmarks.interval_coverage [--quick] [--case WORDS] [--rows N ...] [--truth-parts N] [--out FILE]
 
 Truth is what the metric is on two million rows of the same kind. One line a metric, case and number of rows: how often
 an interval was given, how many of those given held the truth, the band in which that share lies in 99 of 100 such
@@ -255,9 +255,11 @@ def summary(lines: Sequence[Line]) -> Iterator[str]:
         yield from (f"- `{metric}`: {'; '.join(found)}." for metric, found in cells.items())
 
 
-def lines_of(case: Case, rows: Sequence[int], repetitions: Mapping[int, int]) -> Iterator[Line]:
+def lines_of(
+    case: Case, rows: Sequence[int], repetitions: Mapping[int, int], parts: int = TRUTH_PARTS
+) -> Iterator[Line]:
     """Every line of a case, those of few rows and of metrics that count rows around the truth."""
-    truth = truths(case)
+    truth = truths(case, parts=parts)
     few = [n for n in rows if n <= FEW_ROWS]
     counted = any(map(counts_rows, truth)) and bool(few)
     near = {nudge: truths(case, parts=1, nudge=nudge) for nudge in NUDGES} if counted else {}
@@ -275,6 +277,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--quick", action="store_true", help="200 simulations of up to 1,000 rows")
     parser.add_argument("--case", default="", help="only cases whose name contains these words")
     parser.add_argument("--rows", type=int, nargs="*", choices=ROWS, help="only these numbers of rows")
+    parser.add_argument("--truth-parts", type=int, default=TRUTH_PARTS, help="of 500,000 rows each, for the truth")
     parser.add_argument("--out", type=Path, help="append the table to this file too")
     asked = parser.parse_args(arguments)
     repetitions = QUICK if asked.quick else REPETITIONS
@@ -290,7 +293,7 @@ def main(arguments: list[str]) -> None:
     say(header())
     for case in CASES:
         if asked.case in case.name:
-            for line in lines_of(case, rows, repetitions):
+            for line in lines_of(case, rows, repetitions, asked.truth_parts):
                 found.append(line)
                 say(text(line))
     for words in summary(found):

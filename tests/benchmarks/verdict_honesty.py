@@ -1,6 +1,7 @@
 """How often paired tests and verdicts are wrong, and how often they see a difference that is there. Run by hand.
 
-    python -m tests.benchmarks.verdict_honesty [--share 1.0] [--metrics roc_auc,f1]
+    python -m tests.benchmarks.verdict_honesty [--share 1.0] [--metrics roc_auc,f1] [--rows 50 200 1000]
+        [--case WORDS] [--deciding]
 
 Two runs over the same rows are drawn many times: of equal quality, and one worse by a known step. What the step is
 worth in each metric is measured on two million rows and taken as the margin. Prints the Markdown kept in
@@ -28,9 +29,9 @@ from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Task, Verdict
 
 WORDS = np.array(["no", "yes"], dtype=object)
-SIZES = {50: 600, 200: 500, 1_000: 400, 5_000: 120, 50_000: 40}
+SIZES = {50: 400, 200: 400, 1_000: 400, 5_000: 120, 50_000: 20}
 # With more rows only what decides is computed, not the bootstrap and the permutation beside it.
-MOST_RESAMPLED = 5_000
+MOST_RESAMPLED = 1_000
 N_RESAMPLES, N_PERMUTATIONS = 399, 199
 TRUTH_ROWS = 2_000_000
 BAND = 0.99
@@ -187,7 +188,13 @@ def outside(wrong: int, n: int, nominal: float) -> str:
     return "above" if wrong > high else "below" if wrong < low else ""
 
 
-def main(share: float, metrics: tuple[str, ...]) -> None:
+def main(
+    share: float,
+    metrics: tuple[str, ...],
+    rows: tuple[int, ...] = tuple(SIZES),
+    cases: tuple[Case, ...] = CASES,
+    most_resampled: int = MOST_RESAMPLED,
+) -> None:
     """Print the tables, then every cell outside its band."""
     began = time.process_time()
     print(  # noqa: T201
@@ -196,10 +203,10 @@ def main(share: float, metrics: tuple[str, ...]) -> None:
         flush=True,
     )
     named: dict[str, list[str]] = {"above": [], "below": []}
-    for case in CASES:
+    for case in cases:
         wanted = tuple(key for key in case.metrics if not metrics or key in metrics)
-        for n, repetitions in SIZES.items():
-            drawn = {} if n <= MOST_RESAMPLED else {"n_resamples": 0, "n_permutations": 0}
+        for n, repetitions in ((n, SIZES[n]) for n in rows):
+            drawn = {} if n <= most_resampled else {"n_resamples": 0, "n_permutations": 0}
             for key, cell in simulate(case, n, max(20, round(repetitions * share)), metrics=wanted, **drawn).items():
                 if not cell.n_equal or not cell.n_worse:
                     continue
@@ -239,5 +246,14 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.verdict_honesty")
     parser.add_argument("--share", type=float, default=1.0, help="of the repetitions")
     parser.add_argument("--metrics", default="", help="only these, separated by commas")
+    parser.add_argument("--rows", type=int, nargs="*", choices=SIZES, default=list(SIZES), help="only these")
+    parser.add_argument("--case", default="", help="only cases whose name contains these words")
+    parser.add_argument("--deciding", action="store_true", help="without the bootstrap and the permutation")
     given = parser.parse_args()
-    main(given.share, tuple(filter(None, given.metrics.split(","))))
+    main(
+        given.share,
+        tuple(filter(None, given.metrics.split(","))),
+        tuple(given.rows),
+        tuple(case for case in CASES if given.case in case.name),
+        0 if given.deciding else MOST_RESAMPLED,
+    )
