@@ -9,6 +9,7 @@ import typer
 
 from core.cli.context import ActAs, AsJson, Home, acting, show
 from core.cli.health import list_rules, set_rule
+from core.cli.monitor_rules import compare_windows, set_monitor
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -28,6 +29,8 @@ def register(app: typer.Typer) -> None:
     monitor.command("add-batch")(add_batch)
     monitor.command("add-version")(add_version)
     monitor.command("add-labels")(add_labels)
+    monitor.command("set")(set_monitor)
+    monitor.command("compare")(compare_windows)
     app.add_typer(monitor, name="monitor")
     alert = typer.Typer(help="Alerts.", no_args_is_help=True, rich_markup_mode=None)
     alert.command("list")(list_alerts)

@@ -19,6 +19,7 @@ import numpy as np
 
 from core.drift.drift_tests import DRIFT_TESTS, TestOutcome
 from core.drift.measuring import ColumnMeasure
+from core.drift.promises import fires as exceeding_fires
 from core.monitoring.tables import WindowState
 from core.statistics.multiple_testing import holm
 
@@ -155,10 +156,8 @@ def fires(judgement: Judgement, before: Sequence[bool], *, windows_needed: int, 
     """
     if not judgement.enough:
         return WindowState.NOT_ENOUGH_DATA
-    earlier = list(before)[max(0, len(before) - windows_of + 1) :]
-    if judgement.exceeded and 1 + sum(earlier) >= windows_needed:
-        return WindowState.DRIFTED
-    return WindowState.QUIET
+    drifted = exceeding_fires(judgement.exceeded, before, windows_needed=windows_needed, windows_of=windows_of)
+    return WindowState.DRIFTED if drifted else WindowState.QUIET
 
 
 def corrected_pvalues(pvalues: Mapping[Key, float | None]) -> dict[Key, float]:

@@ -146,6 +146,9 @@ def changed(settings: MonitorSettings, changes: Changes, trained: Trained | None
         A setting makes no sense or does not suit the data.
     """
     given: dict[str, Any] = dict(changes)
+    for name, value in given.items():
+        if not isinstance(value, _TAKES[name]) or isinstance(value, bool):
+            raise InvalidInput(f"{name} cannot be {value!r}; it takes {_CALLED[_TAKES[name]]}.")
     if "slice_columns" in given:
         given["slice_columns"] = tuple(given["slice_columns"])
     if given.get("window", settings.window) != COUNT:
@@ -165,6 +168,30 @@ def changed(settings: MonitorSettings, changes: Changes, trained: Trained | None
         _check_tests(found, trained)
         _check_slices(found, trained)
     return found
+
+
+_TAKES: dict[str, Any] = {
+    "window": str,
+    "window_rows": int | None,
+    "min_rows": int,
+    "min_effect": int | float,
+    "false_alerts": int | float,
+    "windows_needed": int,
+    "windows_of": int,
+    "season": str,
+    "season_column": str | None,
+    "tests": dict,
+    "slice_columns": list,
+}
+_CALLED = {
+    str: "a word",
+    int: "a whole number",
+    int | None: "a whole number",
+    int | float: "a number",
+    str | None: "a name",
+    dict: "a test for each feature named",
+    list: "a list of names",
+}
 
 
 def _check_window(settings: MonitorSettings) -> None:

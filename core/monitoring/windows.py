@@ -15,13 +15,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from core.drift.promises import WINDOWS_A_MONTH
 from core.errors import InvalidInput
 
 Bucket = Literal["hour", "day"]
 
-DAYS_A_MONTH = 365.25 / 12
-A_MONTH = {"hour": 24 * DAYS_A_MONTH, "day": DAYS_A_MONTH, "week": DAYS_A_MONTH / 7, "month": 1.0}
+A_MONTH = WINDOWS_A_MONTH
 """How many windows of each length of time a month has."""
+DAYS_A_MONTH = A_MONTH["day"]
 COUNT, BATCH = "count", "batch"
 WINDOW_CHOICES = (*A_MONTH, COUNT)
 SEASON_CHOICES = ("none", "hour", "weekday", "month")

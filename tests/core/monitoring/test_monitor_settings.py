@@ -52,6 +52,9 @@ def test_settings_that_suit_the_data_are_taken(changes: dict[str, Any]) -> None:
     [
         ({"window": "fortnight"}, "Choose one of: hour, day, week, month, count"),
         ({"window": "count"}, "Give window_rows"),
+        ({"min_rows": "many"}, "min_rows cannot be 'many'; it takes a whole number"),
+        ({"false_alerts": True}, "it takes a number"),
+        ({"slice_columns": "job"}, "a list of names"),
         ({"window": "count", "window_rows": 99}, "at least 100"),
         ({"windows_needed": 3, "windows_of": 2}, "3 of 2 windows"),
         ({"windows_needed": 0}, "0 of 1 windows"),
