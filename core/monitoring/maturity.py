@@ -126,7 +126,7 @@ class Maturity:
     final : Expected or None
         How many there will be in the end.
     is_mature : bool
-        Whether at least 90 % of those that will come are in.
+        Whether at least 90 % of those that will come are in, and they are not fewer than are due.
     is_late : bool
         Whether fewer are in than even the low end of what is due.
     sentence : str
@@ -237,7 +237,8 @@ def maturity(window: Arrivals, curve: ArrivalCurve | None, *, n_rows: int, now: 
     keeps = np.divide(1 - curve.final, 1 - share, out=np.ones(len(share)), where=share < 1)
     unsure = np.sqrt(np.maximum(0.0, curve.greenwood[-1] - spread))
     final = _expected(n_in, still, 1 - keeps, keeps * unsure, highest=n_rows)
-    is_mature, is_late = n_in >= MATURE * final.value and n_in > 0, n_in < math.floor(due.low)
+    is_late = n_in < math.floor(due.low)
+    is_mature = n_in >= MATURE * final.value and n_in > 0 and not is_late
     said = f"{_labels(n_in)} for {_rows(n_rows)}"
     if is_late:
         said += (

@@ -8,6 +8,7 @@ from core.monitoring.tables import AlertState, BatchState
 from core.permissions import Permission
 from dashboard import (
     drift_panels,
+    label_panels,
     monitor_actions,
     monitor_panels,
     monitor_settings_panels,
@@ -52,6 +53,7 @@ def drift(row: MonitorRow) -> None:
     if shown is not None:
         drift_panels.together(shown)
     performance_panels.performance(row, overview.labels, happened, chosen.part)
+    label_panels.labels(row, overview.labels)
     monitor_panels.what_to_do(row)
 
 

@@ -107,6 +107,15 @@ def test_labels_that_stopped_coming_are_late() -> None:
     assert "due by now" in found.sentence
 
 
+def test_a_window_whose_labels_never_came_is_late_however_old_it_is() -> None:
+    now = START + 400 * DAY
+    old, lost = month(0, 2_000), month(1, 2_000)
+    lost = (lost[0], np.where(np.arange(2_000) < 40, lost[1], np.inf))
+    curve = arrival_curve([seen(old, now), seen(lost, now)], now=now)
+    found = maturity(seen(lost, now), curve, n_rows=2_000, now=now)
+    assert (found.n_labelled, found.is_late, found.is_mature) == (40, True, False)
+
+
 def test_too_few_labels_tell_nothing_of_those_to_come() -> None:
     now = START + 60 * DAY
     few = seen(month(0, 49), now)

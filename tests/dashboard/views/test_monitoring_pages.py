@@ -11,8 +11,19 @@ from sqlmodel import col, select
 from core.database import utc_now
 from core.jobs.queries import queue
 from core.jobs.tables import Job, JobState
-from core.monitoring.tables import Batch, DriftResult, Monitor, PerformanceResult, Window, WindowMeasure, WindowState
+from core.monitoring.maturity import DAY, EDGES
+from core.monitoring.tables import (
+    Batch,
+    DriftResult,
+    LabelArrival,
+    Monitor,
+    PerformanceResult,
+    Window,
+    WindowMeasure,
+    WindowState,
+)
 from core.permissions import Actor
+from core.serving.tables import Label
 from core.workspace import Workspace
 from tests.dashboard.conftest import OpenAs
 from tests.dashboard.factories import Made, make_live_model
@@ -200,6 +211,29 @@ def test_performance_starts_with_the_primary_metric_and_keeps_the_choice_in_the_
     page.selectbox(key="address_metric").select("accuracy").run()
     assert page.query_params["metric"] == "accuracy"
     assert "Accuracy was 0.840" in said(page)
+
+
+def test_labels_that_are_in_are_held_against_those_expected_and_unknown_ones_are_told(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, watched: Made
+):
+    with_labels(workspace, watched)
+    with workspace.write() as session:
+        query = select(Window).where(Window.monitor_id == watched.monitor_id).order_by(col(Window.from_at))
+        for window, joined in zip(session.exec(query).all(), (500, 500, 40), strict=True):
+            delays = [0] * len(EDGES)
+            delays[EDGES.index(3 * DAY)] = joined
+            came = [[window.from_at.timestamp(), 500, joined]]
+            add(session, LabelArrival(window_id=key(window), n_at_once=0, delays=delays, pieces=came))
+        for name in ("lost-1", "lost-2"):
+            at = utc_now() - timedelta(days=2)
+            add(session, Label(model_id=watched.model_id, prediction_id=name, value="yes", received_at=at, first_at=at))
+    told = said(open_as(viewer, "monitor", monitor=watched.monitor_id))
+    assert "1 window of 3 still waits for labels" in told
+    assert "Half of all labels come within" in told
+    assert "40 labels are in for 500 predictions" in told
+    assert "Fewer labels have come than are due in 2026-03" in told
+    assert "2 labels wait for a prediction that was never seen." in told
+    assert "lost-1, lost-2" in told
 
 
 def test_an_operator_handles_alerts_and_others_read_who_does(
