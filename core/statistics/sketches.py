@@ -139,7 +139,14 @@ Sketch = TypeVar("Sketch", NumericSketch, CategorySketch)
 
 
 def sketch_numbers(values: NDArray[np.float64], scale: Scale) -> NumericSketch:
-    """Count numbers by cell.
+    """Count numbers by cell: O(n) beside about 1 MB, or O(n log n) for few rows.
+
+    What becomes of unusual columns: a constant, ties, zero inflation and whole numbers up to 256 units from the anchor
+    are exact, each value a cell. NaN only gives no cell at all. Values of any size from 1e-300 to 1e300 are counted as
+    finely as others, because the unit follows the reference; current ones beyond float32's range in that unit share the
+    end cell with infinity. Identifiers and times in seconds or microseconds are spread over cells of at most 0.4 % of
+    the reference, and coarse where they move on beyond it. A mode that lies far from the anchor and is narrower than a
+    cell there is one mixed cell. `coarseness` tells of the last three.
 
     Parameters
     ----------
@@ -263,16 +270,15 @@ def align(reference: NumericSketch, current: NumericSketch) -> Counted:
     # Stable: of a cell that both hold, the reference's entry comes right before the current one.
     order = np.argsort(keys, kind="stable")
     keys, values = keys[order], np.concatenate([reference.values, current.values])[order]
-    counts = np.zeros((2, len(keys)), dtype=np.int64)
-    counts[0, order < len(reference.keys)] = reference.counts
-    counts[1, order >= len(reference.keys)] = current.counts
+    before = np.append(reference.counts, np.zeros(len(current.keys), dtype=np.int64))[order]
+    now = np.append(np.zeros(len(reference.keys), dtype=np.int64), current.counts)[order]
     first = np.flatnonzero(keys[1:] == keys[:-1])
     # NaN, the mark of a mixed cell, is neither less nor greater: such a pair is one mixed point.
     less, greater = values[first] < values[first + 1], values[first] > values[first + 1]
     values[first] = np.where(np.isnan(values[first + 1]), np.nan, values[first])
     upper = first[greater]
-    values[upper], values[upper + 1] = values[upper + 1], values[upper]
-    counts[:, upper], counts[:, upper + 1] = counts[:, upper + 1], counts[:, upper]
+    for entries in (values, before, now):
+        entries[upper], entries[upper + 1] = entries[upper + 1], entries[upper]
     begins = np.ones(len(keys), dtype=bool)
     begins[first[~(less | greater)] + 1] = False
     starts = np.flatnonzero(begins)
@@ -285,7 +291,7 @@ def align(reference: NumericSketch, current: NumericSketch) -> Counted:
     low[inner] = np.maximum(low[inner], np.where(mixed[inner - 1], -np.inf, high[inner - 1]))
     inner = blurred[blurred < len(starts) - 1]
     high[inner] = np.minimum(high[inner], np.where(mixed[inner + 1], np.inf, low[inner + 1]))
-    return Counted(low, high, _sums(counts[0], starts), _sums(counts[1], starts))
+    return Counted(low, high, _sums(before, starts), _sums(now, starts))
 
 
 def align_categories(reference: CategorySketch, current: CategorySketch) -> CountedCategories:
@@ -315,8 +321,10 @@ def align_categories(reference: CategorySketch, current: CategorySketch) -> Coun
 
 def _sums(numbers: NDArray[Any], starts: NDArray[np.intp]) -> NDArray[np.int64]:
     """Sums of the runs that begin at ``starts``; a difference of running sums, several times as fast as reduceat."""
-    running = np.append(0, np.cumsum(numbers, dtype=np.int64))
-    sums: NDArray[np.int64] = np.diff(running[np.append(starts, len(numbers))])
+    running = np.zeros(len(numbers) + 1, dtype=np.int64)
+    np.cumsum(numbers, out=running[1:])
+    sums = running[np.append(starts[1:], len(numbers))] if len(starts) else running[:0]
+    sums[1:] -= sums[:-1].copy()
     return sums
 
 
@@ -333,11 +341,12 @@ def _merge_numbers(sketches: Sequence[NumericSketch]) -> NumericSketch:
     n_missing = sum(one.n_missing for one in sketches)
     order = np.argsort(keys, kind="stable")
     keys, counts, values = keys[order], counts[order], values[order]
-    first = np.append(True, keys[1:] != keys[:-1])[: len(keys)]
-    # A mixed cell's NaN equals nothing, itself neither, so one comparison finds both reasons to be mixed.
-    mixed = values != np.where(first, values, np.roll(values, 1))
-    starts = np.flatnonzero(first)
-    single = np.where(_sums(mixed, starts) > 0, np.nan, values[starts])
+    repeats = keys[1:] == keys[:-1]
+    starts = np.flatnonzero(np.append(True, ~repeats)[: len(keys)])
+    mixed = np.isnan(values)
+    mixed[1:] |= repeats & (values[1:] != values[:-1])
+    single = values[starts]
+    single[_sums(mixed, starts) > 0] = np.nan
     return NumericSketch(sketches[0].scale, keys[starts], _sums(counts, starts), single, n_missing)
 
 

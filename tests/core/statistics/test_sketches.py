@@ -377,3 +377,14 @@ def test_sketches_of_different_vocabularies_or_kinds_are_not_put_together() -> N
 
 def test_text_is_as_long_as_its_characters() -> None:
     np.testing.assert_array_equal(text_lengths(objects(["", "Grün", None])), [0.0, 4.0, np.nan])
+
+
+def test_a_scale_comes_from_some_of_many_values_or_from_all_where_few_are_there(rng: np.random.Generator) -> None:
+    many = rng.normal(1e6, 3.0, 200_000)
+    scale = fit_scale(many)
+    assert scale == fit_scale(many)
+    assert scale.anchor == pytest.approx(1e6, abs=0.2)
+    assert scale.unit in (1.0, 2.0)
+    rare = np.full(200_000, np.nan)
+    rare[123] = 7.5
+    assert fit_scale(rare) == Scale(7.5, 1.0)
