@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from core.datasets.queries import read_table, version_label
@@ -35,7 +36,7 @@ from core.incidents.evidence import (
     SeasonEvidence,
 )
 from core.incidents.labels import label_evidence
-from core.incidents.seasons import Earlier, season_evidence
+from core.incidents.seasons import Earlier, follows_calendar, season_evidence
 from core.incidents.shapes import column_of
 from core.incidents.signs import Sign, signs_of
 from core.monitoring import believing, cells
@@ -96,11 +97,11 @@ def evidence_of(workspace: Workspace, *, window_id: int, now: datetime) -> Evide
         rows = _Rows.of(workspace, session, monitor, window)
         results = _results(session, [window_id])[window_id]
         before = _windows_before(session, window)
-        effects = _results(session, [one.id or 0 for one in before])
+        effects = _results(session, [one.id or 0 for one in before], light=True)
         features = _features(
             [one for one in results if not one.is_prediction],
             importance=_importance(run),
-            signs=_signs(session, window, results, rows),
+            signs=_signs(session, window, results, rows, effects[before[-1].id or 0] if before else []),
             earlier=[
                 {one.feature: one.effect for one in effects[row.id or 0] if not one.is_prediction} for row in before
             ],
@@ -135,8 +136,21 @@ def evidence_of_alerts(session: Session, monitor_id: int | None) -> Evidence:
     return Evidence(window="now", n_rows=0, min_rows=0, troubles=_troubles(session, monitor_id))
 
 
-def _results(session: Session, window_ids: Sequence[int]) -> dict[int, list[DriftResult]]:
+def _results(
+    session: Session, window_ids: Sequence[int], *, features: Sequence[str] | None = None, light: bool = False
+) -> dict[int, list[DriftResult]]:
+    """Results of all rows by window, of some features where given.
+
+    Parameters
+    ----------
+    light : bool
+        Whether the documents are left in the database until one is looked at: a year of days holds a hundred megabytes.
+    """
     query = select(DriftResult).where(col(DriftResult.window_id).in_(window_ids), DriftResult.slice == "")
+    if features is not None:
+        query = query.where(col(DriftResult.feature).in_(features))
+    if light:
+        query = query.options(defer(col(DriftResult.bins)), defer(col(DriftResult.tests)))
     found: dict[int, list[DriftResult]] = {one: [] for one in window_ids}
     for result in session.exec(query.order_by(col(DriftResult.id))):
         found[result.window_id].append(result)
@@ -198,7 +212,11 @@ def _importance(run: Run) -> dict[str, float]:
 
 
 def _signs(
-    session: Session, window: Window, results: Sequence[DriftResult], rows: _Rows
+    session: Session,
+    window: Window,
+    results: Sequence[DriftResult],
+    rows: _Rows,
+    before: Sequence[DriftResult],
 ) -> dict[str, tuple[Sign, ...]]:
     """Marks from stored sketches; from the values where cells hide them; from the drawn bins where nothing is kept."""
     where: dict[str, Any] = {"span": _span(window)} if _timed(window) else {"source": window.label}
@@ -223,7 +241,18 @@ def _signs(
         for one in results
         if not one.is_prediction
     }
-    return signs_of({name: column for name, column in columns.items() if column is not None})
+    found = signs_of({name: column for name, column in columns.items() if column is not None})
+    bins = {one.feature: one.bins for one in results if not one.is_prediction}
+    earlier = {one.feature: one.bins for one in before if not one.is_prediction}
+    return {
+        name: tuple(
+            sign
+            for sign in signs
+            if sign.key != "constant"
+            or not follows_calendar(bins[name], earlier.get(name), window.from_at, window.to_at - window.from_at)
+        )
+        for name, signs in found.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -335,7 +364,8 @@ def _season(
         .order_by(col(Window.from_at))
     )
     rows = [one for one in session.exec(query) if _timed(one)]
-    by_window = _results(session, [one.id or 0 for one in rows])
+    names = [one.feature for one in drifted]
+    by_window = _results(session, [one.id or 0 for one in rows], features=names, light=True)
     earlier = [
         Earlier(
             one.from_at, one.label, {held.feature: held for held in by_window[one.id or 0] if not held.is_prediction}
