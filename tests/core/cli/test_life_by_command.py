@@ -79,11 +79,21 @@ def test_from_a_file_to_a_rollback_and_back_in_the_audit_log(shell: Shell, tmp_p
     assert batch["state"] == "drifted"
     (window,) = shell("monitor", "show", "churn", who="olga")["windows"]
     assert [name for name in window["drifted"] if name in added["columns"]] == ["monthly_charge"]
+    tried = shell("monitor", "set", "churn", "false_alerts=0.5", "min_effect=0.9", "--try", who="olga")
+    assert (tried["promised"], tried["would_have_alerted"]) == (0.5, [])
+    assert shell("monitor", "set", "churn", "false_alerts=0.2", who="olga")["false_alerts"] == 0.2
+    with pytest.raises(LifecycleError, match="is no setting"):
+        shell("monitor", "set", "churn", "alpha=0.2", who="olga")
     alert = shell("alert", "list", who="olga")[0]
     shell("alert", "acknowledge", alert["id"], "--note", "price rise", who="olga")
 
     version = shell("dataset", "add", later, "--name", "subscribers", "--adds-to", 1, who="sam")
     assert version["label"] == "subscribers v2"
+    again = shell("monitor", "add-version", "churn", "subscribers@2", who="olga")
+    windows = {one["window"]: one for one in shell("monitor", "show", "churn", who="olga")["windows"]}
+    moved = shell("monitor", "compare", window["id"], windows[f"batch {again['id']}"]["id"], who="olga")
+    assert moved["second"]["n_rows"] == again["rows"] > moved["first"]["n_rows"]  # the new version adds to the first
+    assert [one["feature"] for one in moved["features"] if one["drifted"]] == ["monthly_charge"]
     measured = shell("drift", "--reference", "subscribers@1", "--current", "subscribers@2", who="sam")["features"]
     assert {"feature", "statistic", "effect", "pvalue", "drifted"} <= set(measured[0])
 
