@@ -2,12 +2,14 @@
 
 import streamlit as st
 
+from core.incidents import queries as incidents
 from core.monitoring import queries as monitoring
 from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import AlertState, BatchState
 from core.permissions import Permission
 from dashboard import (
     drift_panels,
+    incident_panels,
     label_panels,
     monitor_actions,
     monitor_panels,
@@ -27,6 +29,7 @@ VIEWS = {
     "settings": "Settings",
     "data": "Data",
 }
+IN_WORK = (BatchState.PENDING, BatchState.READING, BatchState.MEASURING)
 
 
 def drift(row: MonitorRow) -> None:
@@ -47,11 +50,13 @@ def drift(row: MonitorRow) -> None:
     if not overview.labels:
         panels.section("Nothing is measured yet", "The windows hold no rows that can be held against the reference.")
         return
-    happened = drift_panels.events(row, overview, windows, [])
+    began = [(one.since_at, "incident") for one in reads.fresh(incidents.list_incidents, monitor_id=row.id)]
+    happened = drift_panels.events(row, overview, windows, began)
     drift_panels.heat_map(row, overview, happened)
     shown = drift_panels.one_window(row, overview, chosen.part)
     if shown is not None:
         drift_panels.together(shown)
+        incident_panels.triage_of(row, shown)
     performance_panels.performance(row, overview.labels, happened, chosen.part)
     label_panels.labels(row, overview.labels)
     monitor_panels.what_to_do(row)
@@ -60,6 +65,7 @@ def drift(row: MonitorRow) -> None:
 def data(row: MonitorRow) -> None:
     """The files that were added, every figure, and the results to take along."""
     monitor_panels.export(row)
+    label_panels.unknown(row)
     performance_panels.figures(row)
     monitor_panels.batches(row)
 
@@ -83,8 +89,8 @@ with panels.header(row.model_name, f"{theme.words(row.alias)} in {row.environmen
 
 if job_id := st.session_state.get(monitor_actions.job_key(row.id)):
     panels.job_progress(job_id)
-for batch in reads.fresh(monitoring.batches, row.id):
-    if batch.job_id and batch.state in {BatchState.PENDING, BatchState.READING, BatchState.MEASURING}:
+for batch in reads.fresh(monitoring.batches, row.id, states=IN_WORK):
+    if batch.job_id:
         panels.job_progress(batch.job_id)
 
 monitor_panels.alerts(
