@@ -98,17 +98,23 @@ def choices(row: MonitorRow, n_windows: int) -> Choices:
 
 
 def arrange(cells: Sequence[DriftCell], against: str = "reference") -> Overview:
-    """Order windows and features for the heat map."""
+    """Order windows and features for the heat map; one pass, for a year of days is tens of thousands of cells."""
     strength: dict[str, float] = {}
+    moved: set[str] = set()
+    window_of: dict[str, int] = {}
     for cell in cells:
         name = shown_name(cell)
-        strength[name] = max(strength.get(name, 0.0), (effect_of(cell, against) or 0.0) / (cell.threshold or 1.0))
+        window_of[cell.window] = cell.window_id
+        ratio = (effect_of(cell, against) or 0.0) / (cell.threshold or 1.0)
+        if ratio > strength.get(name, -1.0):
+            strength[name] = ratio
+        if drifted(cell, against):
+            moved.add(name)
     ranked = sorted(strength, key=lambda name: (-strength[name], name))
-    moved = {shown_name(cell) for cell in cells if drifted(cell, against)}
     return Overview(
         cells=cells,
-        labels=list(dict.fromkeys(cell.window for cell in cells)),
-        window_of={cell.window: cell.window_id for cell in cells},
+        labels=list(window_of),
+        window_of=window_of,
         ranked=ranked,
         fired=[name for name in ranked if name in moved],
         against=against,
@@ -154,6 +160,7 @@ def heat_map(row: MonitorRow, overview: Overview, happened: Sequence[charts.Even
     )
     labels = overview.labels
     positions = {label: index for index, label in enumerate(labels)}
+    shown = overview.ranked[: charts.FEATURES_SHOWN]
     squares = [
         charts.Square(
             column=positions[cell.window],
@@ -170,8 +177,8 @@ def heat_map(row: MonitorRow, overview: Overview, happened: Sequence[charts.Even
             ),
         )
         for cell in overview.cells
+        if shown_name(cell) in shown
     ]
-    shown = overview.ranked[: charts.FEATURES_SHOWN]
     event = st.plotly_chart(
         charts.heat_map(squares, windows=labels, features=shown, events=happened, colours=theme.colours()),
         theme=None,
@@ -217,8 +224,13 @@ def one_window(row: MonitorRow, overview: Overview, part: str) -> int | None:
 
 
 def features_table(row: MonitorRow, results: Sequence[DriftResult], window_id: str) -> None:
-    """Every feature of a window, each a click away."""
-    kept = {name: st.query_params[name] for name in ("slice", "against", "windows") if name in st.query_params}
+    """The features of a window that moved most, each a click away; all of them on request."""
+    kept = {name: st.query_params[name] for name in ("slice", "against", "windows", "list") if name in st.query_params}
+    folded = len(results) - charts.FEATURES_SHOWN
+    if folded > 0:
+        lists = {"": f"The {charts.FEATURES_SHOWN} that moved most", "all": f"All {len(results)}"}
+        if selection.view("Which features to list", lists, name="list") != "all":
+            results = results[: charts.FEATURES_SHOWN]
     panels.table(
         [
             Row(
@@ -282,6 +294,10 @@ def together(window_id: int) -> None:
             st.text(f"{kind.title}: {kind.sentence} The value is the {kind.value}.")
 
 
+GOES_ON = (
+    "A date moves with time by itself: rows of today hold later dates than those the model was trained on. That is no "
+    "sign of a fault; a model that leans on the date itself ages with it."
+)
 PARTS = {"distribution": "Distribution", "tests": "Every test", "rows": "Example rows", "slices": "Slices"}
 
 
@@ -297,6 +313,8 @@ def then_and_now(result: DriftResult, window: Window, label: str) -> None:
             f"{test.title}: effect {theme.number(result.effect)}, where {theme.number(result.threshold)} or more "
             f"counts; {theme.pvalue(result.pvalue)} by itself; {rows}. {test.sentence}",
         )
+        if result.state == WindowState.DRIFTED and result.column_kind in TIMES and not result.is_prediction:
+            panels.quiet(GOES_ON)
     part = selection.view("How to look at it", PARTS, name="part")
     match part:
         case "tests":

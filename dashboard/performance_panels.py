@@ -22,10 +22,13 @@ SOURCES = {
     "corrected": "Corrected: labels where they are in, the estimate where they are not yet.",
 }
 
+SAID = 36
+FIGURES_SHOWN = 200
+
 
 def performance(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event], part: str = "") -> None:
     """One metric over the windows, a line for each source there is."""
-    measured = reads.fresh(monitoring.performance, row.id, part=part)
+    measured = reads.fresh(monitoring.performance_keys, row.id, part=part)
     if not measured:
         panels.section(
             "Performance is not known yet", "It takes labels: add a file of labels, or a batch that holds the target."
@@ -33,9 +36,12 @@ def performance(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event
         return
     model = reads.audited(registry.model, row.model_id)
     primary = primary_metric(Task(model.task))
-    keys = sorted({point.key for point in measured}, key=lambda key: (key != primary, METRICS[key].title))
+    keys = sorted(measured, key=lambda key: (key != primary, METRICS[key].title))
     key = selection.pick("Metric", {one: METRICS[one].title for one in keys}, name="metric")
-    points = [point for point in measured if point.key == key]
+    points = reads.fresh(monitoring.performance, row.id, key=key, part=part)
+    if not points:
+        panels.section("No window cut as now has performance yet", "The windows are being computed anew.")
+        return
     title = METRICS[key].title
     told = best_known(points)
     said = f"{METRICS[key].sentence[:1].lower()}{METRICS[key].sentence[1:]}"
@@ -59,8 +65,10 @@ def performance(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event
             colours=theme.colours(),
         ),
         key="monitor_performance",
-        alt=f"{title}: "
-        + "; ".join(f"{one.window} {one.source} {theme.interval(one.value, one.low, one.high)}" for one in points),
+        alt=f"{title}, newest windows: "
+        + "; ".join(
+            f"{one.window} {one.source} {theme.interval(one.value, one.low, one.high)}" for one in points[-SAID:]
+        ),
     )
     sources = [source for source in SOURCES if any(one.source == source for one in points)]
     words = " ".join(SOURCES[source] for source in sources) if len(sources) > 1 else ""
@@ -90,7 +98,7 @@ def doubts(points: Sequence[PerformanceRow]) -> None:
 
 def figures(row: MonitorRow) -> None:
     """Every metric of the newest windows, for reading and copying."""
-    measured = reads.fresh(monitoring.performance, row.id)
+    measured = reads.fresh(monitoring.performance, row.id, limit=FIGURES_SHOWN)
     if not measured:
         return
     with st.expander("Every figure"):
@@ -107,7 +115,7 @@ def figures(row: MonitorRow) -> None:
                         "Doubt": one.note,
                     }
                 )
-                for one in measured[::-1][:200]
+                for one in measured[::-1]
             ],
             key="monitor_figures",
             right=("Value", "Labels", "Expected"),

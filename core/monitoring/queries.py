@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -138,7 +139,7 @@ class PerformanceRow:
 
 @dataclass(frozen=True)
 class AlertRow:
-    """One alert as lists show it; one of the whole installation has neither monitor nor model, and says so as a name."""
+    """One alert as lists show it; one of the whole installation has no monitor or model, and says so as a name."""
 
     id: int
     monitor_id: int | None
@@ -450,6 +451,20 @@ def window_measures(session: Session, window_id: int) -> list[WindowMeasure]:
     return list(session.exec(query))
 
 
+def measures_over_time(session: Session, monitor_id: int, *, kind: str) -> list[tuple[str, WindowMeasure]]:
+    """One figure about each window that has it, with the window's label, oldest first."""
+    query = (
+        select(WindowMeasure, Window)
+        .join(Window, col(Window.id) == col(WindowMeasure.window_id))
+        .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
+        .where(col(Window.monitor_id) == monitor_id, _of_current_length(), col(WindowMeasure.kind) == kind)
+        .order_by(col(Window.from_at), col(Window.id))
+    )
+    found = list(session.exec(query).all())
+    labels = window_labels(session, [row for _, row in found])
+    return [(labels[row.id or 0], one) for one, row in found]
+
+
 def evaluated(session: Session, monitor_id: int, *, key: str) -> tuple[float, float, float] | None:
     """A metric with its interval on the fixed evaluation set, of the version of the newest window.
 
@@ -559,9 +574,11 @@ def batch(session: Session, batch_id: int) -> Batch:
     return found
 
 
-def batches(session: Session, monitor_id: int) -> list[Batch]:
-    """A monitor's batches, newest first."""
+def batches(session: Session, monitor_id: int, *, states: Sequence[str] = ()) -> list[Batch]:
+    """A monitor's batches, newest first; those in some states where given."""
     query = select(Batch).where(col(Batch.monitor_id) == monitor_id).order_by(col(Batch.id).desc())
+    if states:
+        query = query.where(col(Batch.state).in_(states))
     return list(session.exec(query))
 
 

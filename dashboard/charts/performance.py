@@ -15,6 +15,7 @@ from dashboard.theme import Colours
 # How each source is drawn: realised is what is known, so it alone is drawn full and with its bars.
 DASHES: Mapping[str, str] = {"realised": "solid", "corrected": "dash", "estimated": "dot"}
 SYMBOLS: Mapping[str, str] = {"realised": "circle", "corrected": "diamond", "estimated": "circle-open"}
+MANY = 60
 OFFSETS: Mapping[str, float] = {"realised": 0.0, "corrected": 0.14, "estimated": -0.14}
 
 
@@ -46,12 +47,24 @@ class Measured:
 
 @dataclass(frozen=True)
 class Maturity:
-    """Labels of one window: predictions, labels that are in, and how many will have come in the end."""
+    """Labels of one window: predictions, labels that are in, how many will have come in the end (None: unknown)."""
 
     window: str
     n_predictions: int
     n_labelled: int
-    n_expected: float
+    n_expected: float | None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far apart groups fare in one window, with its 95 % interval, and the groups at the ends."""
+
+    window: str
+    value: float
+    low: float
+    high: float
+    highest: str
+    lowest: str
 
 
 def strip(
@@ -103,19 +116,11 @@ def _line(points: Sequence[Measured], source: str, windows: Sequence[str], tint:
         "connectgaps": False,
         "line": {"color": tint, "width": 2, "dash": DASHES[source]},
         "marker": {
-            "size": 9,
+            "size": 9 if len(windows) <= MANY else 4,
             "symbol": SYMBOLS[source],
             "opacity": [1.0 if point is None or point.believed else 0.35 for point in shown],
         },
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [point.high - point.value if point and point.high is not None else 0.0 for point in shown],
-            "arrayminus": [point.value - point.low if point and point.low is not None else 0.0 for point in shown],
-            "color": tint,
-            "thickness": 1.5,
-            "width": 4,
-        },
+        "error_y": _bars([(one.value, one.low, one.high) if one else None for one in shown], tint),
         "customdata": [
             [literal(point.window), point.n_labelled, "" if point.believed else ", not to be believed"]
             if point
@@ -149,7 +154,12 @@ def maturity(windows_of: Sequence[Maturity], *, windows: Sequence[str], colours:
     found = {one.window: one for one in windows_of}
     shown = [found.get(label) for label in windows]
     share_in = [one.n_labelled / one.n_predictions if one and one.n_predictions else None for one in shown]
-    expected = [min(1.0, one.n_expected / one.n_predictions) if one and one.n_predictions else None for one in shown]
+    expected = [
+        min(1.0, one.n_expected / one.n_predictions)
+        if one and one.n_predictions and one.n_expected is not None
+        else None
+        for one in shown
+    ]
     columns = list(range(len(windows)))
     return whole(
         [
@@ -178,6 +188,72 @@ def maturity(windows_of: Sequence[Maturity], *, windows: Sequence[str], colours:
         x=over_windows(windows),
         y={"title": {"text": "labels"}, "tickformat": ".0%", "range": [0, 1.02], "zeroline": False},
         barmode="overlay",
-        showlegend=True,
+        showlegend=any(share is not None for share in expected),
         margin={"t": 34},
     )
+
+
+def gaps(
+    points: Sequence[Gap],
+    *,
+    windows: Sequence[str],
+    title: str,
+    evaluated: tuple[float, float, float] | None,
+    events: Sequence[Event],
+    colours: Colours,
+) -> go.Figure:
+    """One gap between groups over the windows; a window without it stays a gap in the line.
+
+    Parameters
+    ----------
+    windows : sequence of str
+        Every window, oldest first.
+    evaluated : (value, low, high) or None
+        The same on the evaluation set, drawn as a band.
+    """
+    found = {point.window: point for point in points}
+    shown = [found.get(label) for label in windows]
+    lines = event_lines(events, colours, n_windows=len(windows), named=False)
+    if evaluated is not None:
+        lines["shapes"] = [*_band(evaluated, colours), *lines["shapes"]]
+    return whole(
+        [
+            {
+                "type": "scatter",
+                "name": "gap",
+                "x": list(range(len(windows))),
+                "y": [point.value if point else None for point in shown],
+                "mode": "lines+markers",
+                "connectgaps": False,
+                "line": {"color": colours.candidate, "width": 2},
+                "marker": {"size": 9 if len(windows) <= MANY else 4},
+                "error_y": _bars([(one.value, one.low, one.high) if one else None for one in shown], colours.candidate),
+                "customdata": [
+                    [literal(one.window), literal(one.highest), literal(one.lowest)] if one else ["", "", ""]
+                    for one in shown
+                ],
+                "hovertemplate": "%{customdata[0]}: %{y:.3f} between %{customdata[1]} and %{customdata[2]}"
+                "<extra></extra>",
+            }
+        ],
+        height=220,
+        colours=colours,
+        x=over_windows(windows),
+        y={"title": {"text": literal(title)}, "rangemode": "tozero", "zeroline": False},
+        margin={"t": 8},
+        **lines,
+    )
+
+
+def _bars(values: Sequence[tuple[float, float | None, float | None] | None], tint: str) -> dict[str, Any]:
+    """95 % intervals; on a year of days as thin strokes that do not hide the line."""
+    few = len(values) <= MANY
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [one[2] - one[0] if one and one[2] is not None else 0.0 for one in values],
+        "arrayminus": [one[0] - one[1] if one and one[1] is not None else 0.0 for one in values],
+        "color": tint,
+        "thickness": 1.5 if few else 0.5,
+        "width": 4 if few else 0,
+    }

@@ -4,11 +4,13 @@ import streamlit as st
 
 from core.incidents import queries as incidents
 from core.monitoring import queries as monitoring
+from core.monitoring.labels import unknown_labels
 from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import AlertState, BatchState
 from core.permissions import Permission
 from dashboard import (
     drift_panels,
+    gap_panels,
     incident_panels,
     label_panels,
     monitor_actions,
@@ -58,14 +60,16 @@ def drift(row: MonitorRow) -> None:
         drift_panels.together(shown)
         incident_panels.triage_of(row, shown)
     performance_panels.performance(row, overview.labels, happened, chosen.part)
-    label_panels.labels(row, overview.labels)
+    if not chosen.part:
+        label_panels.labels(row, overview.labels)
+        gap_panels.gaps(row, overview.labels, happened)
     monitor_panels.what_to_do(row)
 
 
 def data(row: MonitorRow) -> None:
     """The files that were added, every figure, and the results to take along."""
     monitor_panels.export(row)
-    label_panels.unknown(row)
+    label_panels.unknown(reads.fresh(unknown_labels, row.model_id))
     performance_panels.figures(row)
     monitor_panels.batches(row)
 
