@@ -26,6 +26,7 @@ from core.monitoring.tables import (
     WindowState,
 )
 from core.monitoring.window_drift import MeasuredColumn
+from core.monitoring.windows import COUNT
 from core.permissions import Actor
 
 
@@ -55,6 +56,8 @@ def record_windows(
         ).first()
         if window is not None and window.read_at > computed.read_at:
             continue
+        if window is None and _overlaps(session, monitor.id, computed):
+            continue
         window = _put_window(session, monitor.id, window, computed, now)
         _put_results(session, window, computed)
         _put_alerts(session, monitor, window, computed.firings, actor, now)
@@ -62,6 +65,20 @@ def record_windows(
     mark_known(session, model_id=monitor.model_id, ids={one for done in windows for one in done.performance.matched})
     put_expected(session, monitor, now=now)
     return written
+
+
+def _overlaps(session: Session, monitor_id: int, computed: ComputedWindow) -> bool:
+    """Whether a window by rows was meanwhile closed over some of the same days: its rows are counted there."""
+    if not computed.length.startswith(COUNT):
+        return False
+    query = select(Window.id).where(
+        col(Window.monitor_id) == monitor_id,
+        col(Window.version_id) == computed.version_id,
+        col(Window.length) == computed.length,
+        col(Window.from_at) < computed.span.to_at,
+        col(Window.to_at) > computed.span.from_at,
+    )
+    return session.exec(query).first() is not None
 
 
 def _put_window(

@@ -41,8 +41,8 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 class Span:
     """A window's span of time [from, to) and its label.
 
-    "2012-06-05 14:00" for an hour, "2012-06-05" for a day, "2012-W23", "2012-06", and "from 2012-06-05" for a window
-    of a number of rows.
+    "2012-06-05 14:00" for an hour, "2012-06-05" for a day, "2012-W23", "2012-06", and "rows from 2012-06-05" for
+    a window of a number of rows.
     """
 
     from_at: datetime
@@ -169,7 +169,7 @@ def spans_of_rows(
             start, n_rows = at, 0
         end, n_rows = at + timedelta(days=1), n_rows + count
         if n_rows >= window_rows:
-            found.append(Span(start, end, f"from {start:%Y-%m-%d}"))
+            found.append(Span(start, end, f"rows from {start:%Y-%m-%d}"))
             start = None
     return sorted(found)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,10 @@ def test_pages_make_no_reference(workspace: Workspace, live: LiveModel) -> None:
     [
         ({"window": "hour", "min_rows": 20}, ["2026-01-01 00:00", "2026-01-01 01:00", "2026-01-01 02:00"]),
         ({"window": "day"}, ["2026-01-01", "2026-01-02", "2026-01-03"]),
-        ({"window": "count", "window_rows": 300}, ["from 2026-01-01", "from 2026-01-03", "from 2026-01-05"]),
+        (
+            {"window": "count", "window_rows": 300},
+            ["rows from 2026-01-01", "rows from 2026-01-03", "rows from 2026-01-05"],
+        ),
     ],
     ids=["hour", "day", "count"],
 )
@@ -192,7 +196,7 @@ def test_a_window_that_was_cut_otherwise_is_not_shown_but_kept(
     edit(workspace, live.monitor_id, operator, now, window="count", window_rows=400)
     by_rows = list(windows(workspace, live))
     edit(workspace, live.monitor_id, operator, now, window_rows=500)
-    assert list(windows(workspace, live)) == ["from 2026-01-01"]
+    assert list(windows(workspace, live)) == ["rows from 2026-01-01"]
     assert len(by_rows) == 2
     with workspace.read() as session:
         lengths = {(one.length, one.label) for one in session.exec(select(Window))}
@@ -209,8 +213,27 @@ def test_late_rows_join_a_window_of_rows_that_was_closed(
     before = {label: one.n_rows for label, one in windows(workspace, live).items()}
     add_batch(csv_bytes(stream(200, seed=63), times("2026-01-03", 5, 200)))
     assert {label: one.n_rows for label, one in windows(workspace, live).items()} == before | {
-        "from 2026-01-03": before["from 2026-01-03"] + 200
+        "rows from 2026-01-03": before["rows from 2026-01-03"] + 200
     }
+
+
+def test_two_computations_at_once_close_no_two_windows_over_the_same_days(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, operator: Actor, now: datetime
+) -> None:
+    from core.monitoring.computing import compute_windows
+    from core.monitoring.recording import record_windows
+
+    edit(workspace, live.monitor_id, operator, now, window="count", window_rows=300)
+    add_batch(csv_bytes(stream(350, seed=68), times("2026-01-02", 40, 350)))
+    assert list(windows(workspace, live)) == ["rows from 2026-01-02"]
+    # Another computation, begun before the rows of the 2nd were there, closes a window from the 3rd on.
+    (computed,) = compute_windows(workspace, monitor_id=live.monitor_id, version_id=live.version_id, touched=None)
+    span = replace(computed.span, from_at=computed.span.from_at + timedelta(days=1), label="rows from 2026-01-03")
+    with workspace.write() as session:
+        monitor = queries.monitor(session, live.monitor_id)
+        other = [replace(computed, span=span)]
+        assert record_windows(session, monitor=monitor, windows=other, actor=operator, now=now) == []
+        assert len(record_windows(session, monitor=monitor, windows=[computed], actor=operator, now=now)) == 1
 
 
 def test_each_window_is_held_beside_the_one_before(workspace: Workspace, live: LiveModel, add_batch: AddBatch) -> None:

@@ -97,8 +97,8 @@ def test_windows_of_rows_close_at_the_end_of_the_day_that_fills_them() -> None:
     days = [(day(1), 40), (day(2), 70), (day(5), 300), (day(6), 99)]
     spans = spans_of_rows(days, 100)
     assert [(span.label, span.from_at, span.to_at) for span in spans] == [
-        ("from 2026-03-01", day(1), day(3)),
-        ("from 2026-03-05", day(5), day(6)),
+        ("rows from 2026-03-01", day(1), day(3)),
+        ("rows from 2026-03-05", day(5), day(6)),
     ]
     assert spans_of_rows([], 100) == []
 
@@ -109,9 +109,9 @@ def test_late_rows_move_no_window_that_was_closed() -> None:
     late = [(day(1), 500), (day(2), 70), (day(3), 20), (day(4), 90), (day(5), 60), (day(6), 60), (day(7), 100)]
     assert spans_of_rows(late, 100, closed=closed) == [
         closed[0],
-        Span(day(3), day(5), "from 2026-03-03"),
+        Span(day(3), day(5), "rows from 2026-03-03"),
         closed[1],
-        Span(day(7), day(8), "from 2026-03-07"),
+        Span(day(7), day(8), "rows from 2026-03-07"),
     ]
 
 
