@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import compare_page, drift_speed, ingest, many_runs, pages, start
+from tests.benchmarks import compare_page, drift_speed, heat_map, ingest, many_runs, pages, start
 from tests.benchmarks.figures import Figure, table
 
 
@@ -19,7 +19,9 @@ def main() -> None:
     """Measure what was asked for, one part after the other."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument(
-        "--only", default="start,pages,compare_page,many_runs,ingest,drift_speed", help="parts, separated by commas"
+        "--only",
+        default="start,pages,compare_page,many_runs,heat_map,ingest,drift_speed",
+        help="parts, separated by commas",
     )
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each figure; the median counts")
     parser.add_argument("--adult", type=Path, help="a CSV to take instead of the generated one")
@@ -35,6 +37,7 @@ def main() -> None:
         "pages": lambda: pages.figures(rounds),
         "compare_page": lambda: compare_page.figures(rounds),
         "many_runs": lambda: many_runs.figures(rounds=rounds),
+        "heat_map": lambda: heat_map.figures(rounds),
         "ingest": lambda: ingest.figures(given.adult, rounds),
         "drift_speed": lambda: drift_speed.figures(rounds, given.peers),
     }

@@ -17,12 +17,18 @@ from core.workspace import Workspace
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def settled_home(workspace: Workspace, *, months: int) -> tuple[Narrator, Cast, int]:
-    """People with each role and one dataset of 1,200 rows a month; the narrator, the people, the version's id."""
-    narrator = Narrator(workspace, utc_now() - timedelta(days=1), lambda _said: None)
+def peopled_home(workspace: Workspace, *, ago: timedelta) -> tuple[Narrator, Cast]:
+    """People with each role, as of some time ago; the narrator, the people."""
+    narrator = Narrator(workspace, utc_now() - ago, lambda _said: None)
     cast = hire(workspace, narrator.now)
     with workspace.write() as session:
         ensure_seeded_policy(session, narrator.now)
+    return narrator, cast
+
+
+def settled_home(workspace: Workspace, *, months: int) -> tuple[Narrator, Cast, int]:
+    """People with each role and one dataset of 1,200 rows a month; the narrator, the people, the version's id."""
+    narrator, cast = peopled_home(workspace, ago=timedelta(days=1))
     rows = pd.concat([month(START.date(), index, n_rows=1_200) for index in range(months)])
     version_id = narrator.add_version(
         rows, dataset="subscribers", file_name="subscribers.csv", who=cast.sam, target="left", sensitive=("gender",)
