@@ -10,22 +10,29 @@ from core.monitoring.queries import MonitorRow
 from dashboard import panels, reads, session, theme
 from dashboard.charts import performance as charts
 
+SAID = 12
+"""Windows a figure's text alternative tells of; a year of days would never end."""
+
 
 def labels(row: MonitorRow, windows: Sequence[str]) -> None:
     """Every window's labels against those expected; silent where no label ever came."""
     found = reads.fresh(label_maturity, row.id, now=session.now())
     unknown(found.unknown)
-    shown = [one for one in found.windows if one.window in windows]
+    there = set(windows)
+    shown = [one for one in found.windows if one.window in there]
     if not any(one.maturity.n_labelled for one in shown):
         return
-    young = [one for one in shown if not one.maturity.is_mature]
+    young = [one for one in shown if not one.maturity.is_mature and one.maturity.can_grow]
     delay = f" Half of all labels come within {theme.duration(found.median_delay_s)}." if found.median_delay_s else ""
     means = (
         "A window is complete enough to judge when nine tenths of the labels that will come are in; how many will is "
         "learnt from how late labels came before."
     )
     if not young:
-        panels.section(f"The labels of {theme.count(len(shown), 'window')} are in", f"{means}{delay}")
+        whole = sum(one.maturity.is_mature for one in shown)
+        panels.section(
+            f"Labels are in for {whole} of {theme.count(len(shown), 'window')}, and none waits", f"{means}{delay}"
+        )
         return
     panels.section(
         f"{theme.count(len(young), 'window')} of {len(shown)} still {_wait(len(young))} for labels", f"{means}{delay}"
@@ -33,7 +40,7 @@ def labels(row: MonitorRow, windows: Sequence[str]) -> None:
     panels.figure(
         charts.maturity([_bar(one) for one in shown], windows=windows, colours=theme.colours()),
         key="monitor_labels",
-        alt="; ".join(f"{one.window}: {one.maturity.sentence}" for one in shown),
+        alt="Labels, newest windows: " + "; ".join(f"{one.window}: {one.maturity.sentence}" for one in shown[-SAID:]),
     )
     panels.quiet(f"{young[-1].window}: {young[-1].maturity.sentence}")
     if late := [one.window for one in young if one.maturity.is_late]:
@@ -59,7 +66,8 @@ def unknown(found: UnknownLabels) -> None:
 
 def _bar(one: WindowLabels) -> charts.Maturity:
     state = one.maturity
-    expected = float(state.n_labelled) if state.final is None else state.final.value
+    known = float(state.n_labelled) if state.is_mature else None
+    expected = known if state.final is None else state.final.value
     return charts.Maturity(one.window, state.n_rows, state.n_labelled, expected)
 
 

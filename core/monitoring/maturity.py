@@ -40,6 +40,7 @@ EDGES: tuple[float, ...] = (
 
 PIECES = 48
 MIN_ARRIVED = 50
+MIN_WINDOWS = 2
 MATURE = 0.9
 
 
@@ -129,6 +130,8 @@ class Maturity:
         Whether at least 90 % of those that will come are in, and they are not fewer than are due.
     is_late : bool
         Whether fewer are in than even the low end of what is due.
+    can_grow : bool
+        Whether any of its rows still waits for a label that could be joined to it.
     sentence : str
     """
 
@@ -138,6 +141,7 @@ class Maturity:
     final: Expected | None
     is_mature: bool
     is_late: bool
+    can_grow: bool
     sentence: str
 
 
@@ -187,10 +191,11 @@ def arrival_curve(past: Sequence[Arrivals], *, now: float) -> ArrivalCurve | Non
     Returns
     -------
     ArrivalCurve or None
-        None for fewer than 50 labels that came later.
+        None for fewer than 50 labels that came later, or where they are of one window alone: of labels that are still
+        on their way a first window says nothing.
     """
     came = np.sum([one.delays for one in past], axis=0, dtype=np.float64) if past else np.zeros(len(EDGES))
-    if came.sum() < MIN_ARRIVED:
+    if came.sum() < MIN_ARRIVED or sum(one.n_joined > 0 for one in past) < MIN_WINDOWS:
         return None
     waiting = np.zeros(len(EDGES))
     for one in past:
@@ -223,13 +228,16 @@ def maturity(window: Arrivals, curve: ArrivalCurve | None, *, n_rows: int, now: 
         labels come as they came before.
     """
     n_in = window.n_at_once + window.n_joined
+    can_grow = any(joined < n for _, n, joined in window.pieces)
     if curve is None or not window.pieces:
         whole = n_rows > 0 and n_in >= n_rows
         known = "every label is in" if whole else "how many are still to come is not known: too few came before"
         if not whole and not window.pieces and n_rows > 0:
             known = "none can be joined to its rows, which have no prediction ids" if n_in == 0 else "no more can come"
             whole = n_in > 0
-        return Maturity(n_rows, n_in, None, None, whole, False, f"{_labels(n_in)} for {_rows(n_rows)}; {known}.")
+        return Maturity(
+            n_rows, n_in, None, None, whole, False, can_grow, f"{_labels(n_in)} for {_rows(n_rows)}; {known}."
+        )
     times, counts, joined = (np.array(part, dtype=np.float64) for part in zip(*window.pieces, strict=True))
     share, spread = curve.by(now - times)
     due = _expected(window.n_at_once, counts, share, (1 - share) * np.sqrt(spread), highest=n_rows)
@@ -248,7 +256,7 @@ def maturity(window: Arrivals, curve: ArrivalCurve | None, *, n_rows: int, now: 
         said += f", {_share(n_in, final.value)} of those that will come."
     else:
         said += f"; {final.value:,.0f} ({final.low:,.0f} to {final.high:,.0f}) are expected in the end."
-    return Maturity(n_rows, n_in, due, final, is_mature, is_late, said)
+    return Maturity(n_rows, n_in, due, final, is_mature, is_late, can_grow, said)
 
 
 def _expected(certain: int, counts: Floats, share: Floats, error: Floats, *, highest: int) -> Expected:

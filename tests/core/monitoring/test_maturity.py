@@ -25,6 +25,12 @@ def seen(rows: tuple[Floats, Floats], now: float) -> Arrivals:
     return arrivals_of(predicted[past], np.where(received[past] <= now, received[past], np.nan))
 
 
+def halves(rows: tuple[Floats, Floats], now: float) -> list[Arrivals]:
+    """As two windows: of one alone nothing is learnt."""
+    middle = len(rows[0]) // 2
+    return [seen((rows[0][part], rows[1][part]), now) for part in (slice(middle), slice(middle, None))]
+
+
 def test_the_curve_is_kaplan_and_meiers_where_rows_still_wait() -> None:
     now = START + 70 * DAY
     rows = [month(number, 3_000, mean_days=8, ever=0.8) for number in range(3)]
@@ -45,7 +51,8 @@ def test_the_curve_is_kaplan_and_meiers_where_rows_still_wait() -> None:
 def test_greenwoods_interval_is_that_of_scipy() -> None:
     now = START + 70 * DAY
     rows = month(0, 800, mean_days=8)
-    curve = arrival_curve([seen(rows, now)], now=now)
+    assert arrival_curve([seen(rows, now)], now=now) is None
+    curve = arrival_curve(halves(rows, now), now=now)
     assert curve is not None
     age = np.array([7 * DAY])
     share, greenwood = curve.by(age)
@@ -99,7 +106,7 @@ def test_labels_that_stopped_coming_are_late() -> None:
     now = START + 60 * DAY
     old, new = month(0, 2_000), month(1, 2_000)
     stopped = (new[0], np.where(new[1] > START + 40 * DAY, np.inf, new[1]))
-    curve = arrival_curve([seen(old, now)], now=now)
+    curve = arrival_curve(halves(old, now), now=now)
     found = maturity(seen(stopped, now), curve, n_rows=2_000, now=now)
     assert found.is_late
     assert not found.is_mature
@@ -120,6 +127,7 @@ def test_too_few_labels_tell_nothing_of_those_to_come() -> None:
     now = START + 60 * DAY
     few = seen(month(0, 49), now)
     assert arrival_curve([few], now=now) is None
+    assert arrival_curve(halves(month(0, 49), now), now=now) is None
     found = maturity(few, None, n_rows=80, now=now)
     assert (found.due, found.final, found.is_mature, found.is_late) == (None, None, False, False)
     assert found.sentence.endswith("how many are still to come is not known: too few came before.")
@@ -141,6 +149,7 @@ def test_rows_that_no_label_can_be_joined_to_wait_for_none(
     found = maturity(window, None, n_rows=n_rows, now=START)
     assert found.is_mature is mature
     assert words in found.sentence
+    assert not found.can_grow
 
 
 def test_every_label_is_counted_once_by_delay_and_by_time() -> None:
