@@ -150,7 +150,7 @@ def _results(
     if features is not None:
         query = query.where(col(DriftResult.feature).in_(features))
     if light:
-        query = query.options(defer(col(DriftResult.bins)), defer(col(DriftResult.tests)))
+        query = query.options(defer(DriftResult.bins), defer(DriftResult.tests))  # type: ignore[arg-type]
     found: dict[int, list[DriftResult]] = {one: [] for one in window_ids}
     for result in session.exec(query.order_by(col(DriftResult.id))):
         found[result.window_id].append(result)
@@ -243,14 +243,16 @@ def _signs(
     }
     found = signs_of({name: column for name, column in columns.items() if column is not None})
     bins = {one.feature: one.bins for one in results if not one.is_prediction}
-    earlier = {one.feature: one.bins for one in before if not one.is_prediction}
-    return {
-        name: tuple(
-            sign
-            for sign in signs
-            if sign.key != "constant"
-            or not follows_calendar(bins[name], earlier.get(name), window.from_at, window.to_at - window.from_at)
+    earlier = {one.feature: one for one in before if not one.is_prediction}
+
+    def moves_on(name: str) -> bool:
+        last = earlier.get(name)
+        return follows_calendar(
+            bins[name], None if last is None else last.bins, window.from_at, window.to_at - window.from_at
         )
+
+    return {
+        name: tuple(sign for sign in signs if sign.key != "constant" or not moves_on(name))
         for name, signs in found.items()
     }
 

@@ -101,3 +101,37 @@ def distance(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
         moved = sum(abs(shares[0].get(name, 0.0) - shares[1].get(name, 0.0)) for name in names)
         return max(gone, 0.5 * float(moved))
     return 1.0
+
+
+def constant_value(bins: Mapping[str, Any]) -> float | None:
+    """The number that the current rows of a stored result all hold; None where they hold several, or no numbers."""
+    if "edges" not in bins or sum(share > 0 for share in bins["current"]) != 1:
+        return None
+    place = int(np.argmax(bins["current"]))
+    return float(bins["edges"][place] + bins["edges"][place + 1]) / 2
+
+
+def follows_calendar(
+    bins: Mapping[str, Any], before: Mapping[str, Any] | None, from_at: datetime, length: timedelta
+) -> bool:
+    """Whether a column that holds one value does so because the window is one month, one weekday or one hour.
+
+    Parameters
+    ----------
+    bins : mapping
+        Of a column that holds one value in the window.
+    before : mapping or None
+        Of the same column in the window before: where it held one value too, holding one is no news.
+    from_at, length : datetime, timedelta
+        When the window begins, and how long it is.
+    """
+    if before is not None:
+        return constant_value(before) is not None
+    parts = [from_at.year, from_at.month, from_at.month - 1, (from_at.month - 1) // 3 + 1]
+    if length <= timedelta(days=7):
+        parts += [from_at.isocalendar().week]
+    if length <= timedelta(days=1):
+        parts += [from_at.day, from_at.weekday(), from_at.isoweekday(), from_at.isoweekday() % 7]
+    if length <= timedelta(hours=1):
+        parts += [from_at.hour]
+    return constant_value(bins) in parts

@@ -33,6 +33,12 @@ PILED = 0.02
 """Share of values that must lie on an end for it to be called clipped."""
 MOST_PILED = 0.9
 """Where more lies there the column is as good as constant, and cut off is not what happened."""
+SEVERAL = 10
+"""Of fewer different values no shape is told."""
+ONE_BY_ONE = 0.9
+"""Where this share of values is known one by one, it is told whether they are the old values."""
+OFTEN = 20
+"""Rows a value has on average where values are said to come from a list."""
 FILLED = 0.1
 """Share of rows that must have turned into one value for it to be called filled."""
 MISSING_RISE = 0.05
@@ -274,17 +280,20 @@ def swapped(columns: Mapping[str, Counted | CountedCategories]) -> dict[str, Sig
 
 @dataclass(frozen=True)
 class _Sample:
-    """Values at rising points with their shares."""
+    """Values at rising points with their shares; ``known`` is the share of values that are known one by one."""
 
     at: Array
     share: Array
     n: float
+    known: float
 
     @classmethod
-    def of(cls, at: Array, counts: NDArray[np.int64]) -> _Sample:
+    def of(cls, at: Array, counts: NDArray[np.int64], single: NDArray[np.bool_]) -> _Sample:
         held = (counts > 0) & np.isfinite(at)
         total = float(counts[held].sum())
-        return cls(at[held], counts[held] / total if total else np.array([]), total)
+        if not total:
+            return cls(np.array([]), np.array([]), 0.0, 0.0)
+        return cls(at[held], counts[held] / total, total, float(counts[held & single].sum()) / total)
 
     def distance(self, other: _Sample) -> float:
         """Largest difference of the distribution functions, in [0, 1], where values a hair apart count as equal.
@@ -302,18 +311,28 @@ class _Sample:
     def moved(self, change: Callable[[Array], Array]) -> _Sample:
         at = change(self.at)
         order = np.argsort(at, kind="stable")
-        return _Sample(at[order], self.share[order], self.n)
+        return _Sample(at[order], self.share[order], self.n, self.known)
 
     def without(self, value: float) -> _Sample:
         kept = self.at != value
         share = self.share[kept]
-        return _Sample(self.at[kept], share / share.sum(), self.n * float(share.sum()))
+        return _Sample(self.at[kept], share / share.sum(), self.n * float(share.sum()), self.known)
 
     def share_of(self, value: float) -> float:
         return float(self.share[self.at == value].sum())
 
     def median(self) -> float:
         return float(self.at[np.searchsorted(np.cumsum(self.share), 0.5 - 1e-12)])
+
+    def share_whole(self) -> float:
+        """Share of values that are whole numbers."""
+        return float(self.share[self.at == np.round(self.at)].sum())
+
+    def holds(self, other: _Sample) -> float:
+        """Share of the other sample's values that occur in this one, but for rounding."""
+        hair = 1e-9 * float(max(abs(self.at).max(), abs(other.at).max()))
+        place = np.clip(np.searchsorted(self.at, other.at - hair), 0, len(self.at) - 1)
+        return float(other.share[np.abs(self.at[place] - other.at) <= hair].sum())
 
     def explains(self, other: _Sample) -> bool:
         """Whether the other sample looks as if it were this one."""
@@ -331,7 +350,8 @@ class _Sample:
 
 def _samples(counted: Counted) -> tuple[_Sample, _Sample]:
     at = np.asarray(counted.low / 2 + counted.high / 2, dtype=np.float64)
-    return _Sample.of(at, counted.reference), _Sample.of(at, counted.current)
+    single = counted.low == counted.high
+    return _Sample.of(at, counted.reference, single), _Sample.of(at, counted.current, single)
 
 
 def _limit(n: float, m: float) -> float:
@@ -389,13 +409,28 @@ def _converted(name: str, then: _Sample, now: _Sample) -> Sign | None:
         return then.moved(lambda at: at * one.factor + one.offset).distance(now)
 
     best = min(CONVERSIONS, key=distance)
-    if distance(best) >= min(_limit(then.n, now.n), then.distance(now) / 3):
+    if distance(best) >= min(_limit(then.n, now.n), then.distance(now) / 3) or _on_the_old_values(then, now, best):
         return None
     middle = f"its middle value is {_number(now.median())}, it was {_number(then.median())}"
     return Sign("unit_change", f"{name} looks like another unit: {best.words}; {middle}.")
 
 
+def _on_the_old_values(then: _Sample, now: _Sample, one: Conversion) -> bool:
+    """Whether values are of the old kind still: what is counted grows by 1.6 too, but it stays whole."""
+    if min(then.known, now.known) < ONE_BY_ONE:
+        return False
+    if then.share_whole() >= ONE_BY_ONE and now.share_whole() >= ONE_BY_ONE:
+        # Of whole numbers a conversion leaves whole ones only where its factor is whole, and then its multiples.
+        back = (now.at - one.offset) / one.factor
+        return float(now.share[np.abs(back - np.round(back)) < 1e-6].sum()) < ONE_BY_ONE
+    # Of values rounded finely nearly all occur by chance.
+    as_is = then.holds(now) if then.n >= OFTEN * len(then.at) else 0.0
+    return as_is >= ONE_BY_ONE and then.moved(lambda at: at * one.factor + one.offset).holds(now) < as_is
+
+
 def _clipped(name: str, then: _Sample, now: _Sample) -> Sign | None:
+    if len(then.at) < SEVERAL:
+        return None
     low, high = float(now.at[0]), float(now.at[-1])
     for end, beyond, word in (
         (high, float(then.share[then.at > high].sum()), "above"),
@@ -411,13 +446,15 @@ def _clipped(name: str, then: _Sample, now: _Sample) -> Sign | None:
 
 
 def _filled(name: str, then: _Sample, now: _Sample) -> Sign | None:
-    value = float(now.at[int(np.argmax(now.share))])
-    gained = now.share_of(value) - then.share_of(value)
+    place = np.clip(np.searchsorted(then.at, now.at), 0, len(then.at) - 1)
+    gains = now.share - np.where(then.at[place] == now.at, then.share[place], 0.0)
+    value, gained = float(now.at[int(np.argmax(gains))]), float(gains.max())
     if gained < FILLED or len(now.at) < 2 or then.share_of(value) > 0.98:
         return None
     rest_then, rest_now = then.without(value), now.without(value)
-    # Of two values the rest is always the same: nothing is told by it.
-    if len(rest_then.at) < 2 or rest_now.n < FEWEST or not rest_then.explains(rest_now):
+    # Of few values the rest is soon the same: there only a value that is new tells.
+    few = len(rest_then.at) < (2 if then.share_of(value) == 0 else SEVERAL)
+    if few or rest_now.n < FEWEST or not rest_then.explains(rest_now):
         return None
     held = f"{_share(now.share_of(value))} of the rows, {_share(then.share_of(value))} before"
     return Sign("filled", f"{name} is {_number(value)} in {held}; the other values lie as they did.")

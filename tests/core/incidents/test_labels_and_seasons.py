@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from core.incidents.labels import label_evidence
-from core.incidents.seasons import Earlier, distance, season_evidence
+from core.incidents.seasons import Earlier, distance, follows_calendar, season_evidence
 from core.monitoring.tables import DriftResult
 
 
@@ -145,3 +145,28 @@ def test_distances_of_bins_are_those_of_their_distributions() -> None:
     names = {"values": ["a", "b"], "current": [0.5, 0.5]}
     assert distance(names, {"values": ["b", "c"], "current": [0.5, 0.5]}) == pytest.approx(0.5)
     assert distance(first, names) == 1.0
+
+
+MONTHS = [place + 0.5 for place in range(13)]
+
+
+def months(*held: int) -> dict[str, Any]:
+    return {"edges": MONTHS, "current": [1 / len(held) if place + 1 in held else 0.0 for place in range(12)]}
+
+
+@pytest.mark.parametrize(
+    ("bins", "before", "follows"),
+    [
+        (months(7), None, True),  # a column "month" in a window of July
+        (months(3), None, True),  # the third quarter
+        (months(5), None, False),
+        (months(5), months(2), True),  # it held one value in the window before too
+        (months(7), months(1, 2, 3), False),  # it varied in the window before: it stands still now
+        (months(6, 7), None, False),
+        ({"values": ["a"], "current": [1.0]}, None, False),
+    ],
+)
+def test_a_column_that_follows_the_calendar_does_not_stand_still(
+    bins: dict[str, Any], before: dict[str, Any] | None, follows: bool
+) -> None:
+    assert follows_calendar(bins, before, JULY, timedelta(days=31)) is follows

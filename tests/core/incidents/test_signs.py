@@ -117,6 +117,26 @@ def test_a_wider_and_a_bent_distribution_carry_none_either(seed: int) -> None:
         assert [sign for sign in found if SIGNS[sign.key].speaks == "fault"] == []
 
 
+@pytest.mark.parametrize("factor", [1.609, 2.2, 2.54, 7.0, 12.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_counts_that_grew_are_no_other_unit(factor: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    heads = rng.gamma(1.2, 100, (2, N))
+    then, now = rng.poisson(heads[0]).astype(float), rng.poisson(heads[1] * factor).astype(float)
+    assert [sign.key for sign in number_signs("x", counted(then, now))] in ([], ["rescaled"])
+    assert [sign.key for sign in number_signs("x", counted(then, then[::-1] * 12))] == ["unit_change"]
+
+
+@pytest.mark.parametrize("shares", [[0.8, 0.1, 0.07, 0.03], [0.45, 0.45, 0.07, 0.03], [0.0, 0.0, 0.7, 0.3]])
+def test_few_different_values_tell_no_shape(shares: list[float]) -> None:
+    rng = np.random.default_rng(8)
+    grades = np.arange(1.0, 5.0)
+    then, now = rng.choice(grades, N, p=[0.65, 0.25, 0.07, 0.03]), rng.choice(grades, N, p=shares)
+    assert number_signs("x", counted(then, now)) == ()
+    filled = np.where(np.arange(N) % 4 == 0, -1.0, rng.choice(grades, N, p=[0.65, 0.25, 0.07, 0.03]))
+    assert [sign.key for sign in number_signs("x", counted(then, filled))] == ["filled"]
+
+
 @pytest.mark.parametrize("period", [24, 7, 12])
 @pytest.mark.parametrize("step", [1, 3, -2])
 def test_a_clock_set_differently_is_seen_with_its_steps(period: int, step: int) -> None:
