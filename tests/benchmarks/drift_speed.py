@@ -31,8 +31,9 @@ from core.statistics.sketches import CategorySketch, align, align_categories, fr
 from tests.benchmarks.figures import Figure, cpu_ms, sampled
 
 N_COLUMNS, PEER_ROWS = 50, 100_000
-WINDOWS = {100_000: 0.15, 1_000_000: 1.0}
-FROM_STORED_S, OF_READ = 0.05, 160.0
+# By rows: seconds, and how much of the bare read in %. At 100,000 rows what a column costs at least weighs more.
+WINDOWS = {100_000: (0.15, None), 1_000_000: (1.0, 160.0)}
+FROM_STORED_S = 0.05
 OF_EVIDENTLY, OF_NANNYML = 100 / 100, 100 / 30
 N_BUCKETS = 4
 SCRIPT = Path(__file__).with_name("drift_peers.py")
@@ -53,16 +54,18 @@ def figures(rounds: int = 3, peers: str | None = None) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         reference = table_of(PEER_ROWS, seed=1)
         watched = watch(reference)
-        for n_rows, target in WINDOWS.items():
+        for n_rows, targets in WINDOWS.items():
             file = Path(folder) / f"{n_rows}.parquet"
             pq.write_table(table_of(n_rows, seed=2, shift=0.1), file, row_group_size=122_880)
-            found += window_figures(file, f"{n_rows:,} rows", watched, target, rounds)
+            found += window_figures(file, f"{n_rows:,} rows", watched, targets, rounds)
         found += stored_figures(pq.read_table(Path(folder) / f"{PEER_ROWS}.parquet"), watched, rounds)
         found += peer_figures(reference, Path(folder), watched, rounds, peers)
     return found
 
 
-def window_figures(file: Path, what: str, watched: Watched, target: float, rounds: int) -> list[Figure]:
+def window_figures(
+    file: Path, what: str, watched: Watched, targets: tuple[float, float | None], rounds: int
+) -> list[Figure]:
     """Counting a window and holding it against the reference, and how that stands to reading its file.
 
     To reading columns of numbers alone: names are counted without being spelled out, which reading cannot do.
@@ -76,9 +79,11 @@ def window_figures(file: Path, what: str, watched: Watched, target: float, round
         whole.append(_cpu_s(lambda: decide(watched, sketch_table(file, watched.bases))))
     ratio = 100 * min(counting) / min(bare)
     return [
-        Figure(f"drift, a window of {what}: counted, tested and binned", tuple(whole), "s", target),
+        Figure(f"drift, a window of {what}: counted, tested and binned", tuple(whole), "s", targets[0]),
         Figure(f"drift, a window of {what}: bare Parquet read of the numbers", tuple(bare), "s"),
-        Figure(f"drift, a window of {what}: numbers counted, of the bare read (best of each)", (ratio,), "%", OF_READ),
+        Figure(
+            f"drift, a window of {what}: numbers counted, of the bare read (best of each)", (ratio,), "%", targets[1]
+        ),
     ]
 
 
