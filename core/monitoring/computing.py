@@ -265,7 +265,7 @@ def _timed(
         if place and (last is None or last.piece.span != spans[place - 1]):
             last = _sum(watched, _Piece(spans[place - 1], length))
         now = _sum(watched, _Piece(spans[place], length))
-        earlier = [exceeded[span.label] for span in spans[:place] if span.label in exceeded]
+        earlier = _newest(exceeded, spans[:place], settings.windows_of - 1)
         whole = len(wanted) - number <= LOOKED_AT_TOGETHER
         computed = _window(watched, now, last, earlier, n_looks=len(spans) if whole else 0)
         done.append(computed)
@@ -274,6 +274,17 @@ def _timed(
             exceeded[computed.span.label] = {_name(one) for one in computed.columns if one.judgement.exceeded}
         last = now
     return done
+
+
+def _newest(exceeded: Mapping[str, set[Key]], spans: Sequence[Span], n_windows: int) -> list[set[Key]]:
+    """What is known of the last so many windows that had enough data, oldest first."""
+    found: list[set[Key]] = []
+    for span in reversed(spans):
+        if len(found) == n_windows:
+            break
+        if span.label in exceeded:
+            found.append(exceeded[span.label])
+    return found[::-1]
 
 
 def _untimed(watched: Watched, batches: Sequence[Batch], wanted: set[int] | None) -> list[ComputedWindow]:

@@ -83,8 +83,9 @@ class Monitor(SQLModel, table=True):
 class ReferenceSketch(SQLModel, table=True):
     """One column of a model version's reference, counted in cells; kept with the version and never changed.
 
-    ``slice`` is "" for all rows, "hour=13" for those of one season, "sex=Female" for those of one slice. ``anchor``
-    and ``unit`` are those of the model line's first version, so that stored cells stay comparable across swaps.
+    ``slice`` is "" for all rows, "hour=13 of at" for those of one season by that column of the training data,
+    "|sex=Female" for those of one slice, and both for those of both. ``anchor`` and ``unit`` are those of the model
+    line's first version that was watched, so that stored cells stay comparable across swaps.
     """
 
     __tablename__ = "reference_sketch"
