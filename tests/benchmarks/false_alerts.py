@@ -248,6 +248,35 @@ def _firing(exceeded: NDArray[np.bool_], case: Case) -> NDArray[np.bool_]:
     return exceeded[..., case.of - 1 :] & (views.sum(axis=-1) >= case.needed)
 
 
+def many_references(n_rows: int = LARGE, monitors: Sequence[int] = (80, 79)) -> str:
+    """Windows much larger than the reference: hardly anything but the reference varies, so many of these are drawn.
+
+    Twenty columns of all kinds to a monitor, each with a reference of 10,000 rows, and four windows.
+    """
+    case = Case(n_rows=n_rows)
+    level = window_level(case.promise)
+    fired: list[float] = []
+    by_stream: dict[tuple[str, str], list[float]] = {}
+    for seed, n_monitors in enumerate(monitors, 1):
+        rng = np.random.default_rng([77, seed])
+        for monitor in range(n_monitors):
+            names = [MIXED[(monitor * case.n_features + place) % len(MIXED)] for place in range(case.n_features)]
+            watched = watch([POPULATIONS[name] for name in names], case.n_reference, rng)
+            thresholds = _calibrated(case, watched, rng)
+            any_fired = np.zeros(4, dtype=bool)
+            for name, one in zip(names, watched, strict=True):
+                for test, exceeded in exceeding(one, thresholds, n_rows, 4, rng).items():
+                    any_fired |= exceeded
+                    by_stream.setdefault((name, test), []).append(float(exceeded.mean()))
+            fired.append(float(any_fired.mean()))
+    error = np.std(fired) / np.sqrt(len(fired)) / level
+    said = [f"{len(fired) * case.n_features:,} references: {np.mean(fired) / level:.2f} ± {error:.2f} of the promise"]
+    for (name, test), shares in sorted(by_stream.items()):
+        if any(shares):
+            said.append(f"  {name}, {test}: {np.mean(shares) / (level / case.n_features):.1f} of a column's part")
+    return "\n".join(said)
+
+
 def line(case: Case, found: Found) -> str:
     """One line of the table."""
     inside = "inside" if found.low <= found.realised <= found.high else "**outside**"
@@ -264,12 +293,16 @@ def main() -> None:
     parser.add_argument("--months", type=int, default=1_000, help="quiet months for each case, at least")
     parser.add_argument("--only", default="", help="cases whose line holds these words")
     parser.add_argument("--part", default="1/1", help="every so manieth case, 1/2 and 2/2 for two processes")
+    parser.add_argument("--many-references", action="store_true", help="only windows much larger than the reference")
     parser.add_argument("--output", type=Path, help="a file to which each line is appended as soon as it is known")
     given = parser.parse_args()
+    nulls.DRAWN_CELLS = DRAWN_CELLS
+    if given.many_references:
+        print(many_references())  # noqa: T201
+        return
     part, parts = (int(number) for number in given.part.split("/"))
     print("| columns | features | reference rows | window | windows | promised | realised | 99 % band | |")  # noqa: T201
     print("|---|---|---|---|---|---|---|---|---|")  # noqa: T201
-    nulls.DRAWN_CELLS = DRAWN_CELLS
     for place, case in enumerate(CASES):
         if place % parts != part - 1 or given.only not in case.title:
             continue
