@@ -526,4 +526,4 @@ def _share(value: float) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e12 else f"{value:.4g}"
+    return f"{value:,.0f}" if 1_000 <= abs(value) < 1e12 or value == round(value) else f"{value:.4g}"
