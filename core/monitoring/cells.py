@@ -19,7 +19,7 @@ from sqlmodel import Session, col, func, select
 from core.drift.sketching import Basis, Sketch
 from core.monitoring.counting import CountedBucket, Key, Slice, count_rows
 from core.monitoring.tables import Batch, BucketSketch
-from core.monitoring.windows import BATCH, Bucket, Span, spans_between
+from core.monitoring.windows import BATCH, Bucket, Span, span_at, spans_between
 from core.serving import queries as serving
 from core.serving.tables import PredictionSegment
 from core.statistics.sketches import from_bytes, merge, to_bytes
@@ -68,7 +68,8 @@ def count_log(
 ) -> None:
     """Count the log anew in every bucket that spans of time reach into, or throughout where ``touched`` is None.
 
-    A day at a time, so that memory does not grow with the log.
+    A day at a time, so that memory does not grow with the log; the earliest last, so that where it is stored all is
+    (`is_counted`), wherever an attempt may have broken off.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def count_log(
         All of this monitor and version.
     """
     spans = [(one.from_at, one.to_at) for one in segments] if touched is None else touched
-    days = sorted({day for pair in spans for day in spans_between(*pair, "day")})
+    days = sorted({day for pair in spans for day in spans_between(*pair, "day")}, reverse=True)
     if touched is None:
         with workspace.write() as session:
             _forget(session, watching, LOG)
@@ -98,10 +99,17 @@ def count_batch(workspace: Workspace, watching: Watching, batch: Batch, rows: pa
         put(session, watching, source_of(batch), counted, bucket=BATCH if bucket is None else bucket)
 
 
-def is_counted(session: Session, watching: Watching, source: str, *, timed: bool) -> bool:
-    """Whether a source is stored in exactly the buckets and slices that are asked for now.
+def is_counted(
+    session: Session, watching: Watching, source: str, *, timed: bool, first_at: datetime | None = None
+) -> bool:
+    """Whether a source is stored whole, in exactly the buckets and slices that are asked for now.
 
     Where no row of it lies in any slice of a column that cannot be told, and it is counted again.
+
+    Parameters
+    ----------
+    first_at : datetime, optional
+        Of the log: when its earliest row was, whose bucket is stored last.
     """
     query = (
         sqlalchemy.select(col(BucketSketch.bucket), col(BucketSketch.slice))
@@ -113,7 +121,12 @@ def is_counted(session: Session, watching: Watching, source: str, *, timed: bool
     asked = {one.label: one.column for one in watching.slices}
     if buckets != {watching.bucket if timed else BATCH} or not stored <= asked.keys():
         return False
-    return {asked[label] for label in stored} == set(asked.values())
+    if {asked[label] for label in stored} != set(asked.values()):
+        return False
+    if first_at is None:
+        return True
+    earliest = col(BucketSketch.bucket_at) == span_at(first_at, watching.bucket).from_at
+    return session.exec(select(BucketSketch.id).where(*_of(watching, [source]), earliest).limit(1)).first() is not None
 
 
 def put(

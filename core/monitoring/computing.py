@@ -224,7 +224,8 @@ def _count(kept: KeptRows, watching: cells.Watching, grown: Sequence[tuple[datet
             for one in kept.batches
             if not cells.is_counted(session, watching, cells.source_of(one), timed=one.time_column is not None)
         ]
-        log_is_counted = cells.is_counted(session, watching, cells.LOG, timed=True)
+        first_at = min((one.from_at for one in kept.segments), default=None)
+        log_is_counted = cells.is_counted(session, watching, cells.LOG, timed=True, first_at=first_at)
     for batch in new:
         cells.count_batch(workspace, watching, batch, kept.of_batch(batch))
     if kept.segments and not log_is_counted:
