@@ -614,6 +614,7 @@ def latest_drift(
         select(DriftResult.feature)
         .where(
             col(DriftResult.window_id) == newest.id,
+            col(DriftResult.slice) == "",
             col(DriftResult.state) == WindowState.DRIFTED,
             col(DriftResult.is_prediction).is_(False),
         )

@@ -297,6 +297,12 @@ def test_slices_tell_where_to_look_and_raise_nothing_by_themselves(
     assert {name: (one.effect, one.state) for name, one in again.items()} == {
         name: (one.effect, one.state) for name, one in whole.items()
     }
+    with workspace.read() as session:
+        evidence = queries.latest_drift(session, live.model_id)
+    assert evidence is not None
+    assert sorted(evidence["features"]) == sorted(
+        name for name, one in again.items() if one.state == "drifted" and name != "prediction"
+    )
     window = windows(workspace, live)["2026-01"]
     assert window.n_drifted == sum(one.state == "drifted" for name, one in again.items() if name != "prediction")
     edit(workspace, live.monitor_id, operator, now, slice_columns=[])
