@@ -1,11 +1,12 @@
 """Thresholds that keep a promise of so many false alerts a month. PURE.
 
 The promise over the windows of a month is the level of one window (`promises`). Columns count as independent,
-``1 - (1 - a) ** m``; where they depend on each other the rate can only be lower, and by little unless columns are
-copies of each other, for far out in their tails even strongly correlated columns seldom fire together. All streams of
-all columns (the value test, the missing share, what the reference never held) get one level, raised until the levels
-they attain, counts being whole, use up the window's. A stream of something the reference never had gets a twentieth: if
-it never happens in truth either, its share would be lost.
+``1 - (1 - a) ** m``; where they depend on each other the rate is lower: by a third for twenty columns correlated by one
+half, by nine tenths for twenty copies of one. Reference rows drawn jointly would win that back; sketches do not hold
+them, so the promise is kept from below. All streams of all columns (the value test, the missing share, what the
+reference never held) get one level, raised until the levels they attain, counts being whole, use up the window's. A
+stream of something the reference never had gets a twentieth: if it never happens in truth either, its share would be
+lost.
 
 *False discoveries.* Where all is quiet every finding is false, so the chance of any finding is both the false-discovery
 rate and the family-wise error. Where some columns drift, as few of the quiet ones are named as before. Benjamini and
