@@ -48,6 +48,7 @@ MIN_PREDICTED_ROWS = 100
 MAX_ROWS_TOGETHER = 4_000
 VALUES_AT_ONCE = 20_000_000
 LONGEST_KEY = 200
+COLUMNS_AT_HAND = 8
 SEED = 20_260_312
 
 
@@ -96,6 +97,7 @@ class Reference:
     data: DatasetVersion
     split: Split
     _at_hand: dict[Some, dict[Key, Sketch]] = field(default_factory=dict)
+    _values_at_hand: dict[tuple[Key, Some], NDArray[np.float64]] = field(default_factory=dict)
     _rows_at_hand: dict[Some, dict[str, Sample]] = field(default_factory=dict)
 
     @property
@@ -153,6 +155,13 @@ class Reference:
 
     def values(self, key: Key, some: Some = ALL) -> NDArray[np.float64]:
         """The rows themselves of a column that is counted as numbers, NaN where missing: for what cells do not tell."""
+        if (key, some) not in self._values_at_hand:
+            while len(self._values_at_hand) >= COLUMNS_AT_HAND:
+                self._values_at_hand.pop(next(iter(self._values_at_hand)))
+            self._values_at_hand[key, some] = self._read_values(key, some)
+        return self._values_at_hand[key, some]
+
+    def _read_values(self, key: Key, some: Some) -> NDArray[np.float64]:
         kind = self.kinds[key]
         mask = self._masks([some])[some]
         if key[0]:
