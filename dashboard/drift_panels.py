@@ -161,6 +161,7 @@ def heat_map(row: MonitorRow, overview: Overview, happened: Sequence[charts.Even
     labels = overview.labels
     positions = {label: index for index, label in enumerate(labels)}
     shown = overview.ranked[: charts.FEATURES_SHOWN]
+    rows_of = set(shown)
     squares = [
         charts.Square(
             column=positions[cell.window],
@@ -177,7 +178,7 @@ def heat_map(row: MonitorRow, overview: Overview, happened: Sequence[charts.Even
             ),
         )
         for cell in overview.cells
-        if shown_name(cell) in shown
+        if shown_name(cell) in rows_of
     ]
     event = st.plotly_chart(
         charts.heat_map(squares, windows=labels, features=shown, events=happened, colours=theme.colours()),

@@ -52,7 +52,6 @@ def gaps(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event]) -> N
                 for label, _, gap in shown
             ],
             windows=labels,
-            title=kinds[chosen],
             evaluated=tuple(then[-1]) if then else None,
             events=happened,
             colours=theme.colours(),

@@ -197,7 +197,6 @@ def gaps(
     points: Sequence[Gap],
     *,
     windows: Sequence[str],
-    title: str,
     evaluated: tuple[float, float, float] | None,
     events: Sequence[Event],
     colours: Colours,
@@ -239,7 +238,7 @@ def gaps(
         height=220,
         colours=colours,
         x=over_windows(windows),
-        y={"title": {"text": literal(title)}, "rangemode": "tozero", "zeroline": False},
+        y={"title": {"text": "gap"}, "rangemode": "tozero", "zeroline": False},
         margin={"t": 8},
         **lines,
     )

@@ -387,3 +387,62 @@ def test_a_monitor_of_nothing_live_still_opens(open_as: OpenAs, workspace: Works
         )
         monitor_id = key(shadow)
     assert "Shadow in staging. No data yet" in said(open_as(viewer, "monitor", monitor=monitor_id))
+
+
+def test_a_date_that_drifted_is_said_to_move_by_itself(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, watched: Made
+):
+    with workspace.write() as session:
+        for result in session.exec(select(DriftResult).where(DriftResult.feature == "monthly_charge")):
+            result.column_kind = "date"
+            session.add(result)
+    moved = said(open_as(viewer, "monitor", monitor=watched.monitor_id, feature="monthly_charge"))
+    assert "A date moves with time by itself" in moved
+    other = said(open_as(viewer, "monitor", monitor=watched.monitor_id, feature="the prediction"))
+    assert "moves with time by itself" not in other
+
+
+def test_of_many_features_those_that_moved_most_are_listed_and_the_rest_is_a_choice_away(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, watched: Made
+):
+    with workspace.write() as session:
+        window = session.exec(select(Window).order_by(col(Window.from_at).desc())).first()
+        assert window is not None
+        for place in range(30):
+            add(
+                session,
+                DriftResult(
+                    window_id=key(window), feature=f"quiet_{place:02}", column_kind="number", test="chi_square",
+                    effect=0.001 * place, threshold=0.1, n_reference=600, n_current=500, state=WindowState.QUIET,
+                    bins=BINS,
+                ),
+            )  # fmt: skip
+    page = open_as(viewer, "monitor", monitor=watched.monitor_id)
+    assert len(page.dataframe[0].value) == 20
+    assert "monthly_charge" in set(page.dataframe[0].value["Feature"])
+    everything = open_as(viewer, "monitor", monitor=watched.monitor_id, list="all")
+    assert len(everything.dataframe[0].value) == 33
+
+
+def test_gaps_between_groups_are_told_window_by_window(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, watched: Made
+):
+    assert "gap" not in said(open_as(viewer, "monitor", monitor=watched.monitor_id)).lower()
+    gap = {
+        "column": "sex", "criterion": "demographic_parity", "measure": "selection_rate", "difference": 0.2, "low": 0.1,
+        "high": 0.3, "highest": HOSTILE, "lowest": "female", "highest_value": 0.5, "lowest_value": 0.3, "n_rows": 500,
+        "n_small": 0,
+    }  # fmt: skip
+    with workspace.write() as session:
+        for window in session.exec(select(Window)).all():
+            add(
+                session,
+                WindowMeasure(
+                    window_id=key(window), kind="group_gap", value=0.2, low=0.1, high=0.3, threshold=0.05,
+                    state=WindowState.DRIFTED, sentence="Groups of sex fare further apart than they did.",
+                    details={"gaps": [gap], "then": [0.01, 0.0, 0.05]},
+                ),
+            )  # fmt: skip
+    told = said(open_as(viewer, "monitor", monitor=watched.monitor_id))
+    assert "Groups fare further apart in 2026-03 than on the evaluation set" in told
+    assert "Demographic parity: every group is called positive equally often." in told
