@@ -24,6 +24,7 @@ SOURCES = {
 
 SAID = 36
 FIGURES_SHOWN = 200
+DOUBTS_SHOWN = 12
 
 
 def performance(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event], part: str = "") -> None:
@@ -86,14 +87,27 @@ def best_known(points: Sequence[PerformanceRow]) -> PerformanceRow:
 
 
 def doubts(points: Sequence[PerformanceRow]) -> None:
-    """Why some of the figures are not to be believed, each reason once."""
+    """Why figures are not to be believed: of the newest window that is doubted, and folded of those before."""
     noted: dict[str, list[str]] = {}
-    for one in points:
-        if one.note:
-            noted.setdefault(one.note, []).append(one.window)
-    for note, where in noted.items():
-        windows = ", ".join(dict.fromkeys(where[-3:])) + (" and earlier" if len(where) > 3 else "")
-        panels.notice(note, "attention", detail=f"Said of {windows}.")
+    for one in points[::-1]:
+        if one.note and one.note not in noted.get(one.window, []):
+            noted.setdefault(one.window, []).append(one.note)
+    if not noted:
+        return
+    newest, *before = noted
+    panels.notice(" ".join(noted[newest]), "attention", detail=f"Said of {newest}.")
+    other = [window for window in before if noted[window] != noted[newest]]
+    same = len(before) - len(other)
+    if same:
+        panels.quiet(f"The same is said of {theme.count(same, 'window')} before.")
+    if other:
+        with st.expander(f"{theme.count(len(other), 'earlier window')} with doubts of {_their(len(other))} own"):
+            for window in other[:DOUBTS_SHOWN]:
+                panels.quiet(f"{window}: {' '.join(noted[window])}")
+
+
+def _their(n: int) -> str:
+    return "its" if n == 1 else "their"
 
 
 def figures(row: MonitorRow) -> None:

@@ -446,3 +446,17 @@ def test_gaps_between_groups_are_told_window_by_window(
     told = said(open_as(viewer, "monitor", monitor=watched.monitor_id))
     assert "Groups fare further apart in 2026-03 than on the evaluation set" in told
     assert "Demographic parity: every group is called positive equally often." in told
+
+
+def test_of_doubts_the_newest_windows_are_told_and_the_rest_is_folded(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, watched: Made
+):
+    with_labels(workspace, watched)
+    with workspace.write() as session:
+        for place, result in enumerate(session.exec(select(PerformanceResult).order_by(col(PerformanceResult.id)))):
+            result.note = f"Doubt number {place} **b**."
+            session.add(result)
+    page = open_as(viewer, "monitor", monitor=watched.monitor_id)
+    assert [one.value for one in page.warning if "Doubt" in one.value] != []
+    assert "Said of 2026-03" in said(page)
+    assert any("1 earlier window with doubts of its own" in one.label for one in page.expander)
