@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -121,12 +122,16 @@ def follows_calendar(
     bins : mapping
         Of a column that holds one value in the window.
     before : mapping or None
-        Of the same column in the window before: where it held one value too, holding one is no news.
+        Of the same column in the window before: where it held one value too, holding one is no news, and where it held
+        two of several, this one among them, the season may have turned within it.
     from_at, length : datetime, timedelta
         When the window begins, and how long it is.
     """
     if before is not None:
-        return constant_value(before) is not None
+        if constant_value(before) is not None:
+            return True
+        if not _turned_to(bins, before):
+            return False
     parts = [from_at.year, from_at.month, from_at.month - 1, (from_at.month - 1) // 3 + 1]
     if length <= timedelta(days=7):
         parts += [from_at.isocalendar().week]
@@ -135,3 +140,13 @@ def follows_calendar(
     if length <= timedelta(hours=1):
         parts += [from_at.hour]
     return constant_value(bins) in parts
+
+
+def _turned_to(bins: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether the window before held two of the reference's several values, one of them the one held now."""
+    if "edges" not in before:
+        return False
+    centres = [(low + high) / 2 for low, high in itertools.pairwise(before["edges"])]
+    held = [at for at, share in zip(centres, before["current"], strict=True) if share > 0]
+    known = sum(share > 0 for share in before["reference"])
+    return len(held) == 2 < known and constant_value(bins) in held

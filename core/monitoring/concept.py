@@ -158,9 +158,11 @@ def residual_change(reference: Floats, current: Floats, *, n_looks: int = 1) -> 
     told = []
     if 2 * n_looks * mean_pvalue <= ALPHA:
         way = "higher" if shift > 0 else "lower"
-        told.append(f"the truth lies {way} than predicted, by {abs(shift):.2g} of the reference's standard deviations")
+        told.append(
+            f"the truth lies {way} than predicted, by {abs(shift):.2g} standard deviations of the reference's errors"
+        )
     if 2 * n_looks * spread_pvalue <= ALPHA:
-        told.append(f"predictions scatter {abs(ratio):.0%} {'more' if ratio > 0 else 'less'} than in the reference")
+        told.append(f"errors scatter {100 * abs(ratio):.0f} % {'more' if ratio > 0 else 'less'} than in the reference")
     said = " and ".join(told) if told else "predictions are off as they were in the reference"
     return ConceptChange(effect, pvalue, len(now), about, (), f"{said[0].upper()}{said[1:]}. {_p(pvalue)}")
 

@@ -151,7 +151,11 @@ MONTHS = [place + 0.5 for place in range(13)]
 
 
 def months(*held: int) -> dict[str, Any]:
-    return {"edges": MONTHS, "current": [1 / len(held) if place + 1 in held else 0.0 for place in range(12)]}
+    current = [1 / len(held) if place + 1 in held else 0.0 for place in range(12)]
+    return {"edges": MONTHS, "reference": [1 / 12] * 12, "current": current}
+
+
+HALVES = {"edges": [6.5, 7.5, 8.5], "reference": [0.5, 0.5], "current": [0.5, 0.5]}
 
 
 @pytest.mark.parametrize(
@@ -162,6 +166,9 @@ def months(*held: int) -> dict[str, Any]:
         (months(5), None, False),
         (months(5), months(2), True),  # it held one value in the window before too
         (months(7), months(1, 2, 3), False),  # it varied in the window before: it stands still now
+        (months(3), months(2, 3), True),  # the season turned in the window before
+        (months(7), months(6, 8), False),
+        (months(7), HALVES, False),  # the reference knows two values alone: that both were held tells of no season
         (months(6, 7), None, False),
         ({"values": ["a"], "current": [1.0]}, None, False),
     ],

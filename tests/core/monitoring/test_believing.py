@@ -148,12 +148,12 @@ def test_residuals_are_tested_by_mean_and_spread_as_scipy_does() -> None:
     assert mean.effect == pytest.approx(0.5, abs=0.1)
     assert spread.effect == pytest.approx(1.0, abs=0.2)
     assert "The truth lies higher than predicted" in mean.sentence
-    assert "Predictions scatter" in spread.sentence
+    assert "Errors scatter" in spread.sentence
     assert "more than in the reference" in spread.sentence
     both = residual_change(before, rng.normal(3, 6, 300))
     assert both is not None
     assert "The truth lies higher than predicted, by " in both.sentence
-    assert " and predictions scatter " in both.sentence
+    assert " and errors scatter " in both.sentence
     quiet = residual_change(before, rng.normal(0, 2, 300))
     assert quiet is not None
     assert quiet.pvalue > ALPHA
