@@ -74,7 +74,7 @@ def test_from_a_file_to_a_rollback_and_back_in_the_audit_log(shell: Shell, tmp_p
         shell("request", "approve", request["id"], who="sam")
     assert shell("request", "approve", request["id"], who="rita")["state"] == "approved"
 
-    later = write(tmp_path, "later.csv", month(START, PRICE_RISE, n_rows=900))
+    later = write(tmp_path, "later.csv", month(START, PRICE_RISE, n_rows=3_000))
     batch = shell("monitor", "add-batch", "churn", later, "--time", "observed_on", who="olga")
     assert batch["state"] == "drifted"
     (window,) = shell("monitor", "show", "churn", who="olga")["windows"]
