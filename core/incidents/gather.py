@@ -97,11 +97,13 @@ def evidence_of(workspace: Workspace, *, window_id: int, now: datetime) -> Evide
         rows = _Rows.of(workspace, session, monitor, window)
         results = _results(session, [window_id])[window_id]
         before = _windows_before(session, window)
+        # With its documents, in one statement; of the windows before it only effects are looked at.
+        just_before = _results(session, [before[-1].id or 0])[before[-1].id or 0] if before else []
         effects = _results(session, [one.id or 0 for one in before], light=True)
         features = _features(
             [one for one in results if not one.is_prediction],
             importance=_importance(run),
-            signs=_signs(session, window, results, rows, effects[before[-1].id or 0] if before else []),
+            signs=_signs(session, window, results, rows, just_before),
             earlier=[
                 {one.feature: one.effect for one in effects[row.id or 0] if not one.is_prediction} for row in before
             ],
