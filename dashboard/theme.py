@@ -157,7 +157,9 @@ def number(value: float | int | None, digits: int = 3) -> str:
         return MISSING
     if isinstance(value, int):
         return f"{value:,}".replace("-", "−")
-    if value != 0 and (abs(value) >= 10_000 or abs(value) < 0.5 * 10**-digits):
+    if 10_000 <= abs(value) < 1e12:
+        return f"{value:,.0f}".replace("-", "−")
+    if value != 0 and (abs(value) >= 1e12 or abs(value) < 0.5 * 10**-digits):
         return f"{value:.{digits}g}".replace("-", "−")
     return f"{value:,.{digits}f}".replace("-", "−")
 

@@ -50,11 +50,16 @@ def decide(low: float, high: float, margin: float) -> Verdict:
 
 
 def figure(value: float, *, signed: bool = False) -> str:
-    """A number in a sentence: three digits after the point where it is below 10, else four significant ones."""
+    """A number in a sentence: three digits after the point where it is below 10, else four significant ones.
+
+    Those before the point are all written, 29,812 and not 2.981e+04.
+    """
     if value == 0:
         return "0.000"
     if 0.0005 <= abs(value) < 10:
         text = f"{value:+.3f}" if signed else f"{value:.3f}"
+    elif 10_000 <= abs(value) < 1e12:
+        text = f"{value:+,.0f}" if signed else f"{value:,.0f}"
     else:
         text = f"{value:+.4g}" if signed else f"{value:.4g}"
     return text.replace("-", "−")

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from core.incidents.evidence import Evidence, FeatureEvidence, Figure
 from core.incidents.signs import SIGNS
+from core.statistics.figures import brief_interval
 
 NAMED = 3
 REPEATED_RISE = 0.1
@@ -87,9 +88,7 @@ def names(features: Sequence[FeatureEvidence]) -> str:
 
 def figure(found: Figure) -> str:
     """Write 0.81 [0.79, 0.83]."""
-    if found.low is None or found.high is None:
-        return f"{found.value:.3g}"
-    return f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
+    return brief_interval(found.value, found.low, found.high)
 
 
 def in_doubt(feature: FeatureEvidence, evidence: Evidence) -> bool:

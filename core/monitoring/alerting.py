@@ -21,6 +21,7 @@ from core.drift.drift_tests import DRIFT_TESTS, TestOutcome
 from core.drift.measuring import ColumnMeasure
 from core.drift.promises import fires as exceeding_fires
 from core.monitoring.tables import WindowState
+from core.statistics.figures import brief
 from core.statistics.multiple_testing import holm
 
 LEAST_REFERENCE_ROWS = 30
@@ -237,8 +238,8 @@ def performance_firing(
     if not worse:
         return None
     sentence = (
-        f"{model}: {title} is {now[0]:.3g} in {window} ({now[1]:.3g} to {now[2]:.3g}, {n_labelled:,} labels), "
-        f"worse than {then[0]:.3g} ({then[1]:.3g} to {then[2]:.3g}) on the evaluation set."
+        f"{model}: {title} is {brief(now[0])} in {window} ({brief(now[1])} to {brief(now[2])}, {n_labelled:,} labels), "
+        f"worse than {brief(then[0])} ({brief(then[1])} to {brief(then[2])}) on the evaluation set."
     )
     return Firing("performance", "critical", sentence)
 

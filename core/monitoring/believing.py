@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from core.monitoring.concept import ConceptChange
 from core.monitoring.support import Outside
+from core.statistics.figures import brief
 
 FEW_REFERENCE = 500
 FEW_OF_A_CLASS = 30
@@ -81,9 +82,9 @@ def of_labels(title: str, realised: Triple, estimated: Triple, n_labelled: int) 
     if realised[1] <= estimated[2] and estimated[1] <= realised[2]:
         return []
     return [
-        f"{n_labelled:,} {CONTRADICTED}: on their rows {title} is {realised[0]:.3g} "
-        f"({realised[1]:.3g} to {realised[2]:.3g}), estimated was {estimated[0]:.3g} ({estimated[1]:.3g} to "
-        f"{estimated[2]:.3g}). What the model's answers mean has changed."
+        f"{n_labelled:,} {CONTRADICTED}: on their rows {title} is {brief(realised[0])} "
+        f"({brief(realised[1])} to {brief(realised[2])}), estimated was {brief(estimated[0])} "
+        f"({brief(estimated[1])} to {brief(estimated[2])}). What the model's answers mean has changed."
     ]
 
 

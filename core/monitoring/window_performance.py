@@ -38,6 +38,7 @@ from core.monitoring.tables import Source
 from core.monitoring.window_gaps import gaps_of
 from core.registry.tables import ModelVersion
 from core.serving.frames import AT, LABEL, PREDICTION, PREDICTION_ID, feature_column, score_column
+from core.statistics.figures import brief
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -409,7 +410,7 @@ def _arrivals(watch: PerformanceWatch, rows: pa.Table, ids: Sequence[str | None]
 
 def _estimated_sentence(model: str, window: str, now: PerformanceFigure, then: tuple[float, float, float]) -> str:
     return (
-        f"{model}: {METRICS[now.key].title} is estimated at {now.value:.3g} in {window} ({now.low:.3g} to "
-        f"{now.high:.3g}), worse than {then[0]:.3g} ({then[1]:.3g} to {then[2]:.3g}) on the evaluation set. No labels "
-        "confirm it yet."
+        f"{model}: {METRICS[now.key].title} is estimated at {brief(now.value)} in {window} "
+        f"({brief(now.low)} to {brief(now.high)}), worse than {brief(then[0])} ({brief(then[1])} to {brief(then[2])}) "
+        "on the evaluation set. No labels confirm it yet."
     )

@@ -100,6 +100,8 @@ def test_names_are_escaped_letter_by_letter(given: str, escaped: str) -> None:
         (theme.number(0.9271), "0.927"),
         (theme.number(-0.5), "−0.500"),
         (theme.number(1234), "1,234"),
+        (theme.number(29_812.4), "29,812"),
+        (theme.number(3.2e15), "3.2e+15"),
         (theme.number(0.00012), "0.00012"),
         (theme.number(None), "–"),
         (theme.number(float("nan")), "–"),

@@ -1,0 +1,20 @@
+"""Figures as sentences write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.statistics.figures import brief, brief_interval
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0.8123, "0.812"), (98.123, "98.1"), (158.4, "158"), (29_812.4, "29,812"), (-29_812.4, "-29,812"), (0.0, "0")],
+)
+def test_a_figure_has_three_digits_and_all_before_the_point(value: float, written: str) -> None:
+    assert brief(value) == written
+
+
+def test_an_interval_is_left_out_where_none_is_known() -> None:
+    assert brief_interval(29_812.4, 28_000.0, 31_000.0) == "29,812 [28,000, 31,000]"
+    assert brief_interval(0.8, None, None) == "0.8"
