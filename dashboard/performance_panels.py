@@ -22,6 +22,8 @@ SOURCES = {
     "corrected": "Corrected: labels where they are in, the estimate where they are not yet.",
 }
 
+ESTIMATED_ERRORS = "Estimated: from how large errors were on evaluated rows like these, without labels."
+"""Of a regression, which has no scores."""
 SAID = 36
 FIGURES_SHOWN = 200
 DOUBTS_SHOWN = 12
@@ -72,7 +74,8 @@ def performance(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event
         ),
     )
     sources = [source for source in SOURCES if any(one.source == source for one in points)]
-    words = " ".join(SOURCES[source] for source in sources) if len(sources) > 1 else ""
+    told_of = SOURCES | ({"estimated": ESTIMATED_ERRORS} if model.task == Task.REGRESSION else {})
+    words = " ".join(told_of[source] for source in sources) if len(sources) > 1 else ""
     band = " The shaded band is the metric on the evaluation set." if evaluated is not None else ""
     if words or band:
         panels.quiet(f"{words}{band}".strip())

@@ -23,6 +23,7 @@ from core.monitoring.tables import (
     WindowState,
 )
 from core.permissions import Actor
+from core.registry.tables import RegisteredModel
 from core.serving.tables import Label
 from core.workspace import Workspace
 from tests.dashboard.conftest import OpenAs
@@ -211,6 +212,26 @@ def test_performance_starts_with_the_primary_metric_and_keeps_the_choice_in_the_
     page.selectbox(key="address_metric").select("accuracy").run()
     assert page.query_params["metric"] == "accuracy"
     assert "Accuracy was 0.840" in said(page)
+
+
+def test_the_estimate_of_a_regression_is_said_to_come_from_errors_and_not_from_scores(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, watched: Made
+):
+    with workspace.write() as session:
+        model = session.get_one(RegisteredModel, watched.model_id)
+        model.task = "regression"
+        session.add(model)
+        window = session.exec(select(Window).where(Window.monitor_id == watched.monitor_id)).all()[-1]
+        for source in ("realised", "estimated"):
+            result = PerformanceResult(
+                window_id=key(window), key="rmse", value=29_812.4, low=28_000.0, high=31_000.0, n_labelled=200
+            )
+            result.source = source
+            add(session, result)
+    told = said(open_as(viewer, "monitor", monitor=watched.monitor_id))
+    assert "RMSE was 29,812 [28,000, 31,000]" in told
+    assert "Estimated: from how large errors were" in told
+    assert "scores, without labels" not in told
 
 
 def test_labels_that_are_in_are_held_against_those_expected_and_unknown_ones_are_told(
