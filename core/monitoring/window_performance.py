@@ -38,7 +38,7 @@ from core.monitoring.tables import Source
 from core.monitoring.window_gaps import gaps_of
 from core.registry.tables import ModelVersion
 from core.serving.frames import AT, LABEL, PREDICTION, PREDICTION_ID, feature_column, score_column
-from core.statistics.figures import brief
+from core.statistics.figures import brief_interval
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -410,7 +410,6 @@ def _arrivals(watch: PerformanceWatch, rows: pa.Table, ids: Sequence[str | None]
 
 def _estimated_sentence(model: str, window: str, now: PerformanceFigure, then: tuple[float, float, float]) -> str:
     return (
-        f"{model}: {METRICS[now.key].title} is estimated at {brief(now.value)} in {window} "
-        f"({brief(now.low)} to {brief(now.high)}), worse than {brief(then[0])} ({brief(then[1])} to {brief(then[2])}) "
-        "on the evaluation set. No labels confirm it yet."
+        f"{model}: {METRICS[now.key].title} is estimated at {brief_interval(now.value, now.low, now.high)} in "
+        f"{window}, worse than {brief_interval(*then)} on the evaluation set. No labels confirm it yet."
     )
