@@ -166,6 +166,7 @@ def _windows_before(session: Session, window: Window) -> list[Window]:
         .where(
             Window.monitor_id == window.monitor_id,
             Window.version_id == window.version_id,
+            Window.length == window.length,
             col(Window.state).in_(DECIDED),
             Window.from_at < window.from_at,
         )

@@ -24,7 +24,7 @@ from core.incidents.tables import Incident
 from core.incidents.triage import Triage, triage
 from core.monitoring import queries as monitoring
 from core.monitoring import service as watching
-from core.monitoring.tables import Alert, WindowMeasure, WindowState
+from core.monitoring.tables import Alert, Window, WindowMeasure, WindowState
 from core.permissions import Actor
 from core.workspace import Workspace
 from tests.factories import NOW, add, key
@@ -213,6 +213,19 @@ def test_what_changed_just_before_is_named(
     assert rollback.consequence == "A rollback will not help: pay v1 receives the same input."
     assert rollback.destination is not None
     assert rollback.destination.query == {"model": live.model_id}
+
+
+def test_windows_of_another_length_are_none_before(
+    workspace: Workspace, send: SendRows, months: Months, now: datetime
+) -> None:
+    windows = send(months(in_minutes))
+    with workspace.write() as session:
+        last = session.get_one(Window, windows["2026-03"])
+        known = [one.label for one in gather._windows_before(session, last)]
+        over = {"id": None, "length": "week", "label": "2026-W08", "from_at": last.from_at - timedelta(days=6)}
+        add(session, Window.model_validate(last.model_dump() | over))
+        assert [one.label for one in gather._windows_before(session, last)] == known
+    assert "2026-02" in known
 
 
 def test_harm_opens_an_incident_by_itself_and_drift_alone_does_not(

@@ -168,6 +168,11 @@ HALVES = {"edges": [6.5, 7.5, 8.5], "reference": [0.5, 0.5], "current": [0.5, 0.
         (months(7), months(1, 2, 3), False),  # it varied in the window before: it stands still now
         (months(3), months(2, 3), True),  # the season turned in the window before
         (months(7), months(6, 8), False),
+        (
+            months(5) | {"reference": months(5)["current"]},
+            months(4, 5),
+            True,
+        ),  # so do the season's rows of the reference
         (months(7), HALVES, False),  # the reference knows two values alone: that both were held tells of no season
         (months(6, 7), None, False),
         ({"values": ["a"], "current": [1.0]}, None, False),
