@@ -13,6 +13,7 @@ from core.datasets.tables import DatasetVersion
 from core.incidents.remedies import Situation
 from core.incidents.signs import SIGNS
 from core.monitoring.tables import Monitor, PerformanceResult, Season, Source, Window
+from core.monitoring.windows import BATCH, length_of
 from core.registry import queries as registry
 from core.registry.tables import ModelVersion
 from core.training.tables import Run
@@ -78,13 +79,20 @@ def _feature_names(version: ModelVersion) -> list[str]:
 
 
 def _n_labelled(session: Session, monitor_id: int, version_id: int) -> int:
-    """Labelled production rows of a version: what it answered, it was not trained on."""
+    """Labelled production rows of a version: what it answered, it was not trained on.
+
+    A row lies in one window of each length that was ever cut by; it counts once.
+    """
+    monitor = session.get(Monitor, monitor_id)
+    if monitor is None:
+        return 0
     per_window = (
         select(func.max(col(PerformanceResult.n_labelled)).label("n"))
         .join(Window, col(Window.id) == col(PerformanceResult.window_id))
         .where(
             Window.monitor_id == monitor_id,
             Window.version_id == version_id,
+            col(Window.length).in_((length_of(monitor.window, monitor.window_rows), BATCH)),
             PerformanceResult.slice == "",
             PerformanceResult.source == Source.REALISED,
         )

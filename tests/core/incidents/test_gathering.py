@@ -24,7 +24,7 @@ from core.incidents.tables import Incident
 from core.incidents.triage import Triage, triage
 from core.monitoring import queries as monitoring
 from core.monitoring import service as watching
-from core.monitoring.tables import Alert, Window, WindowMeasure, WindowState
+from core.monitoring.tables import Alert, PerformanceResult, Window, WindowMeasure, WindowState
 from core.permissions import Actor
 from core.workspace import Workspace
 from tests.factories import NOW, add, key
@@ -226,6 +226,28 @@ def test_windows_of_another_length_are_none_before(
         add(session, Window.model_validate(last.model_dump() | over))
         assert [one.label for one in gather._windows_before(session, last)] == known
     assert "2026-02" in known
+
+
+def test_a_labelled_row_counts_once_however_often_windows_were_cut_anew(
+    workspace: Workspace, live: LiveModel, send: SendRows, months: Months, now: datetime
+) -> None:
+    windows = send(months(in_minutes), labels=True)
+    findings = found_in(workspace, windows["2026-03"], now).to_json()
+
+    def labelled() -> int:
+        with workspace.read() as session:
+            return situation_of(session, monitor_id=live.monitor_id, findings=findings, since=now).n_labelled
+
+    known = labelled()
+    with workspace.write() as session:
+        last = session.get_one(Window, windows["2026-03"])
+        week = Window.model_validate(last.model_dump() | {"id": None, "length": "week", "label": "2026-W10"})
+        add(session, week)
+        result = PerformanceResult(
+            window_id=key(week), key="roc_auc", value=0.8, low=0.7, high=0.9, n_labelled=100, source="realised"
+        )
+        add(session, result)
+    assert labelled() == known > 0
 
 
 def test_harm_opens_an_incident_by_itself_and_drift_alone_does_not(
