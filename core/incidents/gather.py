@@ -22,6 +22,7 @@ from core.datasets.rowhash import row_hashes
 from core.datasets.tables import DatasetVersion, EvaluationSet
 from core.drift.columns import sample
 from core.errors import LifecycleError
+from core.estimation import believing
 from core.evaluation.metrics import METRICS, primary_metric
 from core.evaluation.queries import load_predictions
 from core.evaluation.tables import Evaluation, Task
@@ -39,7 +40,7 @@ from core.incidents.labels import label_evidence
 from core.incidents.seasons import Earlier, follows_calendar, season_evidence
 from core.incidents.shapes import column_of
 from core.incidents.signs import Sign, signs_of
-from core.monitoring import believing, cells
+from core.monitoring import cells
 from core.monitoring.alert_rules import ALERT_RULES, Family
 from core.monitoring.kept_rows import KeptRows
 from core.monitoring.performance import evaluated, truths

@@ -17,7 +17,7 @@ learn what is usual; without a past, or without samples, a rule opens nothing an
 alert does so through `alert_log`.
 
 How well a model does in a window is *realised* where labels have come, *estimated* from what the version's labelled
-reference taught (`estimating`, `loss_estimating`), and *corrected* where both are counted together. An estimate carries
-what speaks against it (`believing`). Labels come late, in any order, twice or corrected; a window is *mature* when nine
-tenths of those that will come are in (`maturity`).
+reference taught (`core.estimation`), and *corrected* where both are counted together. An estimate carries what speaks
+against it. Labels come late, in any order, twice or corrected; a window is *mature* when nine tenths of those that will
+come are in.
 """

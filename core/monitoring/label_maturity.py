@@ -9,10 +9,10 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
+from core.estimation.maturity import ArrivalCurve, Arrivals, Maturity, arrival_curve, maturity
 from core.evaluation.metrics import primary_metric
 from core.monitoring import queries
 from core.monitoring.labels import UnknownLabels, unknown_labels
-from core.monitoring.maturity import ArrivalCurve, Arrivals, Maturity, arrival_curve, maturity
 from core.monitoring.tables import LabelArrival, Monitor, PerformanceResult, Source, Window
 from core.registry.tables import RegisteredModel
 

@@ -21,13 +21,13 @@ from core.datasets import queries as datasets
 from core.datasets.tables import ColumnKind, Dataset, EvaluationSet
 from core.drift.columns import sample
 from core.errors import ArtifactCorrupted
+from core.estimation import believing
+from core.estimation.estimating import MIN_REFERENCE, Curve, ScoreEstimator, codes_of, fit_scores
+from core.estimation.loss_estimating import LossEstimator, LossModel, fit_losses
+from core.estimation.support import Sample, Seen, Support, encoded, fit_support
 from core.evaluation.queries import load_predictions
 from core.evaluation.tables import Evaluation, Task
-from core.monitoring import believing
 from core.monitoring.bias import group_gaps
-from core.monitoring.estimating import MIN_REFERENCE, Curve, ScoreEstimator, codes_of, fit_scores
-from core.monitoring.loss_estimating import LossEstimator, LossModel, fit_losses
-from core.monitoring.support import Sample, Seen, Support, encoded, fit_support
 from core.monitoring.tables import Estimator
 from core.serving.frames import PREDICTION, feature_column, score_column
 from core.training import model_files

@@ -255,7 +255,7 @@ class PerformanceResult(SQLModel, table=True):
 
 
 class LabelArrival(SQLModel, table=True):
-    """How the labels of one window came in, counted when it was computed; see `core.monitoring.maturity`.
+    """How the labels of one window came in, counted when it was computed; see `core.estimation.maturity`.
 
     ``n_at_once`` rows had their label with them. Of those that a label can still be joined to, ``delays`` counts the
     labels that came by how long they took, and ``pieces`` holds [seconds since 1970, predictions, labels] by time.

@@ -10,8 +10,8 @@ import numpy as np
 from core.datasets.tables import ColumnKind
 from core.drift.columns import sample
 from core.drift.contract import Kept, kept_in
+from core.estimation.concept import ConceptChange
 from core.monitoring.bias import GapChange
-from core.monitoring.concept import ConceptChange
 from core.monitoring.reference import ALL, Reference, Some
 from core.monitoring.window_measures import WindowFigure, figures
 from core.serving.frames import feature_column

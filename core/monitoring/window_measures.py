@@ -15,9 +15,9 @@ import numpy as np
 from core.drift.contract import Break, Kept, breaks
 from core.drift.drift_tests import Sample
 from core.drift.multivariate import MIN_ROWS, MultivariateMeasure, domain_classifier, reconstruction
+from core.estimation.concept import ALPHA as CONCEPT_LEVEL
+from core.estimation.concept import ConceptChange
 from core.monitoring.bias import GapChange
-from core.monitoring.concept import ALPHA as CONCEPT_LEVEL
-from core.monitoring.concept import ConceptChange
 from core.monitoring.tables import WindowState
 
 MIN_EFFECT = 0.1

@@ -20,20 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.drift.columns import moments, sample
+from core.estimation import believing
+from core.estimation.concept import ConceptChange, residual_change, score_change
+from core.estimation.estimating import UNKNOWN, EstimatedMetric, codes_of, estimate_scores
+from core.estimation.loss_estimating import LOSSES, estimate_losses
+from core.estimation.maturity import Arrivals, arrivals_of
+from core.estimation.support import Outside, Sample, encoded, outside
 from core.evaluation.metrics import METRICS, primary_metric
 from core.evaluation.tables import Task
-from core.monitoring import believing
 from core.monitoring.alerting import Firing, performance_firing
 from core.monitoring.bias import GapChange
-from core.monitoring.concept import ConceptChange, residual_change, score_change
 from core.monitoring.counting import Slice, of_slice
-from core.monitoring.estimating import UNKNOWN, EstimatedMetric, codes_of, estimate_scores
 from core.monitoring.labels import KeptLabel, kept_labels
-from core.monitoring.loss_estimating import LOSSES, estimate_losses
-from core.monitoring.maturity import Arrivals, arrivals_of
 from core.monitoring.performance import evaluated, number, realised, scores_of, truths
 from core.monitoring.performance_reference import PerformanceReference, learnt, performance_reference, scored
-from core.monitoring.support import Outside, Sample, encoded, outside
 from core.monitoring.tables import Source
 from core.monitoring.window_gaps import gaps_of
 from core.registry.tables import ModelVersion

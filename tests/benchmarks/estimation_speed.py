@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.monitoring.estimating import estimate_scores, fit_scores
-from core.monitoring.loss_estimating import estimate_losses, fit_losses
+from core.estimation.estimating import estimate_scores, fit_scores
+from core.estimation.loss_estimating import estimate_losses, fit_losses
 from tests.benchmarks.figures import Figure, cpu_ms, sampled, table
 
 TARGET_MS = 60.0

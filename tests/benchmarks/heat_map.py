@@ -21,11 +21,11 @@ from sqlmodel import Session, SQLModel, col, select
 from core.cli.demo.narrator import Narrator
 from core.cli.demo.people import Cast
 from core.database import utc_now
+from core.estimation.maturity import EDGES
 from core.incidents import opening
 from core.incidents.service import record_incident
 from core.incidents.tables import Incident, IncidentState
 from core.monitoring import queries
-from core.monitoring.maturity import EDGES
 from core.monitoring.service import edit_monitor, ensure_monitor
 from core.monitoring.tables import (
     Alert,

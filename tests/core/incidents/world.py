@@ -18,6 +18,8 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from core.drift.contract import breaks, kept_by
 from core.drift.measuring import measure
+from core.estimation.concept import ALPHA, score_change
+from core.estimation.estimating import codes_of, estimate_scores, fit_scores
 from core.incidents.evidence import (
     Change,
     ConceptEvidence,
@@ -30,8 +32,6 @@ from core.incidents.evidence import (
 )
 from core.incidents.labels import label_evidence
 from core.incidents.signs import Column, signs_of
-from core.monitoring.concept import ALPHA, score_change
-from core.monitoring.estimating import codes_of, estimate_scores, fit_scores
 from core.statistics.intervals import wilson
 from core.statistics.sketches import Counted, CountedCategories, counted, counted_categories
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from core.drift.contract import kept_by
+from core.estimation.concept import ConceptChange
 from core.monitoring.bias import GapChange, GroupGap
-from core.monitoring.concept import ConceptChange
 from core.monitoring.tables import WindowState
 from core.monitoring.window_measures import WINDOW_MEASURES, WindowFigure, figures
 

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 
 from core.datasets.tables import Dataset
+from core.estimation.estimating import SHARES
 from core.evaluation.metrics import METRICS
 from core.evaluation.tables import Task
 from core.monitoring.counting import Slice
-from core.monitoring.estimating import SHARES
 from core.monitoring.labels import KeptLabel
 from core.monitoring.performance_reference import from_bytes, performance_reference, to_bytes
 from core.monitoring.tables import Estimator, Source

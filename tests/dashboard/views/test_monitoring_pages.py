@@ -9,9 +9,9 @@ import pytest
 from sqlmodel import col, select
 
 from core.database import utc_now
+from core.estimation.maturity import DAY, EDGES
 from core.jobs.queries import queue
 from core.jobs.tables import Job, JobState
-from core.monitoring.maturity import DAY, EDGES
 from core.monitoring.tables import (
     Batch,
     DriftResult,

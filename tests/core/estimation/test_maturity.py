@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import CensoredData, ecdf
 
-from core.monitoring.maturity import DAY, EDGES, HOUR, Arrivals, arrival_curve, arrivals_of, maturity
+from core.estimation.maturity import DAY, EDGES, HOUR, Arrivals, arrival_curve, arrivals_of, maturity
 
 START = 1_767_225_600.0  # 2026-01-01
 Floats = NDArray[np.float64]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.monitoring.concept import ConceptChange
-from core.monitoring.support import Outside
+from core.estimation.concept import ConceptChange
+from core.estimation.support import Outside
 from core.statistics.figures import brief
 
 FEW_REFERENCE = 500

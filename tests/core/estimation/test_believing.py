@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.stats import levene, ttest_ind
 
 from core.errors import InvalidInput
-from core.monitoring import believing
-from core.monitoring.concept import ALPHA, residual_change, score_change
-from core.monitoring.estimating import UNKNOWN, ScoreEstimator, fit_scores
-from core.monitoring.support import Outside, encoded, fit_support, outside
+from core.estimation import believing
+from core.estimation.concept import ALPHA, residual_change, score_change
+from core.estimation.estimating import UNKNOWN, ScoreEstimator, fit_scores
+from core.estimation.support import Outside, encoded, fit_support, outside
 
 
 def words(*values: str | None) -> NDArray[Any]:

@@ -14,11 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from core.errors import InvalidInput
-from core.evaluation.metrics import METRICS, compute_metrics
-from core.evaluation.predictions import Predictions
-from core.evaluation.tables import Task
-from core.monitoring import estimating, loss_estimating
-from core.monitoring.estimating import (
+from core.estimation import estimating, loss_estimating
+from core.estimation.estimating import (
     MACRO,
     SHARES,
     UNKNOWN,
@@ -28,7 +25,10 @@ from core.monitoring.estimating import (
     estimate_scores,
     fit_scores,
 )
-from core.monitoring.loss_estimating import LossEstimator, estimate_losses, fit_losses
+from core.estimation.loss_estimating import LossEstimator, estimate_losses, fit_losses
+from core.evaluation.metrics import METRICS, compute_metrics
+from core.evaluation.predictions import Predictions
+from core.evaluation.tables import Task
 
 Rows = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 

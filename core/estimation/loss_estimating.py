@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InvalidInput
-from core.monitoring.estimating import MIN_REFERENCE, EstimatedMetric
+from core.estimation.estimating import MIN_REFERENCE, EstimatedMetric
 from core.statistics.intervals import around
 
 Floats = NDArray[np.float64]

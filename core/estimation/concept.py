@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InvalidInput
-from core.monitoring.estimating import UNKNOWN, ScoreEstimator
+from core.estimation.estimating import UNKNOWN, ScoreEstimator
 
 Floats = NDArray[np.float64]
 
