@@ -369,7 +369,7 @@ def examples(result: DriftResult, name: str, label: str) -> None:
         return
     columns = list(dict.fromkeys(column for row in found for column in row))
     panels.table([Row({column: _cell(row.get(column)) for column in columns}) for row in found], key="monitor_rows")
-    panels.quiet(f"Rows of {label} whose {name} lies where it grew most against the reference; the oldest first.")
+    panels.quiet(f"Rows of {label} where {name} grew most against the reference; the oldest first.")
 
 
 def _cell(value: object) -> str:
@@ -381,7 +381,7 @@ def _cell(value: object) -> str:
         case bool() | str():
             return str(value)
         case int() | float():
-            return theme.number(value)
+            return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else theme.number(value)
         case _:
             return str(value)
 

@@ -115,6 +115,8 @@ def in_words(kept: MonitorSettings) -> str:
         "Each feature's threshold comes from resampling the reference at the window's own size, so that all features "
         "together keep that promise; an effect below "
         f"{theme.number(kept.min_effect)} never counts.",
+        "The promise takes rows to be independent of each other: rows that share their hour, weather or customer alert "
+        "more often, and a larger smallest effect is what helps.",
     ]
     if kept.windows_of > 1:
         said.append(f"A feature alerts when it was beyond in {kept.windows_needed} of the last {kept.windows_of}.")

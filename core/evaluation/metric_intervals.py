@@ -70,7 +70,7 @@ def f_beta_interval(beta: float) -> Callable[[Outcome, Measured], Interval]:
     square = beta * beta
 
     def found(outcome: Outcome, measured: Measured) -> Interval:
-        if outcome.is_weighted and beta != 1 and measured.standard_error > 0 and 0 < measured.value < 1:
+        if outcome.is_unevenly_weighted and beta != 1 and measured.standard_error > 0 and 0 < measured.value < 1:
             return share_interval(outcome, measured)
         # A class the model does not know counts as not positive: a row of it called positive is a false alarm.
         hit, actual = _cell(outcome, 1, 1), _row(outcome, 1)
@@ -224,7 +224,7 @@ def lift_interval(outcome: Outcome, measured: Measured) -> Interval | None:
     if outcome.effective(1) < FEW:
         return None
     share = measured.value * TOP_SHARE
-    if outcome.is_weighted and measured.standard_error > 0 and 0 < share < 1:
+    if outcome.is_unevenly_weighted and measured.standard_error > 0 and 0 < share < 1:
         size = share * (1 - share) / (measured.standard_error * TOP_SHARE) ** 2
         return _over_tenth(_share(share, size))
     inside, outside = TOP_SHARE * total, (1 - TOP_SHARE) * total

@@ -63,6 +63,12 @@ class Outcome:
         return self.predictions.sample_weight is not None
 
     @cached_property
+    def is_unevenly_weighted(self) -> bool:
+        """Whether rows that count do so differently; equal weights say no more than none."""
+        counted = self.weight[self.weight > 0] if self.is_weighted else self.weight[:0]
+        return len(counted) > 0 and float(np.ptp(counted)) > 1e-9 * float(counted.max())
+
+    @cached_property
     def n_counted(self) -> int:
         """How many rows have weight above 0: what the weights sum to."""
         return int(np.count_nonzero(self.weight)) if self.is_weighted else self.n_rows

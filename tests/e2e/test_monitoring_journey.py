@@ -126,7 +126,7 @@ def squares_lead_to_then_and_now(olga: Visitor) -> None:
     assert told["Kolmogorov-Smirnov"][1] == "yes"
     assert told["Population stability index"][1] == "no"
     segment(olga, "Example rows")
-    expect(olga.page.get_by_text("Rows of 2026-02 whose income lies where it grew most")).to_be_visible()
+    expect(olga.page.get_by_text("Rows of 2026-02 where income grew most")).to_be_visible()
     incomes = [float(row[1].replace(",", "")) for row in cells(olga, "monitor_rows")]
     assert min(incomes) > 500_000
     segment(olga, "Distribution")
