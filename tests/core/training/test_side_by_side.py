@@ -116,4 +116,4 @@ def test_features_are_said_as_added_and_removed():
 
 def test_numbers_read_side_by_side_are_written_alike():
     assert sides.together(-0.0001, -0.02, 0.012, signed=True) == ["0.000", "−0.020", "+0.012"]
-    assert sides.together(12_345.6, 12_000.0) == ["1.235e+04", "1.2e+04"]
+    assert sides.together(12_345.6, 12_000.0) == ["12,346", "12,000"]
