@@ -15,7 +15,7 @@ from dashboard.theme import Colours
 HIGHEST_RATIO = 3.0
 FEATURES_SHOWN = 20
 LABELS_SHOWN = 24
-CLOSE = 1 / 6
+CLOSE = 1 / 3
 MICROSECONDS = 1_000
 
 
@@ -189,7 +189,7 @@ def event_lines(events: Sequence[Event], colours: Colours, *, n_windows: int, na
 
 
 def _said_together(events: Sequence[Event], n_windows: int) -> list[tuple[float, list[str]]]:
-    """Where to write which words: what lies within a sixth of the axis of the last place joins it."""
+    """Where to write which words: what lies within a third of the axis of the last place joins it, as a phone needs."""
     found: list[tuple[float, list[str]]] = []
     for event in sorted(events, key=lambda one: one.column):
         if found and event.column - found[-1][0] < n_windows * CLOSE:

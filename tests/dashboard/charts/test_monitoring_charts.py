@@ -66,9 +66,9 @@ def test_the_most_important_feature_is_at_the_top_and_names_are_literal():
 
 
 def test_what_happened_is_a_line_with_its_words_told_apart_by_colour():
-    happened = [Event(1.5, "v2 live", "deployment"), Event(2.2, "<b>wrong</b> unit", "incident")]
+    happened = [Event(0.5, "v2 live", "deployment"), Event(2.2, "<b>wrong</b> unit", "incident")]
     drawn = map_of(square(0, "age", 0.1), features=["age"], events=happened)
-    assert [shape.x0 for shape in drawn.layout.shapes] == [1.5, 2.2]
+    assert [shape.x0 for shape in drawn.layout.shapes] == [0.5, 2.2]
     assert [one.text for one in drawn.layout.annotations] == ["v2 live", "&lt;b&gt;wrong&lt;/b&gt; unit"]
     assert len({shape.line.color for shape in drawn.layout.shapes}) == 2
 
