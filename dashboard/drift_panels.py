@@ -1,4 +1,4 @@
-"""Drift of one monitor: over time, one feature then and now, in slices, between any two windows."""
+"""Drift of one monitor: over time, one feature then and now, in slices."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from core.monitoring.queries import DriftCell, MonitorRow
 from core.monitoring.tables import DriftResult, Window, WindowState
 from core.monitoring.window_measures import WINDOW_MEASURES
 from core.registry import queries as registry
+from core.wording import enumerated
 from dashboard import panels, reads, selection, session, theme
 from dashboard.charts import monitoring as charts
 from dashboard.panels import Row
@@ -69,7 +70,7 @@ class Overview:
             names.append(f"{rest} more")
         if PREDICTION in self.fired:
             names.append(PREDICTION)
-        said = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+        said = enumerated(names)
         first = next(cell.window for cell in self.cells if drifted(cell, self.against))
         return f"{said[:1].upper() + said[1:] if said == PREDICTION else said} drifted, first in {first}"
 
@@ -195,12 +196,15 @@ def heat_map(row: MonitorRow, overview: Overview, happened: Sequence[charts.Even
 
 
 def follow(row: MonitorRow, chosen: Sequence[Sequence[object]], overview: Overview) -> None:
-    """Turn a newly chosen square into the page's selection; the same choice again changes nothing."""
+    """Turn a newly chosen square into the page's selection; a choice is followed once, until another is made."""
     last = f"monitor_square_{row.id}"
+    if not chosen:
+        st.session_state.pop(last, None)
     for column, feature in chosen:
-        if st.session_state.get(last) != (column, feature):
-            st.session_state[last] = (column, feature)
-            st.query_params["window"] = str(overview.window_of[overview.labels[int(str(column))]])
+        window_id = overview.window_of[overview.labels[int(str(column))]]
+        if st.session_state.get(last) != (window_id, feature):
+            st.session_state[last] = (window_id, feature)
+            st.query_params["window"] = str(window_id)
             st.query_params["feature"] = str(feature)
             st.rerun()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from core.evaluation.metrics import METRICS
 from core.evaluation.tables import Task
 from core.serving.inputs import check_rows
 from core.training.queries import RunRecord, ScoredOn
+from core.wording import enumerated
 from dashboard import analysis_panels, panels, reads, selection, session, theme
 from dashboard.charts import explanation as charts
 from dashboard.charts.runs import Dot, in_words
@@ -74,7 +75,7 @@ def relied_on(record: RunRecord) -> None:
         panels.quiet(f"{len(dots) - 15} more matter less.")
     for group in kept.get("groups", [])[:MOST_GROUPS]:
         panels.notice(
-            f"{_listed(group['features'])} say much the same (association {theme.number(group['association'], 2)}): "
+            f"{enumerated(group['features'])} say much the same (association {theme.number(group['association'], 2)}): "
             "look at them as one. Shuffled together they cost "
             f"{theme.interval(group['mean'], group['low'], group['high'])}."
         )
@@ -180,7 +181,7 @@ def one_row(record: RunRecord, scored: ScoredOn) -> None:
         panels.section(
             f"Row {theme.number(row)} is not among the rows of {scored.set_label}",
             f"It was trained on, or is not there. The set holds {theme.count(len(known), 'row')}; nearest are the rows "
-            f"{_listed([theme.number(int(one)) for one in near])}.",
+            f"{enumerated([theme.number(int(one)) for one in near])}.",
         )
         return
     found = analysis_panels.document(
@@ -313,7 +314,7 @@ def side_by_side(was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     else:
         moved = f"makes it {now['label']} instead of {was['label']}"
     panels.section(
-        f"Changing {_listed(changed[:4])} {moved}",
+        f"Changing {enumerated(changed[:4])} {moved}",
         ("" if was["of"] is None or was["label"] == now["label"] else f"It would be predicted {now['label']}. ")
         + now["sentence"],
     )
@@ -445,8 +446,3 @@ def _features(record: RunRecord) -> list[dict[str, Any]]:
 
 def _of(document: Mapping[str, Any], name: str) -> float:
     return next(float(one["contribution"]) for one in document["entries"] if one["feature"] == name)
-
-
-def _listed(names: Sequence[str]) -> str:
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.incidents import opening, service
+from core.incidents import opening, queries, service
 from core.incidents.remedies import REMEDIES
 from core.incidents.tables import Incident
 from core.incidents.triage import Triage
-from core.monitoring.tables import Alert, AlertState, Window
-from dashboard import panels, session
+from core.monitoring.tables import Alert, Window
+from dashboard import panels, reads, session
 
 
 def open_about(window: Window, found: Triage) -> None:
@@ -32,10 +32,7 @@ def take_over(incident_id: int) -> None:
 
 def look_again(incident: Incident, alerts: Sequence[Alert]) -> None:
     """Triage anew with what is known now, about the newest window its alerts are about."""
-    windows = [
-        alert.window_id for alert in alerts if alert.window_id is not None and alert.state != AlertState.RESOLVED
-    ]
-    window_id = max(windows, default=incident.window_id)
+    window_id = reads.fresh(queries.newest_window_of, alerts) or incident.window_id
     with st.spinner("Looking again"):
         found = opening.triage_now(
             session.workspace(), monitor_id=incident.monitor_id, window_id=window_id, now=session.now()

@@ -10,7 +10,7 @@ import streamlit as st
 from sqlmodel import Session
 
 from core.incidents import opening, queries
-from core.incidents.causes import CAUSES
+from core.incidents.causes import CAUSES, cause_title
 from core.incidents.remedies import REMEDIES, Option, options
 from core.incidents.signs import SIGNS
 from core.incidents.situation import situation_of
@@ -84,7 +84,7 @@ def triage_of(row: MonitorRow, window_id: int) -> None:
     if found.cause == "none":
         panels.section(f"Nothing is wrong in {window.label}", _blind(document) or found.harm)
         return
-    likely_cause(document, heading=f"Likely cause in {window.label}: {theme.inside(CAUSES[found.cause].title)}")
+    likely_cause(document, heading=f"Likely cause in {window.label}: {theme.inside(cause_title(found.cause))}")
     panels.quiet(f"Harm: {found.harm}")
     unresolved = reads.fresh(queries.unresolved_of, row.id)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -98,12 +98,17 @@ def triage_of(row: MonitorRow, window_id: int) -> None:
 
 
 def triaged(window: Window) -> Triage:
-    """What triage says of a window; kept until its figures or the audit log change."""
-    return reads.audited(_triaged, window.id or 0, window.computed_at.isoformat())
+    """What triage says of a window; kept until its figures or the alerts of its monitor change.
+
+    Not until anything at all is written in the audit log: it reads rows back, which no page should do at every deed of
+    anybody's.
+    """
+    alerts = reads.fresh(monitoring.alerts, monitor_id=window.monitor_id)
+    troubles = tuple(one.id for one in alerts if one.state != AlertState.RESOLVED)
+    return reads.immutable(_triaged, window.id or 0, window.monitor_id, window.computed_at.isoformat(), troubles)
 
 
-def _triaged(reading: Session, window_id: int, computed_at: str) -> Triage:  # noqa: ARG001 - the last is the cache's key
-    monitor_id = monitoring.window(reading, window_id).monitor_id
+def _triaged(window_id: int, monitor_id: int, _computed_at: str, _troubles: tuple[int, ...]) -> Triage:
     return opening.triage_now(session.workspace(), monitor_id=monitor_id, window_id=window_id, now=session.now())
 
 
@@ -112,7 +117,7 @@ def likely_cause(document: Mapping[str, Any], *, heading: str) -> None:
     cause = str(document["cause"])
     ranked = list(document["ranked"])
     named = [one for one in ranked if one["cause"] == cause]
-    panels.section(heading, CAUSES[cause].sentence if named else str(document["sentence"]))
+    panels.section(heading, CAUSES[cause].sentence if named and cause in CAUSES else str(document["sentence"]))
     # Where none can be named, those that are in question are the answer.
     shown = named or ranked[:2]
     for one in shown:
@@ -132,7 +137,7 @@ def likely_cause(document: Mapping[str, Any], *, heading: str) -> None:
 def _finding(one: Mapping[str, Any], *, titled: bool) -> None:
     with st.container(gap="xsmall"):
         if titled:
-            st.markdown(f"**{theme.plain(CAUSES[str(one['cause'])].title)}**")
+            st.markdown(f"**{theme.plain(cause_title(str(one['cause'])))}**")
         for icon, side in ((":material/add:", "speaks_for"), (":material/remove:", "speaks_against")):
             for sentence in one[side]:
                 st.markdown(f":gray[{icon}] {theme.plain(sentence)}")
@@ -150,7 +155,7 @@ def facts(incident: Incident) -> None:
         {
             "Since": theme.stamp(incident.since_at),
             "Estimated harm": str(findings["harm"]),
-            "Changed just before": " ".join(changes) or "Nothing that is recorded here.",
+            "Changed in that time": " ".join(changes) or "Nothing that is recorded here.",
             "Looked at": _looked_at(findings),
         }
     )

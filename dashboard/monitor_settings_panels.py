@@ -40,8 +40,7 @@ def settings(row: MonitorRow) -> None:
     if not session.may(Permission.MONITOR_EDIT):
         panels.quiet("Changing how a monitor decides takes the role operator.")
         return
-    with session.workspace().read() as reading:
-        trained = service.trained_on(reading, found)
+    trained = reads.fresh(service.trained_on, found)
     pressed, changes = form(kept, trained)
     if pressed == "save":
         with session.act("Monitor changed") as writing:

@@ -51,7 +51,7 @@ def performance(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event
     verb = "was" if told.source == "realised" else f"is {told.source} at"
     panels.section(
         f"{title} {verb} {theme.interval(told.value, told.low, told.high)} in {told.window}",
-        f"From {theme.count(told.n_labelled, 'label')} that arrived for {theme.count(told.n_rows, 'prediction')}; "
+        f"{_from(told)}; "
         f"{said} {'Higher' if METRICS[key].greater_is_better else 'Lower'} is better. The bars are 95 % intervals.",
     )
     evaluated = reads.fresh(monitoring.evaluated, row.id, key=key)
@@ -80,6 +80,14 @@ def performance(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event
     if words or band:
         panels.quiet(f"{words}{band}".strip())
     doubts(points)
+
+
+def _from(told: PerformanceRow) -> str:
+    """What a figure rests on."""
+    predictions = theme.count(told.n_rows, "prediction")
+    if told.source == "estimated":
+        return f"From {predictions} without any label"
+    return f"From {theme.count(told.n_labelled, 'label')} that arrived for {predictions}"
 
 
 def best_known(points: Sequence[PerformanceRow]) -> PerformanceRow:

@@ -14,6 +14,7 @@ from core.monitoring import queries as monitoring
 from core.monitoring import service
 from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import Window, WindowState
+from core.wording import enumerated
 from dashboard import panels, reads, selection, session, theme
 from dashboard.charts import monitoring as charts
 from dashboard.drift_panels import PREDICTION, STATES, TIMES
@@ -59,8 +60,7 @@ def compare(row: MonitorRow) -> None:
 
 def named(windows: Sequence[Window]) -> dict[str, str]:
     """Every window by its id, newest first, told apart by its version where two share a label."""
-    with session.workspace().read() as reading:
-        labels = monitoring.window_labels(reading, list(windows))
+    labels = reads.fresh(monitoring.window_labels, list(windows))
     return {str(one.id): labels[one.id or 0] for one in reversed(windows)}
 
 
@@ -80,8 +80,7 @@ def show(row: MonitorRow, found: Mapping[str, Any]) -> None:
     features: list[dict[str, Any]] = list(found["features"])
     moved = [shown_name(one) for one in features if one["drifted"]]
     heading = (
-        f"{', '.join(moved[:3])}{f' and {len(moved) - 3} more' if len(moved) > 3 else ''} moved from "
-        f"{first['window']} to {second['window']}"
+        f"{enumerated(moved, 3)} moved from {first['window']} to {second['window']}"
         if moved
         else f"Nothing moved from {first['window']} to {second['window']}"
     )

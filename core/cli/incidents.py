@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     incident = typer.Typer(help="Incidents.", no_args_is_help=True, rich_markup_mode=None)
     incident.command("list")(list_incidents)
     incident.command("show")(show_incident)
+    incident.command("open")(open_incident)
     incident.command()(note)
     incident.command()(resolve)
     app.add_typer(incident, name="incident")
@@ -47,7 +48,7 @@ def list_incidents(home: Home = None, as_name: ActAs = None, as_json: AsJson = F
 def show_incident(incident_id: Id, home: Home = None, as_name: ActAs = None, as_json: AsJson = False) -> None:
     """Show what happened, since when, the harm, the likely cause, and the remedies with their consequence."""
     from core.incidents import queries
-    from core.incidents.causes import CAUSES
+    from core.incidents.causes import cause_title
     from core.incidents.remedies import options
     from core.incidents.situation import situation_of
     from core.permissions import Permission, require
@@ -65,7 +66,7 @@ def show_incident(incident_id: Id, home: Home = None, as_name: ActAs = None, as_
             "severity": found.severity,
             "owner": queries.owner_name(session, incident_id),
             "since": found.since_at,
-            "cause": CAUSES[found.cause].title,
+            "cause": cause_title(found.cause),
             "why": found.findings["sentence"],
             "harm": found.findings["harm"],
             "changed_before": [change["sentence"] for change in found.findings["changes"]],
@@ -85,6 +86,34 @@ def show_incident(incident_id: Id, home: Home = None, as_name: ActAs = None, as_
         for heading in ("alerts", "remedies", "done"):
             typer.echo(f"\n{heading.capitalize()}")
             show(shown[heading], as_json)
+
+
+def open_incident(
+    alert_id: Annotated[int, typer.Argument(metavar="ALERT", help="The alert's number, see `alert list`.")],
+    home: Home = None,
+    as_name: ActAs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open an incident about an alert, or add the alert to the one that is open."""
+    from core.database import utc_now
+    from core.errors import NotFound
+    from core.incidents import service
+    from core.incidents.opening import triage_now
+    from core.monitoring.tables import Alert
+    from core.permissions import Permission, require
+
+    with acting(home, as_name) as (workspace, actor):
+        require(actor, Permission.ALERT_ACKNOWLEDGE)
+        with workspace.read() as session:
+            alert = session.get(Alert, alert_id)
+        if alert is None:
+            raise NotFound("alert", alert_id, "See `alert list`.")
+        now = utc_now()
+        found = triage_now(workspace, monitor_id=alert.monitor_id, window_id=alert.window_id, now=now)
+        with workspace.write() as session:
+            incident = service.open_from_alert(session, alert_id=alert_id, triage=found, actor=actor, now=now)
+            opened = {"id": incident.id, "title": incident.title, "cause": incident.cause}
+        show(opened, as_json, f"Incident {opened['id']}: {opened['title']}")
 
 
 def note(

@@ -26,6 +26,7 @@ MAX_CATEGORIES = 20
 KEPT_VARIANCE = 0.65
 TELLING = 5
 TOLD_BELOW = 0.01
+NAMED_FROM = 0.1
 FARTHEST = 8.0
 
 
@@ -191,7 +192,10 @@ def reconstruction(
 def _telling(
     judged: tuple[Any, NDArray[np.float64], NDArray[Any], float], names: Sequence[str], rng: np.random.Generator
 ) -> tuple[tuple[str, float], ...]:
-    """Which features a fold's model needs: by how much the ROC AUC of its unseen rows falls when each is shuffled."""
+    """Which features a fold's model needs: by how much the ROC AUC of its unseen rows falls when each is shuffled.
+
+    Shuffling any feature costs a little by chance, so one is named only from a tenth of the largest loss on.
+    """
     from sklearn.metrics import roc_auc_score
     from threadpoolctl import threadpool_limits
 
@@ -203,7 +207,7 @@ def _telling(
             shuffled[:, place] = rng.permutation(shuffled[:, place])
             found.append((name, area - float(roc_auc_score(truth, model.predict_proba(shuffled)[:, 1]))))
     largest = sorted(found, key=lambda one: -one[1])[:TELLING]
-    return tuple(one for one in largest if one[1] > 0)
+    return tuple(one for one in largest if one[1] > 0 and one[1] >= NAMED_FROM * largest[0][1])
 
 
 def _sizes(reference: Mapping[str, Sample], current: Mapping[str, Sample]) -> tuple[int, int] | None:

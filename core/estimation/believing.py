@@ -7,11 +7,9 @@ shown with it, and no alert is raised by an estimate that anything speaks agains
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from core.estimation.concept import ConceptChange
 from core.estimation.support import Outside
-from core.statistics.figures import brief
+from core.wording import brief, enumerated
 
 FEW_REFERENCE = 500
 FEW_OF_A_CLASS = 30
@@ -62,7 +60,7 @@ def of_support(found: Outside) -> list[str]:
     """
     if found.share - found.usual <= OUTSIDE:
         return []
-    by = f", by {_names(found.names)}" if found.names else ""
+    by = f", by {enumerated(found.names)}" if found.names else ""
     return [
         f"{found.share:.0%} of the rows have values that the reference hardly holds{by}; "
         f"of the reference's own rows {found.usual:.0%} do."
@@ -98,8 +96,3 @@ def of_concept(found: ConceptChange | None) -> list[str]:
 def contradicted(note: str) -> bool:
     """Whether a stored note says that labels contradict the estimate: a sign of a changed concept, no want of data."""
     return CONTRADICTED in note
-
-
-def _names(names: Sequence[str]) -> str:
-    shown = [name if len(name) <= 60 else f"{name[:59]}…" for name in names]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

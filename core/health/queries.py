@@ -36,11 +36,6 @@ class Series:
     at: tuple[datetime, ...]
     values: tuple[float | None, ...]
 
-    @property
-    def last(self) -> float | None:
-        """The newest value there is."""
-        return next((value for value in reversed(self.values) if value is not None), None)
-
 
 @dataclass(frozen=True)
 class Latest:

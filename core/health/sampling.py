@@ -67,14 +67,19 @@ class Sampler:
             elapsed, self._measured_at = max(moment - self._measured_at, 1e-3), moment
             self._due_at = moment + SAMPLE_SECONDS
             now = self._clock()
-            for one in (*self._use.samples(), *self._further(elapsed)):
-                self._unwritten.append(
-                    HealthSample(at=now, process=self._process, key=one.key, subject=one.subject, value=one.value)
-                )
+            # One after the other: what this process measured of itself is kept whatever the rest does.
+            self._keep(now, self._use.samples())
+            self._keep(now, self._further(elapsed))
             _write(self._workspace, list(self._unwritten))
             self._unwritten.clear()
         except Exception:
             logger.exception("The %s process could not write down how it is; it will try again.", self._process)
+
+    def _keep(self, now: datetime, measured: Iterable[Sample]) -> None:
+        self._unwritten.extend(
+            HealthSample(at=now, process=self._process, key=one.key, subject=one.subject, value=one.value)
+            for one in measured
+        )
 
 
 def worker_sampler(workspace: Workspace) -> Sampler:

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from core.incidents.evidence import Evidence, FeatureEvidence, Figure
 from core.incidents.signs import SIGNS
-from core.statistics.figures import brief_interval
+from core.wording import brief_interval, enumerated
 
 NAMED = 3
 REPEATED_RISE = 0.1
@@ -80,10 +80,7 @@ class Rule:
 
 def names(features: Sequence[FeatureEvidence]) -> str:
     """Up to three names and how many more."""
-    said = [feature.name for feature in features[:NAMED]]
-    if len(features) > NAMED:
-        return f"{', '.join(said)} and {len(features) - NAMED} more"
-    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
+    return enumerated([feature.name for feature in features], NAMED)
 
 
 def figure(found: Figure) -> str:
@@ -371,3 +368,8 @@ RULES: tuple[Rule, ...] = (
     Rule("no_trouble", "infrastructure", -1, _no_troubles),
     Rule("nothing_moved", "none", 9, _nothing),
 )
+
+
+def cause_title(key: str) -> str:
+    """What a cause is called; its key where an older catalogue named it."""
+    return CAUSES[key].title if key in CAUSES else key

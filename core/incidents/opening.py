@@ -34,10 +34,9 @@ def open_due(workspace: Workspace, now: datetime) -> list[int]:
         The incidents opened or widened, by id.
     """
     with workspace.read() as session:
-        by_monitor = _due(session)
+        about = {monitor_id: queries.newest_window_of(session, alerts) for monitor_id, alerts in _due(session).items()}
     done = []
-    for monitor_id, alerts in by_monitor.items():
-        window_id = max((alert.window_id for alert in alerts if alert.window_id is not None), default=None)
+    for monitor_id, window_id in about.items():
         found = triage_now(workspace, monitor_id=monitor_id, window_id=window_id, now=now)
         incident = _record(workspace, monitor_id, window_id, found, now)
         done += [incident.id or 0] if incident is not None else []

@@ -10,9 +10,9 @@ from sqlmodel import Session, col, func, select
 
 from core.access.tables import User
 from core.errors import NotFound
-from core.incidents.causes import CAUSES
+from core.incidents.causes import cause_title
 from core.incidents.tables import Incident, IncidentAction, IncidentState
-from core.monitoring.tables import Alert, AlertState, Monitor
+from core.monitoring.tables import Alert, AlertState, Monitor, Window
 from core.registry.tables import RegisteredModel
 
 
@@ -99,7 +99,7 @@ def list_incidents(
             title=found.title,
             severity=found.severity,
             state=found.state,
-            cause=CAUSES[found.cause].title if found.cause in CAUSES else found.cause,
+            cause=cause_title(found.cause),
             owner=owner,
             since_at=found.since_at,
             opened_at=found.opened_at,
@@ -148,15 +148,28 @@ def alerts_of(session: Session, incident_id: int) -> list[Alert]:
     return list(session.exec(query))
 
 
-def alerts_without(session: Session, *, kinds: Sequence[str] = (), monitor_id: int | None = None) -> list[Alert]:
-    """Unresolved alerts that belong to no incident, oldest first; of some kinds or one monitor where given."""
+def newest_window_of(session: Session, alerts: Sequence[Alert]) -> int | None:
+    """The window furthest on in time that unresolved alerts are about; None where none is about one.
+
+    By time and not by number: a late batch, or windows cut anew, give an older span a higher one.
+    """
+    ids = [one.window_id for one in alerts if one.window_id is not None and one.state != AlertState.RESOLVED]
+    query = (
+        select(Window.id)
+        .where(col(Window.id).in_(ids))
+        .order_by(col(Window.from_at).desc(), col(Window.id).desc())
+        .limit(1)
+    )
+    return session.exec(query).first()
+
+
+def alerts_without(session: Session, *, monitor_id: int | None = None) -> list[Alert]:
+    """Unresolved alerts that belong to no incident, oldest first; of one monitor where given."""
     query = (
         select(Alert)
         .where(col(Alert.incident_id).is_(None), col(Alert.state) != AlertState.RESOLVED)
         .order_by(col(Alert.opened_at), col(Alert.id))
     )
-    if kinds:
-        query = query.where(col(Alert.kind).in_(kinds))
     if monitor_id is not None:
         query = query.where(col(Alert.monitor_id) == monitor_id)
     return list(session.exec(query))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from core.wording import enumerated
+
 ENOUGH_SHARE = 0.1
 ENOUGH_ROWS = 200
 """Retraining is advised once newer labelled rows are at least a tenth of what the version was trained on, and 200."""
@@ -169,7 +171,7 @@ def _rollback(situation: Situation) -> str:
             since = f" only since {_day(situation.live_since)}" if situation.live_since else ""
             return f"{live} is live{since}. {earlier} answered before and answers again from the next request on."
         case "pipeline_fault" | "input_shift" | "seasonal_return" if _rollback_helps(situation):
-            return f"{earlier} does not use {_names(situation.touched)}, so it is not touched by this."
+            return f"{earlier} does not use {enumerated(situation.touched, NAMED)}, so it is not touched by this."
         case "pipeline_fault" | "input_shift" | "seasonal_return":
             return f"A rollback will not help: {earlier} receives the same input."
         case "label_shift" | "concept_change":
@@ -226,7 +228,7 @@ def _leave_out(situation: Situation) -> str:
     if situation.n_features and len(situation.touched) >= situation.n_features:
         return "Every feature is touched: leaving them out leaves none."
     matter = [situation.importance[name] for name in situation.touched if name in situation.importance]
-    names = _names(situation.touched)
+    names = enumerated(situation.touched, NAMED)
     loss = f"{_percent(sum(matter))} of what the features tell it" if matter else "an unknown part of what it knows"
     return f"A new version without {names} is not touched by this, and loses {loss}. It takes a new run."
 
@@ -242,7 +244,7 @@ def _leave_out_at(situation: Situation) -> Destination | None:
 def _fix(situation: Situation) -> str:
     if situation.cause != "pipeline_fault":
         return "Nothing shows a fault of the pipeline."
-    what = _names(situation.faulty) if situation.faulty else "the rows"
+    what = enumerated(situation.faulty, NAMED) if situation.faulty else "the rows"
     return (
         f"Put right what delivers {what}, then send the rows again: windows are computed anew and alerts close. "
         "Answers given meanwhile stay as they are. If a dataset version took the fault in, quarantine it."
@@ -289,6 +291,8 @@ def _monitor(situation: Situation) -> Destination | None:
 
 
 def _add_labels(situation: Situation) -> str:
+    if situation.monitor_id is None:
+        return "Labels tell nothing here: this is about the installation, not about a model."
     if situation.cause == "cannot_tell":
         return "Labels of this window tell an input shift from a label shift, and say what harm is done."
     return f"{situation.n_labelled:,} labelled rows are in; more make what is known of the harm surer."
@@ -309,8 +313,10 @@ REMEDIES: dict[str, Remedy] = {
         Remedy("retrain", "Retrain on newer data", "retrained", _retraining_helps, _retrain, _retrain_at),
         Remedy(
             "add_labels", "Add labels", "added labels",
-            lambda one: one.cause == "cannot_tell", _add_labels,
-            lambda one: Destination("intake", {"use": "labels", "monitor": one.monitor_id}),
+            lambda one: one.cause == "cannot_tell" and one.monitor_id is not None, _add_labels,
+            lambda one: (
+                None if one.monitor_id is None else Destination("intake", {"use": "labels", "monitor": one.monitor_id})
+            ),
         ),
         Remedy(
             "change_features", "Leave features out", "changed the features",
@@ -327,13 +333,6 @@ REMEDIES: dict[str, Remedy] = {
         ),
     )
 }  # fmt: skip
-
-
-def _names(names: tuple[str, ...]) -> str:
-    said = list(names[:NAMED])
-    if len(names) > NAMED:
-        return f"{', '.join(said)} and {len(names) - NAMED} more"
-    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
 
 
 def _percent(share: float) -> str:

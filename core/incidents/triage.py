@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -272,9 +272,3 @@ def _correlation(first: Sequence[float], second: Sequence[float]) -> float | Non
     if min(square, fell_square) <= 0:
         return None
     return sum(a * b for a, b in zip(apart, fell, strict=True)) / math.sqrt(square * fell_square)
-
-
-def cause_title(document: Mapping[str, Any]) -> str:
-    """The title of the cause a kept document names."""
-    key = str(document.get("cause", "cannot_tell"))
-    return CAUSES[key].title if key in CAUSES else key

@@ -21,8 +21,8 @@ from core.drift.drift_tests import DRIFT_TESTS, TestOutcome
 from core.drift.measuring import ColumnMeasure
 from core.drift.promises import fires as exceeding_fires
 from core.monitoring.tables import WindowState
-from core.statistics.figures import brief
 from core.statistics.multiple_testing import holm
+from core.wording import brief, enumerated
 
 LEAST_REFERENCE_ROWS = 30
 NAMED = 3
@@ -204,7 +204,7 @@ def firings(
         severity = "critical" if prediction_effect is not None or 2 * len(features) >= n_features else "warning"
         verb = "has" if len(ordered) == 1 else "have"
         sentence = (
-            f"{model}: {_names([name for name, _ in ordered])} {verb} drifted in {window} "
+            f"{model}: {enumerated([name for name, _ in ordered], NAMED)} {verb} drifted in {window} "
             f"({len(ordered)} of {n_features} features; largest effect {ordered[0][1]:.2f})."
         )
         fired.append(Firing("drift", severity, sentence))
@@ -246,10 +246,3 @@ def performance_firing(
 
 def _ratio(effect: float, threshold: float) -> float:
     return effect / threshold if threshold > 0 else float("inf") if effect > 0 else 0.0
-
-
-def _names(names: Sequence[str]) -> str:
-    shown = [name if len(name) <= 60 else f"{name[:59]}…" for name in names[:NAMED]]
-    if len(names) > NAMED:
-        return f"{', '.join(shown)} and {len(names) - NAMED} more"
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

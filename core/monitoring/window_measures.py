@@ -19,6 +19,7 @@ from core.estimation.concept import ALPHA as CONCEPT_LEVEL
 from core.estimation.concept import ConceptChange
 from core.monitoring.bias import GapChange
 from core.monitoring.tables import WindowState
+from core.wording import enumerated
 
 MIN_EFFECT = 0.1
 LEVEL = 0.01
@@ -157,7 +158,7 @@ def _told_apart(found: MultivariateMeasure | None) -> WindowFigure:
     moved = found.pvalue < LEVEL and found.effect >= MIN_EFFECT
     telling = [name for name, _ in found.telling]
     if moved:
-        by = f", by {_listed(telling)} above all" if telling else ""
+        by = f", by {enumerated(telling[:NAMED])} above all" if telling else ""
         sentence = f"A row of the window can be told from one of the reference{by} (ROC AUC {found.value:.2f})."
     else:
         sentence = f"Rows look like those of the reference, all columns together (ROC AUC {found.value:.2f})."
@@ -240,8 +241,3 @@ def _figure(kind: str, found: MultivariateMeasure, moved: bool, sentence: str, d
 
 def _nothing(kind: str, sentence: str) -> WindowFigure:
     return WindowFigure(kind, None, None, None, None, WindowState.NOT_ENOUGH_DATA, sentence)
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = list(names[:NAMED])
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -38,7 +38,7 @@ from core.monitoring.tables import Source
 from core.monitoring.window_gaps import gaps_of
 from core.registry.tables import ModelVersion
 from core.serving.frames import AT, LABEL, PREDICTION, PREDICTION_ID, feature_column, score_column
-from core.statistics.figures import brief_interval
+from core.wording import brief_interval
 from core.workspace import Workspace
 
 if TYPE_CHECKING:

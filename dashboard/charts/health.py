@@ -13,6 +13,7 @@ from dashboard.theme import Colours
 
 HEIGHT = 240
 MARKED_UP_TO = 40
+DASHES = ("solid", "dash", "dot")
 # A limit far above what is drawn would press the line into the axis.
 LIMIT_DRAWN_WITHIN = 2.5
 
@@ -54,7 +55,9 @@ def over_time(
     """
     tints = (colours.candidate, colours.champion, colours.reference, colours.categorical[2])
     traces = []
-    for line, tint in zip(lines, tints, strict=False):
+    for place, line in enumerate(lines):
+        # More lines than tints go round again in another dash: several scoring processes have three of each.
+        tint, dash = tints[place % len(tints)], DASHES[place // len(tints) % len(DASHES)]
         n_known = sum(value is not None for value in line.values)
         traces.append(
             {
@@ -63,7 +66,7 @@ def over_time(
                 "y": list(line.values),
                 "mode": "lines+markers" if n_known <= MARKED_UP_TO else "lines",
                 "connectgaps": False,
-                "line": {"color": tint, "width": 2},
+                "line": {"color": tint, "width": 2, "dash": dash},
                 "marker": {"size": 5},
                 "name": literal(line.label),
                 "showlegend": len(lines) > 1,

@@ -4,8 +4,9 @@ import streamlit as st
 
 from core.errors import NotFound
 from core.incidents import queries
-from core.incidents.causes import CAUSES
+from core.incidents.causes import cause_title
 from core.incidents.tables import IncidentState
+from core.monitoring.tables import AlertState
 from core.permissions import Permission
 from dashboard import incident_actions, incident_panels, panels, reads, session, theme
 
@@ -59,11 +60,11 @@ with st.container(horizontal=True, gap="small"):
         if not mine:
             ending = st.button("Resolve", icon=":material/check:", key="incident_end")
 if ending:
-    incident_actions.resolve(incident_id, len(alerts))
+    incident_actions.resolve(incident_id, sum(one.state != AlertState.RESOLVED for one in alerts))
 
 incident_panels.likely_cause(
     incident.findings,
-    heading=f"Likely cause: {theme.inside(CAUSES[incident.cause].title)}"
+    heading=f"Likely cause: {theme.inside(cause_title(incident.cause))}"
     if incident.cause != "cannot_tell"
     else "The cause cannot be told yet",
 )

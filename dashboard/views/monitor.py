@@ -88,7 +88,9 @@ if row is None:
 with panels.header(row.model_name, f"{theme.words(row.alias)} in {row.environment}. {row.sentence}"):
     if session.may(Permission.BATCH_ADD):
         st.button("Read the log now", icon=":material/refresh:", on_click=monitor_actions.read_log, args=(row.id,))
-        if st.button("Add data", type="primary", icon=":material/add:"):
+        # One primary button a page: the settings have theirs, and so has a monitor without data.
+        first = row.last_window is not None and session.chosen_text("view") != "settings"
+        if st.button("Add data", type="primary" if first else "secondary", icon=":material/add:"):
             session.open_page("intake", use="monitor", monitor=row.id)
 
 if job_id := st.session_state.get(monitor_actions.job_key(row.id)):

@@ -93,3 +93,26 @@ def test_a_viewer_resolves_nothing(workspace: Workspace, incident_id: int, viewe
     with pytest.raises(PermissionDenied, match="operator"):
         run(workspace, "incident", "resolve", incident_id, "--outcome", "Over.", who="vera")
     assert run(workspace, "incident", "show", incident_id)["state"] == "open"
+
+
+def test_an_incident_is_opened_from_an_alert_once(workspace: Workspace, operator: Actor, viewer: Actor, now: datetime):
+    with workspace.write() as session:
+        version = make_model_version(session, model_id=key(make_model(session, name="tips")))
+        monitor = ensure_monitor(
+            session, model_id=version.model_id, environment="production", alias="champion", now=now
+        )
+        silent = add(
+            session,
+            Alert(
+                monitor_id=key(monitor), kind="no_predictions", severity="critical", since="today", since_at=now,
+                sentence="tips champion: no prediction for 30 hours.", opened_at=now,
+            ),
+        )  # fmt: skip
+        alert_id = key(silent)
+    with pytest.raises(PermissionDenied):
+        run(workspace, "incident", "open", alert_id, who="vera")
+    opened = run(workspace, "incident", "open", alert_id)
+    assert "tips" in opened["title"]
+    assert run(workspace, "incident", "open", alert_id)["id"] == opened["id"]
+    shown = run(workspace, "incident", "show", opened["id"])
+    assert shown["alerts"] == ["tips champion: no prediction for 30 hours."]

@@ -47,7 +47,9 @@ def test_the_classifier_names_the_feature_that_moved() -> None:
     found = domain_classifier(sample(rng, 800), sample(rng, 800, shift=0.9), rng=rng)
     assert found is not None
     assert found.pvalue < 1e-6
+    # Income tells with it, as it says which rent is out of place; what did not move is not named.
     assert found.telling[0][0] == "rent"
+    assert {name for name, _ in found.telling} <= {"rent", "income"}
     assert found.low <= found.value <= found.high
     assert found.effect == pytest.approx(2 * found.value - 1)
 

@@ -183,7 +183,7 @@ def test_a_series_is_bounded_and_leaves_gaps_where_nobody_measured(workspace: Wo
     assert found.process == "scoring"
     assert found.values == (9.0, 19.0, None, None, 49.0, 59.0)  # the worst of each ten minutes
     assert found.at[0] == NOW - timedelta(hours=1)
-    assert found.last == 59.0
+    assert found.values[-1] == 59.0
 
 
 def test_a_series_of_a_month_of_samples_has_no_more_points_than_asked(workspace: Workspace) -> None:

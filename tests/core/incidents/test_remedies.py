@@ -176,4 +176,4 @@ def test_no_rollback_leads_nowhere() -> None:
 
 def test_without_a_monitor_only_what_needs_none_leads_anywhere() -> None:
     bare = Situation(cause="infrastructure", since=SINCE)
-    assert {one.key for one in options(bare) if one.destination is not None} == {"scale", "add_labels"}
+    assert {one.key for one in options(bare) if one.destination is not None} == {"scale"}

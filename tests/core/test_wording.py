@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.statistics.figures import brief, brief_interval
+from core.wording import brief, brief_interval, enumerated
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,18 @@ def test_a_figure_has_three_digits_and_all_before_the_point(value: float, writte
 def test_an_interval_is_left_out_where_none_is_known() -> None:
     assert brief_interval(29_812.4, 28_000.0, 31_000.0) == "29,812 [28,000, 31,000]"
     assert brief_interval(0.8, None, None) == "0.8"
+
+
+@pytest.mark.parametrize(
+    ("names", "most", "said"),
+    [
+        (["age"], None, "age"),
+        (["age", "pay"], None, "age and pay"),
+        (["age", "pay", "job"], 3, "age, pay and job"),
+        (["age", "pay", "job", "sex"], 3, "age, pay, job and 1 more"),
+        (["age", "pay"], 1, "age and 1 more"),
+        (["x" * 61], None, "x" * 59 + "…"),
+    ],
+)
+def test_names_are_written_one_after_the_other(names: list[str], most: int | None, said: str) -> None:
+    assert enumerated(names, most) == said
