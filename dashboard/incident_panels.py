@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -166,9 +166,21 @@ def _looked_at(findings: Mapping[str, Any]) -> str:
     return f"{findings['window']}, on {at}" if findings.get("window") else at
 
 
-def remedies(incident: Incident) -> None:
-    """What can be done, each with its consequence here; those advised stand first."""
-    found = reads.fresh(_options, incident.id or 0)
+def remedies(row: MonitorRow, window_id: int) -> None:
+    """What can be done about what a window shows, each with its consequence here; silent while nothing is wrong."""
+    window = reads.fresh(monitoring.window, window_id)
+    document = triaged(window).to_json()
+    if document["cause"] != "none":
+        _remedies(reads.fresh(_options, row.id, document, window.from_at))
+
+
+def incident_remedies(incident: Incident) -> None:
+    """What can be done about an incident, each with its consequence here."""
+    _remedies(reads.fresh(_options, incident.monitor_id, incident.findings, incident.since_at))
+
+
+def _remedies(found: Sequence[Option]) -> None:
+    """Those advised stand first, the others folded."""
     advised = [one for one in found if one.advised]
     panels.section(
         f"Advised: {' or '.join(theme.inside(one.title) for one in advised)}"
@@ -185,9 +197,10 @@ def remedies(incident: Incident) -> None:
                 _remedy(one)
 
 
-def _options(reading: Session, incident_id: int) -> tuple[Option, ...]:
-    found = queries.incident(reading, incident_id)
-    return options(situation_of(reading, monitor_id=found.monitor_id, findings=found.findings, since=found.since_at))
+def _options(
+    reading: Session, monitor_id: int | None, findings: Mapping[str, Any], since: datetime
+) -> tuple[Option, ...]:
+    return options(situation_of(reading, monitor_id=monitor_id, findings=findings, since=since))
 
 
 def _remedy(one: Option) -> None:

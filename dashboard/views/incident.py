@@ -69,7 +69,7 @@ incident_panels.likely_cause(
     else "The cause cannot be told yet",
 )
 if not resolved:
-    incident_panels.remedies(incident)
+    incident_panels.incident_remedies(incident)
 incident_panels.features(incident.findings)
 incident_panels.record(incident)
 if may_act:
