@@ -7,7 +7,7 @@ double click or a second tab makes none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -187,7 +187,7 @@ def add_note(session: Session, *, incident_id: int, note: str, actor: Actor, now
     found = queries.incident(session, incident_id)
     if not note.strip():
         raise InvalidInput("The note is empty. Write what you saw or did.")
-    return _act(session, found, NOTE, note.strip(), {}, "incident.noted", actor, now)
+    return _act(session, found, NOTE, note.strip(), "incident.noted", actor, now)
 
 
 def record_action(
@@ -196,7 +196,6 @@ def record_action(
     incident_id: int,
     kind: str,
     note: str,
-    link: Mapping[str, Any] | None = None,
     actor: Actor,
     now: datetime,
 ) -> IncidentAction:
@@ -206,8 +205,6 @@ def record_action(
     ----------
     kind : str
         Key in `REMEDIES`.
-    link : mapping, optional
-        Where it was done: ``{"page": "run", "query": {"run": 12}}``.
 
     Raises
     ------
@@ -222,7 +219,7 @@ def record_action(
         raise InvalidInput(f"{kind!r} is no remedy. Choose one of: {', '.join(REMEDIES)}.")
     _begin_to_act(found)
     session.add(found)
-    return _act(session, found, kind, note.strip(), link or {}, "incident.acted_on", actor, now)
+    return _act(session, found, kind, note.strip(), "incident.acted_on", actor, now)
 
 
 def resolve(session: Session, *, incident_id: int, outcome: str, actor: Actor, now: datetime) -> Incident:
@@ -267,7 +264,6 @@ def _act(
     found: Incident,
     kind: str,
     note: str,
-    link: Mapping[str, Any],
     action: str,
     actor: Actor,
     now: datetime,
@@ -278,10 +274,10 @@ def _act(
     )
     if twice is not None:
         return twice
-    done = IncidentAction(incident_id=found.id, kind=kind, note=note, link=dict(link), actor_id=actor.user_id, at=now)
+    done = IncidentAction(incident_id=found.id, kind=kind, note=note, actor_id=actor.user_id, at=now)
     session.add(done)
     session.flush()
-    _audit(session, found, action, actor, now, {"kind": kind, "note": note, "link": dict(link)})
+    _audit(session, found, action, actor, now, {"kind": kind, "note": note})
     return done
 
 

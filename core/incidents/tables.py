@@ -50,6 +50,22 @@ class IncidentAction(SQLModel, table=True):
     incident_id: int = Field(foreign_key="incident.id", index=True)
     kind: str = Field(max_length=32)
     note: str = ""
-    link: dict[str, Any] = document()
     actor_id: int | None = Field(default=None, foreign_key="user_account.id")
     at: datetime = moment()
+
+
+class WindowTriage(SQLModel, table=True):
+    """What triage says of one window.
+
+    It is of the window's present figures while ``figures_at`` is the window's `computed_at` and ``troubles`` are the
+    ids of the alerts `kept_triage.troubles` gives; ``findings`` is the document `triage` made.
+    """
+
+    __tablename__ = "window_triage"
+
+    window_id: int = Field(foreign_key="window.id", primary_key=True)
+    figures_at: datetime = moment()
+    troubles: list[Any] = document(list)
+    cause: str = Field(max_length=32)
+    findings: dict[str, Any] = document()
+    made_at: datetime = moment()

@@ -1,0 +1,32 @@
+"""What triage says of each window, kept with it."""
+
+import sqlalchemy as sa
+import sqlmodel
+from alembic import op
+
+import core.database
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+TEXT = sqlmodel.sql.sqltypes.AutoString
+
+
+def upgrade() -> None:
+    """Bring the schema forward."""
+    op.create_table(
+        "window_triage",
+        sa.Column("window_id", sa.Integer(), nullable=False),
+        sa.Column("figures_at", core.database.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("troubles", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("cause", TEXT(length=32), nullable=False),
+        sa.Column("findings", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("made_at", core.database.UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["window_id"], ["window.id"]),
+        sa.PrimaryKeyConstraint("window_id"),
+    )
+    # No release wrote anything else than {} into it.
+    with op.batch_alter_table("incident_action") as batch:
+        batch.drop_column("link")
