@@ -10,9 +10,10 @@ import streamlit as st
 
 from core.datasets.tables import ColumnKind
 from core.drift.drift_tests import DRIFT_TESTS
-from core.monitoring import queries as monitoring
+from core.monitoring import drift_queries, performance_queries, window_queries
+from core.monitoring.drift_queries import DriftCell
 from core.monitoring.examples import example_rows
-from core.monitoring.queries import DriftCell, MonitorRow
+from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import DriftResult, Window, WindowState
 from core.monitoring.window_measures import WINDOW_MEASURES
 from core.registry import queries as registry
@@ -87,7 +88,7 @@ def drifted(cell: DriftCell, against: str) -> bool:
 
 def choices(row: MonitorRow, n_windows: int) -> Choices:
     """The row of choices above the map; what there is only one of is not asked for."""
-    slices = reads.fresh(monitoring.slices, row.id)
+    slices = reads.fresh(drift_queries.slices, row.id)
     part, limit = "", 60
     with st.container(horizontal=True, gap="small"):
         against = selection.pick("Held against", AGAINST, name="against")
@@ -217,9 +218,9 @@ def one_window(row: MonitorRow, overview: Overview, part: str) -> int | None:
     ordered = [label for label in newest if label in told] + [label for label in newest if label not in told]
     newest_first = {str(overview.window_of[label]): label for label in ordered}
     picked = selection.pick("Window", newest_first, name="window")
-    window = reads.fresh(monitoring.window, int(picked))
+    window = reads.fresh(window_queries.window, int(picked))
     label = newest_first[picked]
-    results = reads.fresh(monitoring.drift_results, int(picked), part=part)
+    results = reads.fresh(drift_queries.drift_results, int(picked), part=part)
     if not results:
         panels.quiet(f"Nothing was measured in {label} yet.")
         return None
@@ -268,7 +269,7 @@ def chosen_result(results: Sequence[DriftResult]) -> DriftResult:
 
 def together(window_id: int) -> None:
     """What is said of the window as a whole, beside each column by itself."""
-    found = reads.fresh(monitoring.window_measures, window_id)
+    found = reads.fresh(performance_queries.window_measures, window_id)
     if not found:
         return
     moved = [one for one in found if one.state == WindowState.DRIFTED]
@@ -394,7 +395,7 @@ def in_slices(result: DriftResult, window: Window, label: str) -> None:
     """The same feature in each slice of the window."""
     name = shown_name(result)
     found = reads.fresh(
-        monitoring.feature_in_slices, window.id or 0, feature=result.feature, is_prediction=result.is_prediction
+        drift_queries.feature_in_slices, window.id or 0, feature=result.feature, is_prediction=result.is_prediction
     )
     if not found:
         panels.quiet("This monitor measures all rows only. Its settings name the columns to slice by.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from core.evaluation.fairness import criterion_kind
 from core.evaluation.group_measures import measure_kind
-from core.monitoring import queries as monitoring
+from core.monitoring import performance_queries
 from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import WindowState
 from dashboard import panels, reads, selection, theme
@@ -18,7 +18,7 @@ def gaps(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event]) -> N
     """One gap over the windows; silent where no sensitive column is kept or its groups are too small."""
     measured = [
         (label, one)
-        for label, one in reads.fresh(monitoring.measures_over_time, row.id, kind="group_gap")
+        for label, one in reads.fresh(performance_queries.measures_over_time, row.id, kind="group_gap")
         if one.value is not None and label in set(labels)
     ]
     if not measured:

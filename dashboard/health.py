@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from core.evaluation.metrics import METRICS, primary_metric
+from core.monitoring import alert_queries, performance_queries, window_queries
 from core.monitoring import queries as monitoring
 from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import WindowState
@@ -63,7 +64,7 @@ def live_models(session: Session) -> list[LiveModel]:
     predicted = serving.last_predictions_at(session)
     # The newest of what windows do not tell: silence, lateness.
     silent = {
-        alert.monitor_id: alert.sentence for alert in monitoring.open_alerts(session)[::-1] if not alert.window_id
+        alert.monitor_id: alert.sentence for alert in alert_queries.open_alerts(session)[::-1] if not alert.window_id
     }
     rows = [
         _live_model(session, live, monitors.get((live.model_id, live.environment, live.alias)), predicted, silent)
@@ -110,7 +111,7 @@ def _live_model(
     if monitor is not None and monitor.id in silent:
         told = silent[monitor.id].removeprefix(f"{live.model_name} {live.alias}: ")
         sentence = f"{told[:1].upper()}{told[1:]}"
-    windows = monitoring.windows(session, monitor.id)[-SHOWN_WINDOWS:] if monitor else []
+    windows = window_queries.windows(session, monitor.id)[-SHOWN_WINDOWS:] if monitor else []
     metric, source = _primary_metric(session, live, monitor)
     return LiveModel(
         live=live,
@@ -132,7 +133,7 @@ def _primary_metric(session: Session, live: LiveRow, monitor: MonitorRow | None)
     if monitor is not None:
         realised = [
             row
-            for row in monitoring.performance(session, monitor.id)
+            for row in performance_queries.performance(session, monitor.id)
             if row.key == key and row.version_id == live.version_id
         ]
         if realised:

@@ -12,7 +12,7 @@ from core.health import queries as samples
 from core.health.figures import FIGURES, in_words
 from core.health.queries import Series
 from core.jobs import processes
-from core.monitoring import queries as monitoring
+from core.monitoring import alert_queries
 from core.monitoring.liveness import Outlook
 from core.monitoring.rule_queries import RuleRow, rules_of_installation
 from core.monitoring.tables import AlertState
@@ -153,7 +153,7 @@ def infrastructure() -> None:
     """The view: its state, then each figure over a span, what is unhealthy first."""
     state = _state()
     opened = [
-        one for one in reads.fresh(monitoring.alerts) if one.monitor_id is None and one.state != AlertState.RESOLVED
+        one for one in reads.fresh(alert_queries.alerts) if one.monitor_id is None and one.state != AlertState.RESOLVED
     ]
     told_by_alert = state.role == "attention" and opened
     panels.section(

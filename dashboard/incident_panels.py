@@ -16,7 +16,7 @@ from core.incidents.signs import SIGNS
 from core.incidents.situation import situation_of
 from core.incidents.tables import Incident, IncidentState
 from core.incidents.triage import Triage
-from core.monitoring import queries as monitoring
+from core.monitoring import alert_queries, window_queries
 from core.monitoring.alert_rules import ALERT_RULES
 from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import AlertState, Window
@@ -78,7 +78,7 @@ def open_incidents() -> None:
 
 def triage_of(row: MonitorRow, window_id: int) -> None:
     """What is the likely cause of what a window shows, and the way to an incident about it."""
-    window = reads.fresh(monitoring.window, window_id)
+    window = reads.fresh(window_queries.window, window_id)
     found = triaged(window)
     document = found.to_json()
     if found.cause == "none":
@@ -103,7 +103,7 @@ def triaged(window: Window) -> Triage:
     Not until anything at all is written in the audit log: it reads rows back, which no page should do at every deed of
     anybody's.
     """
-    alerts = reads.fresh(monitoring.alerts, monitor_id=window.monitor_id)
+    alerts = reads.fresh(alert_queries.alerts, monitor_id=window.monitor_id)
     troubles = tuple(one.id for one in alerts if one.state != AlertState.RESOLVED)
     return reads.immutable(_triaged, window.id or 0, window.monitor_id, window.computed_at.isoformat(), troubles)
 
@@ -168,7 +168,7 @@ def _looked_at(findings: Mapping[str, Any]) -> str:
 
 def remedies(row: MonitorRow, window_id: int) -> None:
     """What can be done about what a window shows, each with its consequence here; silent while nothing is wrong."""
-    window = reads.fresh(monitoring.window, window_id)
+    window = reads.fresh(window_queries.window, window_id)
     document = triaged(window).to_json()
     if document["cause"] != "none":
         _remedies(reads.fresh(_options, row.id, document, window.from_at))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.monitoring import service
-from core.monitoring.queries import AlertRow
+from core.monitoring.alert_queries import AlertRow
 from dashboard import panels, session
 
 

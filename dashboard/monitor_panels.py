@@ -8,8 +8,10 @@ import streamlit as st
 
 from core.datasets import queries as datasets
 from core.datasets.exporting import to_csv
+from core.monitoring import drift_queries
 from core.monitoring import queries as monitoring
-from core.monitoring.queries import AlertRow, MonitorRow
+from core.monitoring.alert_queries import AlertRow
+from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import AlertState, BatchState
 from core.permissions import Permission
 from core.registry import queries as registry
@@ -98,7 +100,7 @@ def export(row: MonitorRow) -> None:
     """Every stored result of the monitor as one CSV, read only once somebody asks."""
     st.download_button(
         "Download results",
-        data=lambda: to_csv(reads.fresh(monitoring.results_table, row.id)),
+        data=lambda: to_csv(reads.fresh(drift_queries.results_table, row.id)),
         file_name=f"monitor-{row.id}.csv",
         mime="text/csv",
         icon=":material/download:",

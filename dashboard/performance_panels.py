@@ -8,8 +8,9 @@ import streamlit as st
 
 from core.evaluation.metrics import METRICS, primary_metric
 from core.evaluation.tables import Task
-from core.monitoring import queries as monitoring
-from core.monitoring.queries import MonitorRow, PerformanceRow
+from core.monitoring import performance_queries
+from core.monitoring.performance_queries import PerformanceRow
+from core.monitoring.queries import MonitorRow
 from core.registry import queries as registry
 from dashboard import panels, reads, selection, theme
 from dashboard.charts import performance as charts
@@ -31,7 +32,7 @@ DOUBTS_SHOWN = 12
 
 def performance(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event], part: str = "") -> None:
     """One metric over the windows, a line for each source there is."""
-    measured = reads.fresh(monitoring.performance_keys, row.id, part=part)
+    measured = reads.fresh(performance_queries.performance_keys, row.id, part=part)
     if not measured:
         panels.section(
             "Performance is not known yet", "It takes labels: add a file of labels, or a batch that holds the target."
@@ -41,7 +42,7 @@ def performance(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event
     primary = primary_metric(Task(model.task))
     keys = sorted(measured, key=lambda key: (key != primary, METRICS[key].title))
     key = selection.pick("Metric", {one: METRICS[one].title for one in keys}, name="metric")
-    points = reads.fresh(monitoring.performance, row.id, key=key, part=part)
+    points = reads.fresh(performance_queries.performance, row.id, key=key, part=part)
     if not points:
         panels.section("No window cut as now has performance yet", "The windows are being computed anew.")
         return
@@ -54,7 +55,7 @@ def performance(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event
         f"{_from(told)}; "
         f"{said} {'Higher' if METRICS[key].greater_is_better else 'Lower'} is better. The bars are 95 % intervals.",
     )
-    evaluated = reads.fresh(monitoring.evaluated, row.id, key=key)
+    evaluated = reads.fresh(performance_queries.evaluated, row.id, key=key)
     panels.figure(
         charts.strip(
             [
@@ -123,7 +124,7 @@ def _their(n: int) -> str:
 
 def figures(row: MonitorRow) -> None:
     """Every metric of the newest windows, for reading and copying."""
-    measured = reads.fresh(monitoring.performance, row.id, limit=FIGURES_SHOWN)
+    measured = reads.fresh(performance_queries.performance, row.id, limit=FIGURES_SHOWN)
     if not measured:
         return
     with st.expander("Every figure"):

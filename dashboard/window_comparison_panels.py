@@ -10,8 +10,7 @@ import streamlit as st
 from core.drift.drift_tests import DRIFT_TESTS
 from core.jobs import queries as jobs
 from core.jobs.tables import JobState
-from core.monitoring import queries as monitoring
-from core.monitoring import service
+from core.monitoring import service, window_queries
 from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import Window, WindowState
 from core.wording import enumerated
@@ -23,7 +22,7 @@ from dashboard.panels import Row
 
 def compare(row: MonitorRow) -> None:
     """Two windows to choose, and what a finished job says of them."""
-    windows = [one for one in reads.fresh(monitoring.windows, row.id) if one.state != WindowState.PENDING]
+    windows = [one for one in reads.fresh(window_queries.windows, row.id) if one.state != WindowState.PENDING]
     if len(windows) < 2:
         panels.empty_state(
             "There are not two windows yet", "As soon as there are, any two of them can be held against each other."
@@ -60,7 +59,7 @@ def compare(row: MonitorRow) -> None:
 
 def named(windows: Sequence[Window]) -> dict[str, str]:
     """Every window by its id, newest first, told apart by its version where two share a label."""
-    labels = reads.fresh(monitoring.window_labels, list(windows))
+    labels = reads.fresh(window_queries.window_labels, list(windows))
     return {str(one.id): labels[one.id or 0] for one in reversed(windows)}
 
 

@@ -79,7 +79,7 @@ def list_monitors(home: Home = None, as_name: ActAs = None, as_json: AsJson = Fa
 
 def show_monitor(model: Model, home: Home = None, as_name: ActAs = None, as_json: AsJson = False) -> None:
     """Show a model's windows, oldest first, with what drifted in each."""
-    from core.monitoring import queries
+    from core.monitoring import drift_queries, window_queries
     from core.monitoring.tables import WindowState
     from core.permissions import Permission, require
 
@@ -94,11 +94,11 @@ def show_monitor(model: Model, home: Home = None, as_name: ActAs = None, as_json
                 "state": window.state,
                 "drifted": [
                     result.feature
-                    for result in queries.drift_results(session, window.id or 0)
+                    for result in drift_queries.drift_results(session, window.id or 0)
                     if result.state == WindowState.DRIFTED
                 ],
             }
-            for window in queries.windows(session, found)
+            for window in window_queries.windows(session, found)
         ]
         show({"id": found, "windows": rows} if as_json else rows, as_json)
 
@@ -216,12 +216,12 @@ def add_labels(
 
 def list_alerts(home: Home = None, as_name: ActAs = None, as_json: AsJson = False) -> None:
     """List alerts, newest first."""
-    from core.monitoring import queries
+    from core.monitoring import alert_queries
     from core.permissions import Permission, require
 
     with acting(home, as_name) as (workspace, actor), workspace.read() as session:
         require(actor, Permission.MONITORING_READ)
-        show(queries.alerts(session), as_json)
+        show(alert_queries.alerts(session), as_json)
 
 
 def acknowledge(

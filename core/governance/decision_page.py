@@ -12,7 +12,7 @@ from core.access.tables import User
 from core.governance import standing
 from core.governance.standing import Card, GateRow
 from core.governance.tables import Decision, PromotionRequest, RequestState
-from core.monitoring.queries import latest_drift
+from core.monitoring.drift_queries import latest_drift
 from core.permissions import Actor, Permission
 from core.registry import queries as registry
 from core.registry.tables import Cause, Deployment, Environment

@@ -11,8 +11,8 @@ from sqlmodel import Session, col, select
 from core.governance import standing
 from core.governance.tables import PromotionRequest, RequestState
 from core.incidents.tables import Incident, IncidentState
+from core.monitoring.alert_queries import open_alerts
 from core.monitoring.alert_rules import ALERT_RULES
-from core.monitoring.queries import open_alerts
 from core.monitoring.tables import Alert
 from core.permissions import Actor, Permission
 from core.training.tables import Run, RunState

@@ -43,7 +43,7 @@ from core.governance.service import store_card
 from core.governance.tables import GateResult, ModelCard, PromotionRequest, RequestState
 from core.jobs.context import JobContext
 from core.jobs.tables import Job, JobState
-from core.monitoring.queries import latest_drift
+from core.monitoring.drift_queries import latest_drift
 from core.permissions import Actor, Permission, require, system_actor
 from core.registry import queries as registry
 from core.workspace import Workspace

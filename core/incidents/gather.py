@@ -40,7 +40,7 @@ from core.incidents.labels import label_evidence
 from core.incidents.seasons import Earlier, follows_calendar, season_evidence
 from core.incidents.shapes import column_of
 from core.incidents.signs import Sign, signs_of
-from core.monitoring import cells, queries
+from core.monitoring import cells, queries, window_queries
 from core.monitoring.alert_rules import ALERT_RULES, Family
 from core.monitoring.kept_rows import KeptRows
 from core.monitoring.performance import evaluated, truths
@@ -91,7 +91,7 @@ def evidence_of(workspace: Workspace, *, window_id: int, now: datetime) -> Evide
     NotFound
     """
     with workspace.read() as session:
-        window = queries.window(session, window_id)
+        window = window_queries.window(session, window_id)
         monitor = queries.monitor(session, window.monitor_id)
         version = session.get_one(ModelVersion, window.version_id)
         run = session.get_one(Run, version.run_id)

@@ -21,7 +21,7 @@ from core.incidents.lifecycle import move_incident
 from core.incidents.remedies import REMEDIES
 from core.incidents.tables import Incident, IncidentAction, IncidentState
 from core.incidents.triage import Triage
-from core.monitoring import queries as monitoring
+from core.monitoring import window_queries
 from core.monitoring.service import resolve_alert
 from core.monitoring.tables import Alert, AlertState, Monitor, Window
 from core.permissions import Actor, Permission, require
@@ -40,7 +40,7 @@ def open_from_window(session: Session, *, window_id: int, triage: Triage, actor:
     PermissionDenied, NotFound
     """
     require(actor, Permission.ALERT_ACKNOWLEDGE)
-    window = monitoring.window(session, window_id)
+    window = window_queries.window(session, window_id)
     alerts = [
         alert
         for alert in queries.alerts_without(session, monitor_id=window.monitor_id)
@@ -78,7 +78,7 @@ def open_from_alert(session: Session, *, alert_id: int, triage: Triage, actor: A
     return record_incident(
         session,
         monitor_id=alert.monitor_id,
-        window=None if alert.window_id is None else monitoring.window(session, alert.window_id),
+        window=None if alert.window_id is None else window_queries.window(session, alert.window_id),
         alerts=[alert],
         triage=triage,
         since_at=alert.since_at,
@@ -142,7 +142,7 @@ def look_again(
         It is resolved.
     """
     found = _unresolved_incident(session, incident_id, actor)
-    window = None if window_id is None else monitoring.window(session, window_id)
+    window = None if window_id is None else window_queries.window(session, window_id)
     if window is not None and window.monitor_id != found.monitor_id:
         raise InvalidInput(f"Window {window_id} belongs to another monitor than incident {incident_id}.")
     before, found.cause = found.cause, triage.cause

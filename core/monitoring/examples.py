@@ -9,7 +9,7 @@ import numpy as np
 from sqlmodel import Session, col, select
 
 from core.drift.columns import moments, sample
-from core.monitoring import queries
+from core.monitoring import drift_queries, queries, window_queries
 from core.monitoring.tables import Batch, BatchState, DriftResult, Monitor, Window
 from core.registry import queries as registry
 from core.serving import queries as serving
@@ -46,8 +46,8 @@ def example_rows(workspace: Workspace, result_id: int, *, n_rows: int = 8) -> li
     NotFound, ArtifactCorrupted
     """
     with workspace.read() as session:
-        result = queries.drift_result(session, result_id)
-        window = queries.window(session, result.window_id)
+        result = drift_queries.drift_result(session, result_id)
+        window = window_queries.window(session, result.window_id)
         monitor = queries.monitor(session, window.monitor_id)
         signature = registry.version(session, window.version_id).signature
         files = _files(session, monitor, window)

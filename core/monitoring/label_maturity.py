@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from core.estimation.maturity import ArrivalCurve, Arrivals, Maturity, arrival_curve, maturity
 from core.evaluation.metrics import primary_metric
-from core.monitoring import queries
+from core.monitoring import queries, window_queries
 from core.monitoring.labels import UnknownLabels, unknown_labels
 from core.monitoring.tables import LabelArrival, Monitor, PerformanceResult, Source, Window
 from core.registry.tables import RegisteredModel
@@ -74,10 +74,10 @@ def label_maturity(session: Session, monitor_id: int, *, now: datetime) -> Label
     NotFound
     """
     monitor = queries.monitor(session, monitor_id)
-    windows = queries.windows(session, monitor_id)
+    windows = window_queries.windows(session, monitor_id)
     arrivals = _arrivals(session, windows)
     curve = arrival_curve(list(arrivals.values()), now=now.timestamp())
-    labels = queries.window_labels(session, windows)
+    labels = window_queries.window_labels(session, windows)
     task = session.exec(select(RegisteredModel.task).where(col(RegisteredModel.id) == monitor.model_id)).one()
     key = primary_metric(task)
     figures = _figures(session, windows, key)
@@ -118,7 +118,7 @@ def put_arrivals(session: Session, window_id: int, found: Arrivals) -> None:
 def put_expected(session: Session, monitor: Monitor, *, now: datetime) -> None:
     """Write to every figure how many labels its window is expected to have in the end, as far as that is known."""
     assert monitor.id is not None
-    windows = queries.windows(session, monitor.id)
+    windows = window_queries.windows(session, monitor.id)
     arrivals = _arrivals(session, windows)
     curve = arrival_curve(list(arrivals.values()), now=now.timestamp())
     for row in windows:

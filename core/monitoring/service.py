@@ -13,7 +13,7 @@ from core.datasets.tables import Upload
 from core.errors import InvalidInput, NotFound
 from core.jobs.service import enqueue
 from core.jobs.tables import Job
-from core.monitoring import queries
+from core.monitoring import queries, window_queries
 from core.monitoring.lifecycle import move_alert
 from core.monitoring.monitor_settings import Changes, Trained, changed, settings_of
 from core.monitoring.tables import Alert, AlertState, Batch, Monitor
@@ -298,7 +298,7 @@ def request_window_comparison(
         The same window twice.
     """
     require(actor, Permission.MONITORING_READ)
-    first, second = (queries.window(session, one) for one in (first_id, second_id))
+    first, second = (window_queries.window(session, one) for one in (first_id, second_id))
     if first_id == second_id:
         raise InvalidInput("A window does not differ from itself. Choose two windows.")
     job = enqueue(

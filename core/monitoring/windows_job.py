@@ -15,7 +15,7 @@ from core.drift.measuring import ColumnMeasure, measure
 from core.drift.sketching import Sketch
 from core.errors import InvalidInput
 from core.jobs.context import JobContext
-from core.monitoring import cells, queries
+from core.monitoring import cells, queries, window_queries
 from core.monitoring.alerting import decide
 from core.monitoring.counting import Key, Slice, column_of, count_rows, of_slice
 from core.monitoring.kept_rows import KeptRows, kept_rows
@@ -99,7 +99,7 @@ def windows_compared(workspace: Workspace, *, first_id: int, second_id: int, par
         The windows are of two models.
     """
     with workspace.read() as session:
-        windows = [queries.window(session, one) for one in (first_id, second_id)]
+        windows = [window_queries.window(session, one) for one in (first_id, second_id)]
         monitors = [queries.monitor(session, one.monitor_id) for one in windows]
     if monitors[0].model_id != monitors[1].model_id:
         raise InvalidInput("The two windows are of different models. Choose two windows of one.")

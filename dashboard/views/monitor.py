@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.incidents import queries as incidents
+from core.monitoring import alert_queries, drift_queries, window_queries
 from core.monitoring import queries as monitoring
 from core.monitoring.labels import unknown_labels
 from core.monitoring.queries import MonitorRow
@@ -36,7 +37,7 @@ IN_WORK = (BatchState.PENDING, BatchState.READING, BatchState.MEASURING)
 
 def drift(row: MonitorRow) -> None:
     """The map, one feature then and now, performance on the same axis, what to do."""
-    windows = reads.fresh(monitoring.windows, row.id)
+    windows = reads.fresh(window_queries.windows, row.id)
     if not windows:
         panels.empty_state(
             "No data yet",
@@ -47,7 +48,7 @@ def drift(row: MonitorRow) -> None:
         )
         return
     chosen = drift_panels.choices(row, len(windows))
-    cells = reads.fresh(monitoring.drift_matrix, row.id, limit=chosen.limit, part=chosen.part)
+    cells = reads.fresh(drift_queries.drift_matrix, row.id, limit=chosen.limit, part=chosen.part)
     overview = drift_panels.arrange(cells, chosen.against)
     if not overview.labels:
         panels.section("Nothing is measured yet", "The windows hold no rows that can be held against the reference.")
@@ -100,7 +101,7 @@ for batch in reads.fresh(monitoring.batches, row.id, states=IN_WORK):
         panels.job_progress(batch.job_id)
 
 monitor_panels.alerts(
-    [one for one in reads.fresh(monitoring.alerts, monitor_id=row.id) if one.state != AlertState.RESOLVED]
+    [one for one in reads.fresh(alert_queries.alerts, monitor_id=row.id) if one.state != AlertState.RESOLVED]
 )
 
 match selection.view("What of this monitor to look at", VIEWS):

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.monitoring import alert_queries
 from core.monitoring import queries as monitoring
 from core.monitoring.tables import AlertState, WindowState
 from core.permissions import Permission
@@ -19,7 +20,7 @@ from dashboard import (
 from dashboard.panels import Row
 
 monitors = reads.fresh(monitoring.list_monitors)
-opened = [alert for alert in reads.fresh(monitoring.alerts) if alert.state != AlertState.RESOLVED]
+opened = [alert for alert in reads.fresh(alert_queries.alerts) if alert.state != AlertState.RESOLVED]
 
 
 def sentence() -> str:

@@ -25,7 +25,7 @@ from core.estimation.maturity import EDGES
 from core.incidents import opening
 from core.incidents.service import record_incident
 from core.incidents.tables import Incident, IncidentState
-from core.monitoring import queries
+from core.monitoring import alert_queries, drift_queries, window_queries
 from core.monitoring.service import edit_monitor, ensure_monitor
 from core.monitoring.tables import (
     Alert,
@@ -132,8 +132,8 @@ def _live(narrator: Narrator, cast: Cast, first: datetime) -> tuple[int, int]:
 
 def _incident(workspace: Workspace, monitor_id: int, cast: Cast, now: datetime) -> None:
     with workspace.read() as session:
-        newest = queries.windows(session, monitor_id)[-1]
-        alerts = queries.alerts(session, monitor_id=monitor_id)
+        newest = window_queries.windows(session, monitor_id)[-1]
+        alerts = alert_queries.alerts(session, monitor_id=monitor_id)
     found = opening.triage_now(workspace, monitor_id=monitor_id, window_id=newest.id, now=now)
     with workspace.write() as session:
         record_incident(
@@ -150,7 +150,7 @@ def _incident(workspace: Workspace, monitor_id: int, cast: Cast, now: datetime) 
 
 def _tell_again(session: Session, monitor_id: int) -> None:
     """Copy the measured days into the past, week before week: windows, results, cells, alerts, batches, incidents."""
-    measured = queries.windows(session, monitor_id)
+    measured = window_queries.windows(session, monitor_id)
     for back in range(1, -(-N_DAYS // MEASURED_DAYS)):
         ago = timedelta(days=back * MEASURED_DAYS)
         told = measured if (back + 1) * MEASURED_DAYS <= N_DAYS else measured[-(N_DAYS % MEASURED_DAYS) :]
@@ -232,14 +232,14 @@ def visits(workspace: Workspace, monitor_id: int) -> list[Visit]:
 def reading(workspace: Workspace, monitor_id: int) -> list[Figure]:
     """The query of the heat map's squares: on the clock, and its CPU."""
     with workspace.read() as session:
-        cells = queries.drift_matrix(session, monitor_id, limit=N_DAYS)
+        cells = drift_queries.drift_matrix(session, monitor_id, limit=N_DAYS)
     n_features = len({cell.feature for cell in cells if not cell.is_prediction})
     n_windows = len({cell.window_id for cell in cells})
     assert (n_windows, n_features) == (N_DAYS, N_FEATURES), (n_windows, n_features)
 
     def ask() -> None:
         with workspace.read() as session:
-            queries.drift_matrix(session, monitor_id, limit=N_DAYS)
+            drift_queries.drift_matrix(session, monitor_id, limit=N_DAYS)
 
     what = f"{len(cells):,} squares read"
     return [

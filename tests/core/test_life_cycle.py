@@ -24,6 +24,7 @@ from core.cli.demo import seed
 from core.datasets import queries as datasets
 from core.governance import queries as governance
 from core.governance.integrity import verify_everything
+from core.monitoring import alert_queries, drift_queries, performance_queries, window_queries
 from core.monitoring import queries as monitoring
 from core.registry import queries as registry
 from core.settings import Settings
@@ -38,20 +39,20 @@ with opened(Settings(home=Path(sys.argv[1]), demo=True)) as workspace:
         monitor = monitoring.monitor_of(session, model_id=churn.id, environment="production", alias="champion")
         drifted = {
             cell.feature
-            for cell in monitoring.drift_matrix(session, monitor.id)
+            for cell in drift_queries.drift_matrix(session, monitor.id)
             if cell.state == "drifted" and not cell.is_prediction
         }
-        quiet = [window.label for window in monitoring.windows(session, monitor.id) if window.state == "quiet"]
+        quiet = [window.label for window in window_queries.windows(session, monitor.id) if window.state == "quiet"]
         found = {
             "steps": len(steps),
             "versions": [row.n_versions for row in registry.list_models(session)],
             "datasets": [row.name for row in datasets.list_datasets(session)],
             "open": [row.version_label for row in governance.open_requests(session)],
             "rollbacks": [row.cause for row in registry.deployments(session, churn.id)].count("rollback"),
-            "alerts": len(monitoring.open_alerts(session)),
+            "alerts": len(alert_queries.open_alerts(session)),
             "drifted": sorted(drifted),
             "quiet": len(quiet),
-            "labelled": sum(row.n_labelled for row in monitoring.performance(session, monitor.id)),
+            "labelled": sum(row.n_labelled for row in performance_queries.performance(session, monitor.id)),
             "intact": report.chain.intact and not report.damaged,
         }
     seed(workspace, steps.append)

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, expect
 from core.cli.demo.stream import PRICE_RISE, month
 from core.database import utc_now
 from core.jobs import processes
-from core.monitoring import queries as monitoring
+from core.monitoring import alert_queries, drift_queries, window_queries
 from core.monitoring.tables import WindowState
 from core.registry import queries as registry
 from core.settings import Settings
@@ -315,9 +315,9 @@ def a_drifted_batch_shows_on_one_feature(story: Story) -> None:
     said(olga, "monthly_charge has drifted in 2025-10 (1 of 8 features")
     with opened(Settings(home=story.gatehouse.home)) as workspace, workspace.read() as session:
         # What was asked over HTTP in the meantime may have a window of its own, with too few rows to judge.
-        judged = {one.label: one for one in monitoring.windows(session, 1) if one.n_rows > 3}
-        results = monitoring.drift_results(session, judged["2025-10"].id or 0)
-        alerts = monitoring.open_alerts(session)
+        judged = {one.label: one for one in window_queries.windows(session, 1) if one.n_rows > 3}
+        results = drift_queries.drift_results(session, judged["2025-10"].id or 0)
+        alerts = alert_queries.open_alerts(session)
     assert list(judged) == ["2025-10"]
     states = {one.feature: one.state for one in results if not one.is_prediction}
     assert states.pop("monthly_charge") == WindowState.DRIFTED

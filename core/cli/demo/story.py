@@ -17,6 +17,7 @@ from core.governance import policies
 from core.governance import queries as approvals
 from core.governance import service as governance
 from core.governance.tables import DecisionKind
+from core.monitoring import alert_queries
 from core.monitoring import queries as monitors
 from core.monitoring import service as monitoring
 from core.registry import queries as registry
@@ -247,7 +248,7 @@ def _approve_or_waive(narrator: Narrator, cast: Cast, request_id: int) -> None:
 
 def _resolve(narrator: Narrator, cast: Cast, note: str) -> None:
     with narrator.workspace.write() as session:
-        for alert in monitors.open_alerts(session):
+        for alert in alert_queries.open_alerts(session):
             monitoring.resolve_alert(
                 session, alert_id=alert.id, note=note, actor=cast.olga, now=narrator.now + timedelta(hours=3)
             )

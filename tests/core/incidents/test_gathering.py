@@ -22,8 +22,8 @@ from core.incidents.remedies import options
 from core.incidents.situation import situation_of
 from core.incidents.tables import Incident
 from core.incidents.triage import Triage, triage
-from core.monitoring import queries as monitoring
 from core.monitoring import service as watching
+from core.monitoring import window_queries
 from core.monitoring.tables import Alert, PerformanceResult, Window, WindowMeasure, WindowState
 from core.permissions import Actor
 from core.workspace import Workspace
@@ -82,7 +82,7 @@ def send(workspace: Workspace, live: LiveModel, operator: Actor) -> SendRows:
                 )  # fmt: skip
         finished(workspace)
         with workspace.read() as session:
-            return {window.label: key(window) for window in monitoring.windows(session, live.monitor_id)}
+            return {window.label: key(window) for window in window_queries.windows(session, live.monitor_id)}
 
     return hand_in
 

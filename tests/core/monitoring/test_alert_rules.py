@@ -11,7 +11,7 @@ from core.audit import queries as audit
 from core.audit.tables import AuditEvent
 from core.errors import InvalidInput, NotFound, PermissionDenied
 from core.health.tables import HealthSample
-from core.monitoring import queries, rule_service
+from core.monitoring import alert_queries, queries, rule_service
 from core.monitoring.alert_rules import ALERT_RULES, AlertRuleKind, Family, rule_kind
 from core.monitoring.liveness import Outlook
 from core.monitoring.liveness_job import judge_all
@@ -91,7 +91,7 @@ def outlooks(workspace: Workspace, monitor_id: int | None) -> dict[str, Outlook 
 def alerts(workspace: Workspace) -> list[tuple[str, str]]:
     """Kind and state, oldest first."""
     with workspace.read() as session:
-        return [(one.kind, one.state) for one in queries.alerts(session)][::-1]
+        return [(one.kind, one.state) for one in alert_queries.alerts(session)][::-1]
 
 
 def events(workspace: Workspace) -> list[str]:
@@ -135,12 +135,12 @@ def test_silence_opens_one_alert_which_ends_with_the_next_prediction(workspace: 
     monitor_id = answer_every_hour(workspace, NOW - 5 * HOUR)
     assert judge_all(workspace, NOW) == 1
     with workspace.read() as session:
-        (alert,) = queries.alerts(session, monitor_id=monitor_id)
+        (alert,) = alert_queries.alerts(session, monitor_id=monitor_id)
     assert (alert.kind, alert.severity, alert.window_id) == ("no_predictions", "critical", None)
     assert alert.sentence.startswith("pay champion: no prediction for 5 h")
     judge_all(workspace, NOW + HOUR)
     with workspace.read() as session:
-        (alert,) = queries.alerts(session)
+        (alert,) = alert_queries.alerts(session)
     assert alert.sentence.startswith("pay champion: no prediction for 6 h")
     with workspace.write() as session:
         monitor = session.get_one(Monitor, monitor_id)
@@ -156,7 +156,7 @@ def test_what_a_person_resolved_is_not_raised_again_for_the_same_silence(workspa
     monitor_id = answer_every_hour(workspace, NOW - 5 * HOUR)
     judge_all(workspace, NOW)
     with workspace.write() as session:
-        (alert,) = queries.alerts(session)
+        (alert,) = alert_queries.alerts(session)
         acknowledge_alert(session, alert_id=alert.id, note="", actor=operator, now=NOW)
     judge_all(workspace, NOW + HOUR)
     assert alerts(workspace) == [("no_predictions", "acknowledged")]
@@ -189,7 +189,7 @@ def test_a_rule_that_is_switched_off_closes_its_alert_and_opens_none(workspace: 
     assert judge_all(workspace, NOW) == 0
     assert alerts(workspace) == [("no_predictions", "resolved")]
     with workspace.read() as session:
-        assert queries.alerts(session)[0].note == "It is over. The rule was switched off."
+        assert alert_queries.alerts(session)[0].note == "It is over. The rule was switched off."
     assert rules(workspace, monitor_id)["no_predictions"].finding is None
 
 
@@ -245,7 +245,7 @@ def test_a_fault_of_the_installation_is_an_alert_without_a_monitor(workspace: Wo
                 add(session, HealthSample(at=NOW - minute * HOUR / 60, process="worker", key=name, value=value))
     assert judge_all(workspace, NOW) == 1
     with workspace.read() as session:
-        (alert,) = queries.open_alerts(session)
+        (alert,) = alert_queries.open_alerts(session)
         assert queries.list_monitors(session) == []
     assert (alert.monitor_id, alert.model_id, alert.model_name) == (None, None, "This installation")
     assert alert.sentence.startswith("This installation: 0.3 GB of the home's disk are free (40 %)")

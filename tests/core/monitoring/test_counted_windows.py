@@ -18,7 +18,7 @@ from core.automation.inline import run_all
 from core.datasets.ingest import inspect
 from core.datasets.service import store_upload
 from core.errors import InvalidInput
-from core.monitoring import queries, service
+from core.monitoring import drift_queries, queries, service, window_queries
 from core.monitoring.reference import ALL, Some, reference_of
 from core.monitoring.tables import (
     Alert,
@@ -97,7 +97,7 @@ def times(first: str, hours: int, rows: int, step: str = "h") -> list[str]:
 
 def windows(workspace: Workspace, live: LiveModel) -> dict[str, Window]:
     with workspace.read() as session:
-        return {one.label: one for one in queries.windows(session, live.monitor_id)}
+        return {one.label: one for one in window_queries.windows(session, live.monitor_id)}
 
 
 def results(session: Session, window: Window, part: str = "") -> dict[str, DriftResult]:
@@ -107,7 +107,7 @@ def results(session: Session, window: Window, part: str = "") -> dict[str, Drift
 
 def measured(workspace: Workspace, live: LiveModel, label: str, part: str = "") -> dict[str, DriftResult]:
     with workspace.read() as session:
-        window = next(one for one in queries.windows(session, live.monitor_id) if one.label == label)
+        window = next(one for one in window_queries.windows(session, live.monitor_id) if one.label == label)
         return results(session, window, part)
 
 
@@ -155,7 +155,7 @@ def test_a_later_version_of_the_line_is_counted_on_the_first_ones_basis(
 def test_pages_make_no_reference(workspace: Workspace, live: LiveModel) -> None:
     with workspace.read() as session:
         queries.list_monitors(session)
-        queries.drift_matrix(session, live.monitor_id)
+        drift_queries.drift_matrix(session, live.monitor_id)
         assert session.exec(select(ReferenceSketch)).all() == []
 
 
@@ -298,7 +298,7 @@ def test_slices_tell_where_to_look_and_raise_nothing_by_themselves(
         name: (one.effect, one.state) for name, one in whole.items()
     }
     with workspace.read() as session:
-        evidence = queries.latest_drift(session, live.model_id)
+        evidence = drift_queries.latest_drift(session, live.model_id)
     assert evidence is not None
     assert sorted(evidence["features"]) == sorted(
         name for name, one in again.items() if one.state == "drifted" and name != "prediction"

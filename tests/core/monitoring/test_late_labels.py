@@ -14,7 +14,7 @@ from sqlmodel import select
 
 from core.datasets.ingest import inspect
 from core.datasets.service import store_upload
-from core.monitoring import log_job, queries, service
+from core.monitoring import log_job, service, window_queries
 from core.monitoring.label_maturity import label_maturity
 from core.monitoring.labels import unknown_labels
 from core.monitoring.tables import LabelArrival, PerformanceResult
@@ -115,7 +115,7 @@ EVENTS: tuple[Event, ...] = (
 
 def final(workspace: Workspace, live: LiveModel) -> dict[str, Any]:
     with workspace.read() as session:
-        labels = {one.id: one.label for one in queries.windows(session, live.monitor_id)}
+        labels = {one.id: one.label for one in window_queries.windows(session, live.monitor_id)}
         figures = {
             (labels[one.window_id], one.slice, one.source, one.key): (
                 one.value,

@@ -17,7 +17,7 @@ from core.datasets.service import store_upload
 from core.errors import InvalidInput
 from core.jobs.service import enqueue
 from core.jobs.tables import Job
-from core.monitoring import log_job, queries, service
+from core.monitoring import alert_queries, drift_queries, log_job, performance_queries, queries, service, window_queries
 from core.monitoring.examples import example_rows
 from core.monitoring.tables import AlertState, Batch, BatchState, WindowState
 from core.permissions import Actor
@@ -115,13 +115,13 @@ def days(first: str, count: int, rows: int) -> list[str]:
 
 def states(workspace: Workspace, live: LiveModel) -> dict[str, str]:
     with workspace.read() as session:
-        return {window.label: window.state for window in queries.windows(session, live.monitor_id)}
+        return {window.label: window.state for window in window_queries.windows(session, live.monitor_id)}
 
 
 def drifted(workspace: Workspace, live: LiveModel, label: str) -> list[str]:
     with workspace.read() as session:
-        window = next(one for one in queries.windows(session, live.monitor_id) if one.label == label)
-        return [one.feature for one in queries.drift_results(session, key(window)) if one.state == "drifted"]
+        window = next(one for one in window_queries.windows(session, live.monitor_id) if one.label == label)
+        return [one.feature for one in drift_queries.drift_results(session, key(window)) if one.state == "drifted"]
 
 
 def test_drift_shows_on_the_right_feature_in_the_right_month_and_raises_one_alert(
@@ -137,7 +137,7 @@ def test_drift_shows_on_the_right_feature_in_the_right_month_and_raises_one_aler
     assert drifted(workspace, live, "2026-01") == []
     assert drifted(workspace, live, "2026-02") == ["prediction", "hours"]
     with workspace.read() as session:
-        alerts = queries.open_alerts(session)
+        alerts = alert_queries.open_alerts(session)
         assert {(alert.kind, alert.window) for alert in alerts if alert.kind != "performance"} == {
             ("drift", "2026-02"),
             ("prediction_drift", "2026-02"),
@@ -150,14 +150,16 @@ def test_drift_shows_on_the_right_feature_in_the_right_month_and_raises_one_aler
         opened = session.exec(select(AuditEvent).where(col(AuditEvent.action) == "alert.opened")).all()
         assert {event.actor_name for event in opened} == {"olga"}
         assert {event.via for event in opened} == {"job"}
-        evidence = queries.latest_drift(session, live.model_id)
+        evidence = drift_queries.latest_drift(session, live.model_id)
         assert evidence is not None
         assert (evidence["features"], evidence["window"]) == (["hours"], "2026-02")
-        then_and_now = next(one for one in queries.drift_results(session, drift.window_id) if one.feature == "hours")
+        then_and_now = next(
+            one for one in drift_queries.drift_results(session, drift.window_id) if one.feature == "hours"
+        )
         assert len(then_and_now.bins["edges"]) == len(then_and_now.bins["reference"]) + 1
         assert sum(then_and_now.bins["reference"]) == pytest.approx(1)
         assert sum(then_and_now.bins["current"]) == pytest.approx(1)
-        matrix = queries.drift_matrix(session, live.monitor_id)
+        matrix = drift_queries.drift_matrix(session, live.monitor_id)
         assert {(cell.window, cell.feature) for cell in matrix if cell.state == "drifted"} == {
             ("2026-02", "hours"),
             ("2026-02", "prediction"),
@@ -177,9 +179,9 @@ def test_few_rows_are_not_enough_data_and_neither_drift_nor_health(
     add_batch(csv_bytes(stream(60, seed=14, hours_shift=5), days("2026-01-01", 31, 60)))
     assert states(workspace, live) == {"2026-01": WindowState.NOT_ENOUGH_DATA}
     with workspace.read() as session:
-        assert [alert for alert in queries.open_alerts(session) if alert.kind != "performance"] == []
+        assert [alert for alert in alert_queries.open_alerts(session) if alert.kind != "performance"] == []
         assert queries.list_monitors(session)[0].sentence.startswith("Not enough data in 2026-01: 60 rows")
-        assert queries.latest_drift(session, live.model_id) is None
+        assert drift_queries.latest_drift(session, live.model_id) is None
 
 
 def test_late_rows_join_their_month_and_close_the_alert_they_explain_away(
@@ -190,9 +192,11 @@ def test_late_rows_join_their_month_and_close_the_alert_they_explain_away(
     add_batch(csv_bytes(stream(6_000, seed=16), [*days("2026-01-03", 5, 5_500), *days("2026-02-01", 3, 500)]))
     assert states(workspace, live) == {"2026-01": WindowState.QUIET, "2026-02": WindowState.QUIET}
     with workspace.read() as session:
-        january = queries.windows(session, live.monitor_id)[0]
+        january = window_queries.windows(session, live.monitor_id)[0]
         assert january.n_rows == 5_800
-        assert {alert.state for alert in queries.alerts(session) if alert.kind == "drift"} == {AlertState.RESOLVED}
+        assert {alert.state for alert in alert_queries.alerts(session) if alert.kind == "drift"} == {
+            AlertState.RESOLVED
+        }
 
 
 def test_what_goes_on_is_one_alert_until_somebody_resolves_it(
@@ -200,7 +204,7 @@ def test_what_goes_on_is_one_alert_until_somebody_resolves_it(
 ) -> None:
     def drift_alerts() -> list[tuple[str, str]]:
         with workspace.read() as session:
-            return [(one.state, one.window) for one in queries.alerts(session) if one.kind == "drift"]
+            return [(one.state, one.window) for one in alert_queries.alerts(session) if one.kind == "drift"]
 
     def shifted(first: str, seed: int) -> bytes:
         return csv_bytes(stream(900, seed=seed, hours_shift=0.8), days(first, 27, 900))
@@ -209,7 +213,7 @@ def test_what_goes_on_is_one_alert_until_somebody_resolves_it(
     add_batch(shifted("2026-03-01", 32))
     assert drift_alerts() == [("open", "2026-03")]
     with workspace.read() as session:
-        going_on = next(one for one in queries.alerts(session) if one.window == "2026-03" and one.kind == "drift")
+        going_on = next(one for one in alert_queries.alerts(session) if one.window == "2026-03" and one.kind == "drift")
     assert going_on.sentence.endswith("It fired first in 2026-02.")
 
     with workspace.write() as session:
@@ -249,7 +253,7 @@ def test_the_target_in_a_batch_gives_performance_with_intervals(
 ) -> None:
     add_batch(csv_bytes(stream(1_000, seed=19), days("2026-01-01", 31, 1_000)))
     with workspace.read() as session:
-        rows = {row.key: row for row in queries.performance(session, live.monitor_id)}
+        rows = {row.key: row for row in performance_queries.performance(session, live.monitor_id)}
     accuracy = rows["accuracy"]
     assert accuracy.n_labelled == 1_000
     assert accuracy.low is not None
@@ -266,7 +270,7 @@ def test_worse_answers_than_on_the_evaluation_set_are_a_critical_alert(
     table = table.set_column(table.column_names.index("paid"), "paid", pa.array(flipped))
     add_batch(csv_bytes(table, days("2026-01-01", 31, 1_000)))
     with workspace.read() as session:
-        alert = next(one for one in queries.open_alerts(session) if one.kind == "performance")
+        alert = next(one for one in alert_queries.open_alerts(session) if one.kind == "performance")
     assert alert.severity == "critical"
     assert "ROC AUC" in alert.sentence
     assert "worse than" in alert.sentence
@@ -276,7 +280,7 @@ def test_the_files_own_predictions_are_used(workspace: Workspace, live: LiveMode
     table = stream(500, seed=21)
     add_batch(csv_bytes(table, days("2026-01-01", 31, 500), prediction=table["paid"].to_pylist()))
     with workspace.read() as session:
-        rows = {row.key: row for row in queries.performance(session, live.monitor_id)}
+        rows = {row.key: row for row in performance_queries.performance(session, live.monitor_id)}
     assert rows["accuracy"].value == 1.0
     assert "roc_auc" not in rows  # labels alone carry no order
 
@@ -386,7 +390,7 @@ def test_a_later_segment_is_added_to_its_window(workspace: Workspace, live: Live
     log_job.enqueue_due(workspace, now)
     finished(workspace)
     with workspace.read() as session:
-        assert [window.n_rows for window in queries.windows(session, live.monitor_id)] == [400]
+        assert [window.n_rows for window in window_queries.windows(session, live.monitor_id)] == [400]
 
 
 Labels = Sequence[tuple[str, str]]
@@ -438,7 +442,7 @@ def test_labels_give_the_same_figures_in_whatever_order_they_are_read(
     for position in order:
         assert run_job(workspace, jobs[position]).state == "succeeded"
     with workspace.read() as session:
-        rows = {row.key: row for row in queries.performance(session, live.monitor_id)}
+        rows = {row.key: row for row in performance_queries.performance(session, live.monitor_id)}
     from core.training.models import load_model
 
     predicted = predictions_of(workspace, live, table, load_model)
@@ -469,7 +473,7 @@ def test_labels_of_unknown_predictions_are_reported_kept_and_count_once_their_pr
     log_job.enqueue_due(workspace, now)
     finished(workspace)
     with workspace.read() as session:
-        assert {row.n_labelled for row in queries.performance(session, live.monitor_id)} == {200}
+        assert {row.n_labelled for row in performance_queries.performance(session, live.monitor_id)} == {200}
 
 
 def test_after_a_swap_new_data_is_held_against_the_new_version(
@@ -483,12 +487,12 @@ def test_after_a_swap_new_data_is_held_against_the_new_version(
     assert again.monitor_id == live.monitor_id
     add_batch(content)
     with workspace.read() as session:
-        windows = queries.windows(session, live.monitor_id)
+        windows = window_queries.windows(session, live.monitor_id)
         assert {(window.version_id, window.state) for window in windows} == {
             (live.version_id, WindowState.DRIFTED),
             (again.version_id, WindowState.QUIET),
         }
-        cells = queries.drift_matrix(session, live.monitor_id)
+        cells = drift_queries.drift_matrix(session, live.monitor_id)
         assert {cell.window for cell in cells} == {"2026-01 (v1)", "2026-01 (v2)"}
 
 
@@ -568,9 +572,9 @@ def test_a_regression_is_watched_by_its_values(
     finished(workspace)
     assert states(workspace, model) == {"2026-01": WindowState.QUIET}
     with workspace.read() as session:
-        rows = {row.key: row for row in queries.performance(session, model.monitor_id)}
-        window = queries.windows(session, model.monitor_id)[0]
-        results = queries.drift_results(session, key(window))
+        rows = {row.key: row for row in performance_queries.performance(session, model.monitor_id)}
+        window = window_queries.windows(session, model.monitor_id)[0]
+        results = drift_queries.drift_results(session, key(window))
     assert rows["rmse"].n_labelled == 600
     assert rows["rmse"].value < 2
     assert (results[0].feature, results[0].is_prediction, results[0].column_kind) == ("prediction", True, "number")
@@ -590,7 +594,7 @@ def test_an_older_computation_never_replaces_a_newer_one(
         monitor = queries.monitor(session, live.monitor_id)
         assert record_windows(session, monitor=monitor, windows=older, actor=operator, now=now) == []
     with workspace.read() as session:
-        assert [window.n_rows for window in queries.windows(session, live.monitor_id)] == [800]
+        assert [window.n_rows for window in window_queries.windows(session, live.monitor_id)] == [800]
 
 
 def test_pages_read_with_few_statements(workspace: Workspace, live: LiveModel, add_batch: AddBatch) -> None:
@@ -607,9 +611,9 @@ def test_pages_read_with_few_statements(workspace: Workspace, live: LiveModel, a
     with workspace.read() as session:
         assert len(queries.list_monitors(session)) == 1
         n_list = len(said)
-        assert len({cell.window for cell in queries.drift_matrix(session, live.monitor_id)}) == 10
-        queries.performance(session, live.monitor_id)
-        queries.alerts(session)
+        assert len({cell.window for cell in drift_queries.drift_matrix(session, live.monitor_id)}) == 10
+        performance_queries.performance(session, live.monitor_id)
+        alert_queries.alerts(session)
     event.remove(workspace.engine, "before_cursor_execute", count)
     assert n_list <= 5
     assert len(said) - n_list <= 6
@@ -617,8 +621,8 @@ def test_pages_read_with_few_statements(workspace: Workspace, live: LiveModel, a
 
 def result_of(workspace: Workspace, live: LiveModel, label: str, feature: str) -> int:
     with workspace.read() as session:
-        window = next(one for one in queries.windows(session, live.monitor_id) if one.label == label)
-        return key(next(one for one in queries.drift_results(session, key(window)) if one.feature == feature))
+        window = next(one for one in window_queries.windows(session, live.monitor_id) if one.label == label)
+        return key(next(one for one in drift_queries.drift_results(session, key(window)) if one.feature == feature))
 
 
 def test_example_rows_show_where_a_feature_grew(workspace: Workspace, live: LiveModel, add_batch: AddBatch) -> None:
@@ -649,8 +653,8 @@ def test_a_window_is_looked_at_as_a_whole_too(workspace: Workspace, live: LiveMo
     add_batch(content)
     with workspace.read() as session:
         found = {
-            window.label: {one.kind: one for one in queries.window_measures(session, key(window))}
-            for window in queries.windows(session, live.monitor_id)
+            window.label: {one.kind: one for one in performance_queries.window_measures(session, key(window))}
+            for window in window_queries.windows(session, live.monitor_id)
         }
     told = {one.state for one in found["2026-01"].values() if one.kind not in ("concept", "group_gap")}
     assert told == {WindowState.QUIET}

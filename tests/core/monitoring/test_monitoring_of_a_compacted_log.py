@@ -14,7 +14,7 @@ from core.automation.inline import run_all
 from core.database import utc_now
 from core.jobs.service import enqueue
 from core.jobs.tables import Job, JobState
-from core.monitoring import log_job, queries
+from core.monitoring import log_job, window_queries
 from core.monitoring.tables import BucketSketch, DriftResult
 from core.permissions import system_actor
 from core.serving import compaction
@@ -69,7 +69,7 @@ def answer(workspace: Workspace, live: LiveModel, first: int, last: int, *, seal
 
 def said(workspace: Workspace, live: LiveModel) -> list[tuple[object, ...]]:
     with workspace.read() as session:
-        windows = {one.id: one.label for one in queries.windows(session, live.monitor_id)}
+        windows = {one.id: one.label for one in window_queries.windows(session, live.monitor_id)}
         results = session.exec(select(DriftResult)).all()
     return sorted(
         (windows[one.window_id], one.feature, one.test, one.effect, one.pvalue, one.n_current, one.state)

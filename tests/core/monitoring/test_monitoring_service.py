@@ -10,7 +10,7 @@ from core.audit.tables import AuditEvent
 from core.datasets.options import ColumnOption, ParseOptions
 from core.datasets.tables import ColumnKind
 from core.errors import InvalidInput, InvalidTransition, NotFound, PermissionDenied
-from core.monitoring import queries, service
+from core.monitoring import alert_queries, queries, service
 from core.monitoring.tables import Alert, AlertState, Monitor, Window
 from core.permissions import Actor
 from core.workspace import Workspace
@@ -165,9 +165,9 @@ def test_an_alert_is_acknowledged_then_resolved_and_never_back(
     with workspace.write() as session:
         service.acknowledge_alert(session, alert_id=key(alert), note=" looking ", actor=operator, now=now)
     with workspace.read() as session:
-        row = queries.alerts(session)[0]
+        row = alert_queries.alerts(session)[0]
         assert (row.state, row.note, row.acknowledged_by) == (AlertState.ACKNOWLEDGED, "looking", operator.user_id)
-        assert queries.open_alerts(session) == []
+        assert alert_queries.open_alerts(session) == []
     with workspace.write() as session:
         service.resolve_alert(session, alert_id=key(alert), note="", actor=operator, now=now)
     with workspace.write() as session, pytest.raises(InvalidTransition):

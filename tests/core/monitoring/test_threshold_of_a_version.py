@@ -14,7 +14,7 @@ from core.evaluation.measures import recall
 from core.evaluation.outcomes import Outcome
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Task
-from core.monitoring import queries, service
+from core.monitoring import performance_queries, service
 from core.monitoring.reference import ALL, reference_of
 from core.permissions import Actor
 from core.registry import queries as registry
@@ -90,7 +90,7 @@ def test_a_batch_without_predictions_is_decided_by_the_threshold(
     run_all(workspace)
     with workspace.read() as session:
         version = registry.version(session, version_id)
-        measured = {row.key: row.value for row in queries.performance(session, live.monitor_id)}
+        measured = {row.key: row.value for row in performance_queries.performance(session, live.monitor_id)}
     model = load_model(workspace.artifacts, model_sha256=version.model_sha256, signature=version.signature)
     scores = model.predict_table(table).scores
     assert scores is not None

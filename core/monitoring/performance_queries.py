@@ -1,0 +1,149 @@
+"""Reads of figures about whole windows: performance by metric and source, and measures beside drift by column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from core.datasets.tables import EvaluationSet
+from core.evaluation.tables import Evaluation, MetricValue
+from core.monitoring.tables import Monitor, PerformanceResult, Window, WindowMeasure
+from core.monitoring.window_queries import of_current_length, window_labels
+from core.registry.tables import ModelVersion
+
+
+@dataclass(frozen=True)
+class PerformanceRow:
+    """One metric of one window and its 95 % interval.
+
+    Parameters
+    ----------
+    source : str
+        A `Source`: realised from labels that have arrived, estimated without them, or corrected from both.
+    note : str
+        Why it is not to be believed; "" where nothing speaks against it.
+    """
+
+    window_id: int
+    window: str
+    from_at: datetime
+    version_id: int
+    n_rows: int
+    key: str
+    value: float
+    low: float | None
+    high: float | None
+    n_labelled: int
+    source: str
+    n_expected: int | None
+    note: str
+
+
+def performance_keys(session: Session, monitor_id: int, *, part: str = "") -> list[str]:
+    """Keys of the metrics that any window of a monitor has, in a slice or ("") of all rows."""
+    query = (
+        select(PerformanceResult.key)
+        .join(Window, col(Window.id) == col(PerformanceResult.window_id))
+        .where(col(Window.monitor_id) == monitor_id, col(PerformanceResult.slice) == part)
+        .distinct()
+        .order_by(col(PerformanceResult.key))
+    )
+    return list(session.exec(query))
+
+
+def performance(
+    session: Session, monitor_id: int, *, key: str | None = None, part: str = "", limit: int | None = None
+) -> list[PerformanceRow]:
+    """The metrics of every window that has one, oldest window first, then by metric and source.
+
+    Parameters
+    ----------
+    key : str, optional
+        Only this metric.
+    part : str
+        The slice; "" for all rows.
+    limit : int, optional
+        So many rows at most, the newest.
+    """
+    query = (
+        select(PerformanceResult, Window)
+        .join(Window, col(Window.id) == col(PerformanceResult.window_id))
+        .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
+        .where(col(Window.monitor_id) == monitor_id, of_current_length(), col(PerformanceResult.slice) == part)
+        .order_by(
+            col(Window.from_at).desc(),
+            col(Window.id).desc(),
+            col(PerformanceResult.key).desc(),
+            col(PerformanceResult.source).desc(),
+        )
+    )
+    if key is not None:
+        query = query.where(col(PerformanceResult.key) == key)
+    if limit is not None:
+        query = query.limit(limit)
+    found = list(session.exec(query).all())[::-1]
+    labels = window_labels(session, list({row.id: row for _, row in found}.values()))
+    return [
+        PerformanceRow(
+            window_id=row.id or 0,
+            window=labels[row.id or 0],
+            from_at=row.from_at,
+            version_id=row.version_id,
+            n_rows=row.n_rows,
+            key=result.key,
+            value=result.value,
+            low=result.low,
+            high=result.high,
+            n_labelled=result.n_labelled,
+            source=result.source,
+            n_expected=result.n_expected,
+            note=result.note,
+        )
+        for result, row in found
+    ]
+
+
+def evaluated(session: Session, monitor_id: int, *, key: str) -> tuple[float, float, float] | None:
+    """A metric with its interval on the fixed evaluation set, of the version of the newest window.
+
+    Returns
+    -------
+    (value, low, high) or None
+        None where that version has no such figure.
+    """
+    query = (
+        select(MetricValue)
+        .join(Evaluation, col(Evaluation.id) == col(MetricValue.evaluation_id))
+        .join(EvaluationSet, col(EvaluationSet.id) == col(Evaluation.evaluation_set_id))
+        .join(ModelVersion, col(ModelVersion.run_id) == col(Evaluation.run_id))
+        .join(Window, col(Window.version_id) == col(ModelVersion.id))
+        .where(col(Window.monitor_id) == monitor_id, col(EvaluationSet.kind) == "fixed", col(MetricValue.key) == key)
+        .order_by(col(Window.from_at).desc(), col(Window.id).desc())
+        .limit(1)
+    )
+    found = session.exec(query).first()
+    if found is None or found.low is None or found.high is None:
+        return None
+    return found.value, found.low, found.high
+
+
+def window_measures(session: Session, window_id: int) -> list[WindowMeasure]:
+    """Figures about a whole window beside drift column by column."""
+    query = select(WindowMeasure).where(col(WindowMeasure.window_id) == window_id).order_by(col(WindowMeasure.id))
+    return list(session.exec(query))
+
+
+def measures_over_time(session: Session, monitor_id: int, *, kind: str) -> list[tuple[str, WindowMeasure]]:
+    """One figure about each window that has it, with the window's label, oldest first."""
+    query = (
+        select(WindowMeasure, Window)
+        .join(Window, col(Window.id) == col(WindowMeasure.window_id))
+        .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
+        .where(col(Window.monitor_id) == monitor_id, of_current_length(), col(WindowMeasure.kind) == kind)
+        .order_by(col(Window.from_at), col(Window.id))
+    )
+    found = list(session.exec(query).all())
+    labels = window_labels(session, [row for _, row in found])
+    return [(labels[row.id or 0], one) for one, row in found]
