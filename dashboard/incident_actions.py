@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import streamlit as st
 
-from core.incidents import opening, queries, service
+from core.incidents import service
 from core.incidents.remedies import REMEDIES
-from core.incidents.tables import Incident
 from core.incidents.triage import Triage
-from core.monitoring.tables import Alert, Window
-from dashboard import panels, reads, session
+from core.monitoring.tables import Window
+from dashboard import panels, session
 
 
 def open_about(window: Window, found: Triage) -> None:
@@ -30,23 +27,16 @@ def take_over(incident_id: int) -> None:
         service.take_over(writing, incident_id=incident_id, actor=session.actor(), now=session.now())
 
 
-def look_again(incident: Incident, alerts: Sequence[Alert]) -> None:
-    """Triage anew with what is known now, about the newest window its alerts are about."""
-    window_id = reads.fresh(queries.newest_window_of, alerts) or incident.window_id
-    with st.spinner("Looking again"):
-        found = opening.triage_now(
-            session.workspace(), monitor_id=incident.monitor_id, window_id=window_id, now=session.now()
-        )
-    with session.act("Looked again") as writing:
-        service.look_again(
-            writing,
-            incident_id=incident.id or 0,
-            window_id=window_id,
-            triage=found,
-            actor=session.actor(),
-            now=session.now(),
-        )
-    st.rerun()
+def look_again(incident_id: int) -> None:
+    """Have the worker triage it anew with what is known now; a callback."""
+    with session.act("Looking again", in_callback=True) as writing:
+        service.request_look(writing, incident_id=incident_id, actor=session.actor(), now=session.now())
+
+
+def look_into(window_id: int) -> None:
+    """Have the worker look for the causes of what an older window shows; a callback."""
+    with session.act("Looking for causes", in_callback=True) as writing:
+        service.request_triage(writing, window_id=window_id, actor=session.actor(), now=session.now())
 
 
 def write_note(incident_id: int) -> None:

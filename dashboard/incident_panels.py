@@ -9,17 +9,17 @@ from typing import Any
 import streamlit as st
 from sqlmodel import Session
 
-from core.incidents import opening, queries
+from core.incidents import kept_triage, queries, triage_job
 from core.incidents.causes import CAUSES, cause_title
 from core.incidents.remedies import REMEDIES, Option, options
 from core.incidents.signs import SIGNS
 from core.incidents.situation import situation_of
 from core.incidents.tables import Incident, IncidentState
-from core.incidents.triage import Triage
-from core.monitoring import alert_queries, window_queries
+from core.jobs.tables import JobState
+from core.monitoring import window_queries
 from core.monitoring.alert_rules import ALERT_RULES
 from core.monitoring.queries import MonitorRow
-from core.monitoring.tables import AlertState, Window
+from core.monitoring.tables import AlertState
 from core.permissions import Permission
 from dashboard import incident_actions, panels, reads, session, theme
 from dashboard.panels import Moment, Row
@@ -78,8 +78,13 @@ def open_incidents() -> None:
 
 def triage_of(row: MonitorRow, window_id: int) -> None:
     """What is the likely cause of what a window shows, and the way to an incident about it."""
+    kept = reads.fresh(kept_triage.kept, window_id)
+    if kept is None or not kept.present:
+        _awaited(row.id, window_id)
+    if kept is None:
+        return
     window = reads.fresh(window_queries.window, window_id)
-    found = triaged(window)
+    found = kept.triage
     document = found.to_json()
     if found.cause == "none":
         panels.section(f"Nothing is wrong in {window.label}", _blind(document) or found.harm)
@@ -97,19 +102,30 @@ def triage_of(row: MonitorRow, window_id: int) -> None:
             incident_actions.open_about(window, found)
 
 
-def triaged(window: Window) -> Triage:
-    """What triage says of a window; kept until its figures or the alerts of its monitor change.
-
-    Not until anything at all is written in the audit log: it reads rows back, which no page should do at every deed of
-    anybody's.
-    """
-    alerts = reads.fresh(alert_queries.alerts, monitor_id=window.monitor_id)
-    troubles = tuple(one.id for one in alerts if one.state != AlertState.RESOLVED)
-    return reads.immutable(_triaged, window.id or 0, window.monitor_id, window.computed_at.isoformat(), troubles)
-
-
-def _triaged(window_id: int, monitor_id: int, _computed_at: str, _troubles: tuple[int, ...]) -> Triage:
-    return opening.triage_now(session.workspace(), monitor_id=monitor_id, window_id=window_id, now=session.now())
+@st.fragment(run_every=1.0)
+def _awaited(monitor_id: int, window_id: int) -> None:
+    """One line while the worker has not looked into a window's present figures; the page shows them once it has."""
+    kept = reads.fresh(kept_triage.kept, window_id)
+    if kept is not None and kept.present:
+        st.rerun()
+    wait = reads.fresh(triage_job.wait_of, monitor_id, window_id)
+    old = "What is said here is of earlier figures. " if kept is not None else ""
+    match wait.state:
+        case "unasked":
+            with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+                panels.quiet(f"{old}A window this far back is looked into when somebody asks.")
+                st.button(
+                    "Look for causes",
+                    icon=":material/search:",
+                    key="triage_ask",
+                    on_click=incident_actions.look_into,
+                    args=(window_id,),
+                )
+        case "failed":
+            panels.refusal(f"{old}The causes could not be looked for: {wait.error}")
+        case _:
+            panels.quiet(f"{old}A worker is looking for the causes of what this window shows.")
+            panels.worker_notice()
 
 
 def likely_cause(document: Mapping[str, Any], *, heading: str) -> None:
@@ -147,6 +163,15 @@ def _blind(document: Mapping[str, Any]) -> str:
     return " ".join(str(sentence) for sentence in document["unseen"])
 
 
+def looking_again(incident: Incident) -> None:
+    """How far the worker is with looking at it again; why it could not, where that is so; silent otherwise."""
+    job = reads.fresh(queries.look_job, incident.id or 0)
+    if job is None or job.state in (JobState.SUCCEEDED, JobState.CANCELLED):
+        return
+    if job.finished_at is None or job.enqueued_at > datetime.fromisoformat(str(incident.findings["looked_at"])):
+        panels.job_progress(job.id or 0)
+
+
 def facts(incident: Incident) -> None:
     """What, since when, the harm, and what changed just before."""
     findings = incident.findings
@@ -167,11 +192,12 @@ def _looked_at(findings: Mapping[str, Any]) -> str:
 
 
 def remedies(row: MonitorRow, window_id: int) -> None:
-    """What can be done about what a window shows, each with its consequence here; silent while nothing is wrong."""
+    """What can be done about what a window shows, each with its consequence here; silent where nothing is wrong."""
+    kept = reads.fresh(kept_triage.kept, window_id)
+    if kept is None or kept.triage.cause == "none":
+        return
     window = reads.fresh(window_queries.window, window_id)
-    document = triaged(window).to_json()
-    if document["cause"] != "none":
-        _remedies(reads.fresh(_options, row.id, document, window.from_at))
+    _remedies(reads.fresh(_options, row.id, kept.triage.to_json(), window.from_at))
 
 
 def incident_remedies(incident: Incident) -> None:

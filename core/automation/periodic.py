@@ -25,6 +25,7 @@ class Periodic:
 
 PERIODIC: tuple[Periodic, ...] = (
     Periodic("core.incidents.opening:open_due", every_seconds=60.0),
+    Periodic("core.incidents.triage_job:enqueue_due", every_seconds=60.0),
     Periodic("core.monitoring.log_job:enqueue_due", every_seconds=60.0),
     Periodic("core.serving.compaction:enqueue_due", every_seconds=600.0),
     Periodic("core.automation.sweeping:sweep", every_seconds=3600.0),

@@ -36,17 +36,15 @@ from core.incidents.evidence import (
     PerformanceEvidence,
     SeasonEvidence,
 )
+from core.incidents.kept_triage import falling_into, open_troubles
 from core.incidents.labels import label_evidence
 from core.incidents.seasons import Earlier, follows_calendar, season_evidence
 from core.incidents.shapes import column_of
 from core.incidents.signs import Sign, signs_of
 from core.monitoring import cells, queries, window_queries
-from core.monitoring.alert_rules import ALERT_RULES, Family
 from core.monitoring.kept_rows import KeptRows
 from core.monitoring.performance import evaluated, truths
 from core.monitoring.tables import (
-    Alert,
-    AlertState,
     Batch,
     BatchState,
     DriftResult,
@@ -71,8 +69,6 @@ from core.workspace import Workspace
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TROUBLES = tuple(key for key, rule in ALERT_RULES.items() if rule.family in (Family.FAULT, Family.SILENCE))
-"""Kinds of alerts that are not about what the data says."""
 EARLIER = 12
 """Windows before that are looked at."""
 DECIDED = (WindowState.QUIET, WindowState.DRIFTED)
@@ -130,13 +126,14 @@ def evidence_of(workspace: Workspace, *, window_id: int, now: datetime) -> Evide
             contract=_contract(measures.get("contract")),
             season=_season(session, monitor, window, results),
             changes=_changes(session, monitor, window, before, run, now),
-            troubles=_troubles(session, monitor.id),
+            troubles=tuple(one.sentence for one in falling_into(open_troubles(session, monitor.id), window.to_at)),
         )
 
 
 def evidence_of_alerts(session: Session, monitor_id: int | None) -> Evidence:
     """What is known where no window tells anything: the open alerts about faults and silence."""
-    return Evidence(window="now", n_rows=0, min_rows=0, troubles=_troubles(session, monitor_id))
+    troubles = tuple(one.sentence for one in open_troubles(session, monitor_id))
+    return Evidence(window="now", n_rows=0, min_rows=0, troubles=troubles)
 
 
 def _results(
@@ -447,16 +444,6 @@ def _volume(window: Window, before: Sequence[Window], now: datetime) -> list[Cha
     if usual and HALF <= window.n_rows / usual <= DOUBLE:
         return []
     return [Change("volume", f"{window.n_rows:,} rows came in, where {usual:,.0f} are usual.", window.to_at)]
-
-
-def _troubles(session: Session, monitor_id: int | None) -> tuple[str, ...]:
-    """Unresolved alerts about faults and silence, of the monitor and of the installation."""
-    query = (
-        select(Alert)
-        .where(col(Alert.kind).in_(TROUBLES), Alert.state != AlertState.RESOLVED)
-        .order_by(col(Alert.opened_at))
-    )
-    return tuple(one.sentence for one in session.exec(query) if one.monitor_id in (monitor_id, None))
 
 
 def _labels(session: Session, rows: _Rows, version: ModelVersion, run: Run) -> LabelEvidence | None:

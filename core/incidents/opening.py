@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from core.errors import LifecycleError
-from core.incidents import gather, queries
+from core.incidents import gather, kept_triage, queries
 from core.incidents.evidence import Evidence
 from core.incidents.service import record_incident
 from core.incidents.tables import Incident
@@ -37,7 +37,9 @@ def open_due(workspace: Workspace, now: datetime) -> list[int]:
         about = {monitor_id: queries.newest_window_of(session, alerts) for monitor_id, alerts in _due(session).items()}
     done = []
     for monitor_id, window_id in about.items():
-        found = triage_now(workspace, monitor_id=monitor_id, window_id=window_id, now=now)
+        found = _kept(workspace, window_id) or triage_now(
+            workspace, monitor_id=monitor_id, window_id=window_id, now=now
+        )
         incident = _record(workspace, monitor_id, window_id, found, now)
         done += [incident.id or 0] if incident is not None else []
     return done
@@ -53,6 +55,15 @@ def _due(session: Session) -> dict[int | None, list[Alert]]:
         for monitor_id, alerts in by_monitor.items()
         if any(alert.kind in WAKING for alert in alerts) or queries.unresolved_of(session, monitor_id) is not None
     }
+
+
+def _kept(workspace: Workspace, window_id: int | None) -> Triage | None:
+    """What the worker has found out already, if it is of the present figures."""
+    if window_id is None:
+        return None
+    with workspace.read() as session:
+        found = kept_triage.kept(session, window_id)
+    return found.triage if found is not None and found.present else None
 
 
 def triage_now(workspace: Workspace, *, monitor_id: int | None, window_id: int | None, now: datetime) -> Triage:

@@ -12,6 +12,8 @@ from core.access.tables import User
 from core.errors import NotFound
 from core.incidents.causes import cause_title
 from core.incidents.tables import Incident, IncidentAction, IncidentState
+from core.jobs import queries as jobs
+from core.jobs.tables import Job
 from core.monitoring.tables import Alert, AlertState, Monitor, Window
 from core.registry.tables import RegisteredModel
 
@@ -115,6 +117,12 @@ def subject_of(monitor: Monitor | None, model_name: str | None) -> str:
     if monitor is None or model_name is None:
         return "this installation"
     return f"{model_name} {monitor.alias} ({monitor.environment})"
+
+
+def look_job(session: Session, incident_id: int) -> Job | None:
+    """The last job that was to look at an incident again."""
+    found = jobs.jobs_of(session, "incident", incident_id)
+    return next((one for one in found if one.kind == "look_again"), None)
 
 
 def actions(session: Session, incident_id: int) -> list[ActionRow]:

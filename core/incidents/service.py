@@ -21,6 +21,9 @@ from core.incidents.lifecycle import move_incident
 from core.incidents.remedies import REMEDIES
 from core.incidents.tables import Incident, IncidentAction, IncidentState
 from core.incidents.triage import Triage
+from core.jobs.queries import jobs_of
+from core.jobs.service import enqueue
+from core.jobs.tables import Job, JobState
 from core.monitoring import window_queries
 from core.monitoring.service import resolve_alert
 from core.monitoring.tables import Alert, AlertState, Monitor, Window
@@ -128,6 +131,34 @@ def record_incident(
     session.add(found)
     session.flush()
     return found
+
+
+def request_triage(session: Session, *, window_id: int, actor: Actor, now: datetime) -> Job:
+    """Have the worker look into a window that lies further back than it looks by itself.
+
+    While it waits or runs, asking again gives the same job.
+
+    Raises
+    ------
+    PermissionDenied, NotFound
+    """
+    require(actor, Permission.MONITORING_READ)
+    window = window_queries.window(session, window_id)
+    payload = {"monitor_id": window.monitor_id, "window_ids": [window_id]}
+    return _asked_once(session, "triage_windows", payload, "window", window_id, actor, now)
+
+
+def request_look(session: Session, *, incident_id: int, actor: Actor, now: datetime) -> Job:
+    """Have the worker triage an incident anew; while it waits or runs, asking again gives the same job.
+
+    Raises
+    ------
+    PermissionDenied, NotFound
+    InvalidTransition
+        It is resolved.
+    """
+    _unresolved_incident(session, incident_id, actor)
+    return _asked_once(session, "look_again", {"incident_id": incident_id}, "incident", incident_id, actor, now)
 
 
 def look_again(
@@ -244,6 +275,24 @@ def resolve(session: Session, *, incident_id: int, outcome: str, actor: Actor, n
         if alert.state != AlertState.RESOLVED:
             resolve_alert(session, alert_id=alert.id or 0, note=found.outcome, actor=actor, now=now)
     return found
+
+
+def _asked_once(
+    session: Session, kind: str, payload: dict[str, Any], subject: str, subject_id: int, actor: Actor, now: datetime
+) -> Job:
+    last = next((one for one in jobs_of(session, subject, subject_id) if one.kind == kind), None)
+    if last is not None and last.state in (JobState.QUEUED, JobState.RUNNING):
+        return last
+    return enqueue(
+        session,
+        kind=kind,
+        payload=payload,
+        subject_kind=subject,
+        subject_id=subject_id,
+        actor=actor,
+        now=now,
+        idempotency_key=f"{kind}:{subject} {subject_id}:{0 if last is None else last.id}",
+    )
 
 
 def _unresolved_incident(session: Session, incident_id: int, actor: Actor) -> Incident:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -92,6 +92,28 @@ class Triage:
         """The document an incident keeps: the fields by name, moments as ISO 8601."""
         document: dict[str, Any] = json.loads(json.dumps(asdict(self), default=datetime.isoformat, allow_nan=False))
         return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Triage:
+        """What `to_json` wrote."""
+        return cls(
+            cause=document["cause"],
+            sentence=document["sentence"],
+            ranked=tuple(
+                Finding(one["cause"], one["score"], tuple(one["speaks_for"]), tuple(one["speaks_against"]))
+                for one in document["ranked"]
+            ),
+            features=tuple(
+                RankedFeature(**{**one, "signs": tuple(one["signs"]), "sign_keys": tuple(one["sign_keys"])})
+                for one in document["features"]
+            ),
+            harm=document["harm"],
+            unseen=tuple(document["unseen"]),
+            changes=tuple(
+                Change(one["kind"], one["sentence"], None if one["at"] is None else datetime.fromisoformat(one["at"]))
+                for one in document["changes"]
+            ),
+        )
 
 
 def triage(evidence: Evidence) -> Triage:

@@ -24,6 +24,9 @@ class JobKind:
         An attempt that runs longer is killed, and the job fails.
     max_attempts : int
         How many times it is started before a lost or defective attempt fails it.
+    followed_by : str or None
+        ``"module:function"`` taking ``(session, job, now)``; called in the transaction of the job's success, so that
+        what a higher layer makes of its outcome is queued with it or not at all.
     """
 
     title: str
@@ -31,6 +34,7 @@ class JobKind:
     settle: str | None
     timeout_seconds: float
     max_attempts: int
+    followed_by: str | None = None
 
 
 HOUR = 3600.0
@@ -91,6 +95,7 @@ JOB_KINDS: dict[str, JobKind] = {
         settle="core.monitoring.batch_job:settle",
         timeout_seconds=HOUR,
         max_attempts=2,
+        followed_by="core.incidents.triage_job:follow",
     ),
     "read_labels": JobKind(
         title="Read labels",
@@ -98,6 +103,7 @@ JOB_KINDS: dict[str, JobKind] = {
         settle=None,
         timeout_seconds=HOUR,
         max_attempts=2,
+        followed_by="core.incidents.triage_job:follow",
     ),
     "watch_log": JobKind(
         title="Measure the prediction log",
@@ -105,6 +111,7 @@ JOB_KINDS: dict[str, JobKind] = {
         settle=None,
         timeout_seconds=HOUR,
         max_attempts=2,
+        followed_by="core.incidents.triage_job:follow",
     ),
     "compact_log": JobKind(
         title="Put the prediction log together",
@@ -116,6 +123,20 @@ JOB_KINDS: dict[str, JobKind] = {
     "compare_windows": JobKind(
         title="Compare two windows",
         handler="core.monitoring.windows_job:compare_windows",
+        settle=None,
+        timeout_seconds=HOUR,
+        max_attempts=2,
+    ),
+    "triage_windows": JobKind(
+        title="Look for causes",
+        handler="core.incidents.triage_job:triage_windows",
+        settle=None,
+        timeout_seconds=HOUR,
+        max_attempts=2,
+    ),
+    "look_again": JobKind(
+        title="Look at an incident again",
+        handler="core.incidents.triage_job:look_again",
         settle=None,
         timeout_seconds=HOUR,
         max_attempts=2,

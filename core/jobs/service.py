@@ -193,6 +193,7 @@ def succeed(session: Session, *, job_id: int, fence: int, result: Mapping[str, A
     _let_go(job, now)
     session.add(job)
     session.flush()
+    _call(job_kind(job.kind).followed_by, session, job, now)
     return job
 
 
@@ -265,7 +266,10 @@ def _let_go(job: Job, now: datetime) -> None:
 
 
 def _settle(session: Session, job: Job, now: datetime) -> None:
-    name = job_kind(job.kind).settle
+    _call(job_kind(job.kind).settle, session, job, now)
+
+
+def _call(name: str | None, session: Session, job: Job, now: datetime) -> None:
     if name is not None:
         module, function = name.split(":")
         getattr(import_module(module), function)(session, job, now)

@@ -55,13 +55,19 @@ with st.container(horizontal=True, gap="small"):
     ):
         session.open_page("monitor", monitor=incident.monitor_id, window=incident.window_id)
     if may_act and not resolved:
-        if st.button("Look again", icon=":material/refresh:", key="incident_look_again"):
-            incident_actions.look_again(incident, alerts)
+        st.button(
+            "Look again",
+            icon=":material/refresh:",
+            key="incident_look_again",
+            on_click=incident_actions.look_again,
+            args=(incident_id,),
+        )
         if not mine:
             ending = st.button("Resolve", icon=":material/check:", key="incident_end")
 if ending:
     incident_actions.resolve(incident_id, sum(one.state != AlertState.RESOLVED for one in alerts))
 
+incident_panels.looking_again(incident)
 incident_panels.likely_cause(
     incident.findings,
     heading=f"Likely cause: {theme.inside(cause_title(incident.cause))}"

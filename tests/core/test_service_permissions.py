@@ -316,6 +316,12 @@ TABLE: dict[str, Change] = {
         lambda s, g, a: incidents.open_from_alert(s, alert_id=g.alert, triage=FOUND, actor=a, now=NOW),
         (P.ALERT_ACKNOWLEDGE,),
     ),
+    "core.incidents.service.request_triage": Change(
+        lambda s, g, a: incidents.request_triage(s, window_id=g.window, actor=a, now=NOW), (P.MONITORING_READ,)
+    ),
+    "core.incidents.service.request_look": Change(
+        lambda s, g, a: incidents.request_look(s, incident_id=g.incident, actor=a, now=NOW), (P.ALERT_ACKNOWLEDGE,)
+    ),
     "core.incidents.service.look_again": Change(
         lambda s, g, a: incidents.look_again(s, incident_id=g.incident, window_id=None, triage=FOUND, actor=a, now=NOW),
         (P.ALERT_ACKNOWLEDGE,),

@@ -6,15 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 from streamlit.testing.v1 import AppTest
 
+from core.automation.inline import run_all
 from core.database import utc_now
-from core.incidents import service
+from core.incidents import kept_triage, service, triage_job
 from core.incidents.evidence import Change, Evidence, FeatureEvidence, Figure, PerformanceEvidence
 from core.incidents.signs import Sign
 from core.incidents.tables import Incident, IncidentAction, IncidentState
 from core.incidents.triage import triage
+from core.jobs.tables import Job, JobState
 from core.monitoring.tables import Alert, AlertState, DriftResult, Window
 from core.permissions import Actor, Role
 from core.workspace import Workspace
@@ -133,10 +135,29 @@ def test_looking_again_keeps_what_is_known_now(
     open_as: OpenAs, workspace: Workspace, operator: Actor, incident_id: int
 ) -> None:
     page = press(open_as(operator, "incident", incident=incident_id), "incident_look_again")
-    said(page)
+    press(page, "incident_look_again")  # asked twice, looked at once
+    assert "jobs wait" in said(page)  # no worker runs here
+    assert "Likely cause: pipeline fault" in said(page)
+    run_all(workspace)
+    page.run()
+    assert "jobs wait" not in said(page)
+    # The window of this home holds no results, so nothing speaks for a fault any more.
+    assert "Likely cause: pipeline fault" not in said(page)
     with workspace.read() as session:
-        # The window of this home holds no results, so nothing speaks for a fault any more.
         assert session.get_one(Incident, incident_id).cause != "pipeline_fault"
+        assert len(session.exec(select(Job).where(Job.kind == "look_again")).all()) == 1
+
+
+def test_why_it_could_not_be_looked_at_again_is_said(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, viewer: Actor, incident_id: int
+) -> None:
+    press(open_as(operator, "incident", incident=incident_id), "incident_look_again")
+    with workspace.write() as session:
+        job = session.exec(select(Job).where(Job.kind == "look_again")).one()
+        job.state, job.error, job.finished_at = JobState.FAILED, "The memory ran out.", utc_now()
+    page = open_as(viewer, "incident", incident=incident_id)
+    assert "The memory ran out." in said(page)
+    assert "Likely cause: pipeline fault" in said(page)
 
 
 @pytest.mark.parametrize("address", ["99", "x", ""])
@@ -194,6 +215,7 @@ def likely_cause_of(monitor_id: int, window_id: int) -> None:
 
     row = next(one for one in reads.fresh(monitoring.list_monitors) if one.id == monitor_id)
     incident_panels.triage_of(row, window_id)
+    incident_panels.remedies(row, window_id)
 
 
 def test_the_likely_cause_of_a_window_leads_to_an_incident(
@@ -218,11 +240,46 @@ def test_the_likely_cause_of_a_window_leads_to_an_incident(
         kwargs = {"monitor_id": made.monitor_id, "window_id": window_id}
         return AppTest.from_function(likely_cause_of, kwargs=kwargs, default_timeout=30).run()
 
+    waits = said(shown(viewer, ids[1]))
+    assert "A worker is looking for the causes of what this window shows." in waits
+    assert "Likely cause" not in waits
+    triage_job.enqueue_due(workspace, utc_now())
+    run_all(workspace)
     page = shown(viewer, ids[1])
     told = said(page)
     assert "Likely cause in 2026-03: input shift" in told
     assert f"{HOSTILE} drifted (1 of 1 features) without the mark of a fault." in told
     assert "Harm: Not known" in told
     assert "Opening an incident takes the role operator." in told
-    assert "Nothing is wrong in 2026-01" in said(shown(viewer, ids[0]))
+    assert "A worker is looking" not in told
+    assert "While performance holds, waiting is free" in told
+    calm = said(shown(viewer, ids[0]))
+    assert "Nothing is wrong in 2026-01" in calm
+    assert "waiting is free" not in calm
     assert "Open an incident" in offered(shown(operator, ids[1]))
+
+    with workspace.write() as session:
+        session.get_one(Window, ids[1]).computed_at = utc_now()
+    old = said(shown(viewer, ids[1]))
+    assert "What is said here is of earlier figures. A worker is looking for the causes" in old
+    assert "Likely cause in 2026-03: input shift" in old
+
+
+def test_a_window_far_back_is_looked_into_when_somebody_asks(
+    open_as: OpenAs, workspace: Workspace, scientist: Actor, viewer: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_triage, "LOOKED_INTO", 1)
+    with workspace.write() as session:
+        made = make_live_model(session, name="churn", actor=scientist, now=utc_now(), n_windows=3)
+        oldest = key(session.exec(select(Window).order_by(col(Window.from_at))).first())
+    triage_job.enqueue_due(workspace, utc_now())
+    run_all(workspace)
+    open_as(viewer)
+    page = AppTest.from_function(
+        likely_cause_of, kwargs={"monitor_id": made.monitor_id, "window_id": oldest}, default_timeout=30
+    ).run()
+    assert "A window this far back is looked into when somebody asks." in said(page)
+    press(page, "triage_ask")
+    assert "A worker is looking for the causes of what this window shows." in said(page)
+    run_all(workspace)
+    assert "Nothing is wrong in 2026-01" in said(page.run())
