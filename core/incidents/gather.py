@@ -38,9 +38,10 @@ from core.incidents.evidence import (
 )
 from core.incidents.kept_triage import falling_into, open_troubles
 from core.incidents.labels import label_evidence
+from core.incidents.marking import signs_of
 from core.incidents.seasons import Earlier, follows_calendar, season_evidence
 from core.incidents.shapes import column_of
-from core.incidents.signs import Sign, signs_of
+from core.incidents.signs import Sign
 from core.monitoring import cells, queries, window_queries
 from core.monitoring.kept_rows import KeptRows
 from core.monitoring.performance import evaluated, truths

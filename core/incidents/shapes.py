@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.incidents.signs import Column
+from core.incidents.marking import Column
 from core.monitoring.tables import DriftResult
 from core.statistics.sketches import (
     MAX_COARSENESS,

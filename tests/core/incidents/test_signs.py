@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from core.incidents.category_signs import category_signs
+from core.incidents.conversions import CONVERSIONS
+from core.incidents.marking import Column, missing_signs, signs_of
+from core.incidents.number_signs import number_signs
 from core.incidents.shapes import beside
-from core.incidents.signs import CONVERSIONS, SIGNS, Column, category_signs, missing_signs, number_signs, signs_of
+from core.incidents.signs import SIGNS
 from core.statistics.sketches import (
     MAX_COARSENESS,
     align,

@@ -31,7 +31,7 @@ from core.incidents.evidence import (
     SeasonEvidence,
 )
 from core.incidents.labels import label_evidence
-from core.incidents.signs import Column, signs_of
+from core.incidents.marking import Column, signs_of
 from core.statistics.intervals import wilson
 from core.statistics.sketches import Counted, CountedCategories, counted, counted_categories
 
