@@ -20,12 +20,13 @@ the root of the effective size, ``n m / (n + m)``, is interpolated.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.drift.hanging import Together
 from core.drift.nulls import Column, DrawnNull, Null, Share, ShareNull, null
 from core.drift.promises import MOST_LEVEL, WINDOWS_A_MONTH, Promise, firing_chance, window_level
 from core.errors import InvalidInput, NotFound
@@ -74,12 +75,15 @@ class Thresholds:
         Rows of a window at which thresholds were worked out, rising.
     levels : ndarray of shape (s,)
         Of one stream at these sizes.
+    together : mapping of Key to mapping of test to Together
+        How rows hang together where that was looked at.
     """
 
     level: float
     sizes: Floats
     levels: Floats
     _streams: Mapping[Key, Mapping[str, Share | _Drawn]]
+    together: Mapping[Key, Mapping[str, Together]] = field(default_factory=dict)
 
     def of(self, key: Key, test: str, n_current: int) -> float:
         """The largest effect that does not fire; one strictly above it does.
@@ -116,7 +120,7 @@ class Thresholds:
         return stream.tail(n_current).threshold(level * stream.weight)
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON document: ``level``, ``sizes``, ``levels``, and ``columns`` with their ``streams``."""
+        """As a JSON document: ``level``, ``sizes``, ``levels``, and ``columns`` their ``streams``, ``together``."""
         return {
             "level": self.level,
             "sizes": self.sizes.tolist(),
@@ -126,6 +130,7 @@ class Thresholds:
                     "is_prediction": key[0],
                     "name": key[1],
                     "streams": {test: _to_json(stream) for test, stream in streams.items()},
+                    "together": {test: asdict(found) for test, found in self.together.get(key, {}).items()},
                 }
                 for key, streams in self._streams.items()
             ],
@@ -143,6 +148,13 @@ class Thresholds:
                     test: _from_json(stream) for test, stream in column["streams"].items()
                 }
                 for column in document["columns"]
+            },
+            {
+                (bool(column["is_prediction"]), str(column["name"])): {
+                    test: Together(**found) for test, found in column["together"].items()
+                }
+                for column in document["columns"]
+                if column.get("together")
             },
         )
 
@@ -184,23 +196,19 @@ def calibrate(
     grid = _grid(min(sizes), max(sizes))
     nulls = {key: null(column, grid, rng) for key, column in columns.items()}
     levels = np.array(
-        [
-            _stream_level(list(nulls.values()), place, int(size), level, windows_needed, windows_of)
-            for place, size in enumerate(grid)
-        ]
+        [_stream_level(list(nulls.values()), place, level, windows_needed, windows_of) for place in range(len(grid))]
     )
     streams = {
         key: {test: _threshold(stream, levels) for test, stream in found.streams.items()}
         for key, found in nulls.items()
     }
-    return Thresholds(level, grid, levels, streams)
+    hanging = {key: found.together for key, found in nulls.items() if found.together}
+    return Thresholds(level, grid, levels, streams, hanging)
 
 
-def _stream_level(
-    nulls: Sequence[Null], place: int, size: int, level: float, windows_needed: int, windows_of: int
-) -> float:
+def _stream_level(nulls: Sequence[Null], place: int, level: float, windows_needed: int, windows_of: int) -> float:
     """The one level of all streams at which the rule fires for a window with the level asked for, and not above."""
-    correlation = np.array([size / (size + max(1, one.n_reference)) for one in nulls])
+    correlation = np.array([one.shared[place] for one in nulls])
 
     def fires(stream_level: float, whole: bool) -> float:
         exceeding = np.array([one.exceeding(place, stream_level, whole) for one in nulls])
@@ -251,7 +259,9 @@ def _to_json(stream: Share | _Drawn) -> dict[str, Any]:
 
 def _from_json(document: Mapping[str, Any]) -> Share | _Drawn:
     if document["kind"] == "share":
-        return Share(*(float(document[name]) for name in ("seen", "with_it", "without", "weight")))
+        # Calibrations from before rows were seen to hang together know no common part.
+        common = float(document.get("common", 0.0))
+        return Share(*(float(document[name]) for name in ("seen", "with_it", "without", "weight")), common)
     return _Drawn(
         int(document["n_reference"]),
         np.array(document["n_current"], dtype=np.float64),

@@ -7,6 +7,10 @@ Drawing both samples from the reference instead takes what it holds once, or nev
 values would call far too often. What the reference never held gets its due: half a row for a missing value, the gaps
 beyond its two ends for a number, Good and Turing's share for new categories.
 
+Where the reference carries a time, `hanging` tells from its blocks how far windows lie from it though nothing changed;
+where that is more than independent rows explain, a value test's windows are drawn as the blocks lie, and shares as if
+there were only so many independent rows.
+
 A share's distribution is worked out exactly. A value test is drawn, through the catalogue's ``effects``, at a few
 sizes, and carried on into the tail by `core.statistics.tails`.
 """
@@ -14,13 +18,14 @@ sizes, and carried on into the tail by `core.statistics.tails`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.tables import ColumnKind
-from core.drift.drift_tests import DRIFT_TESTS
+from core.drift.drift_tests import DRIFT_TESTS, Sample, missing
+from core.drift.hanging import Blocks, Deviations, Together, deviations, together
 from core.statistics.predictive import JEFFREYS, ShareTail, draw_counts, draw_shares, share_tail
 from core.statistics.sketches import (
     MAX_COARSENESS,
@@ -32,7 +37,7 @@ from core.statistics.sketches import (
     align_categories,
     coarseness,
 )
-from core.statistics.tails import Tail, fit_tail
+from core.statistics.tails import Tail, UnsureTail, fit_tail
 
 Floats = NDArray[np.float64]
 
@@ -41,6 +46,9 @@ LEAST_DRAWS, MOST_DRAWS = 1_000, 50_000
 BLOCK_CELLS = 2_000_000
 NEVER_SEEN = 0.05
 FINEST = 1 / 1_024
+BLOCK_DRAWS = 1_000
+POWERS = {"psi": 2.0}
+"""Effects that go with another power of a deviation than its first."""
 UNSEEN_NAME = "a name the reference never held"
 
 
@@ -55,11 +63,14 @@ class Column:
     kind : ColumnKind
     streams : sequence of str
         Keys of the tests that decide (`measuring.streams_of`).
+    blocks : Blocks or None
+        The rows in blocks as long as a window; None takes rows for independent.
     """
 
     sketch: NumericSketch | CategorySketch
     kind: ColumnKind | str
     streams: Sequence[str]
+    blocks: Blocks | None = None
 
 
 @dataclass(frozen=True)
@@ -74,16 +85,20 @@ class Share:
         The beta distribution of the true share.
     weight : float
         Which part of a stream's level it gets, in (0, 1].
+    common : float
+        What rows of a window share (`hanging.Together.common`); 0 where they are independent.
     """
 
     seen: float
     with_it: float
     without: float
     weight: float
+    common: float = 0.0
 
     def tail(self, n_rows: int) -> ShareTail:
         """How far the share of a window of so many rows lies from the reference's."""
-        return share_tail(self.seen, self.with_it, self.without, max(1, n_rows))
+        rows = n_rows / (1 + n_rows * self.common)
+        return share_tail(self.seen, self.with_it, self.without, max(1, round(rows)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +111,14 @@ class DrawnNull:
         Rows of the reference that hold a value.
     n_current : ndarray of shape (s,)
         Rows that hold a value in windows of each size.
-    tails : list of s Tail
+    tails : list of s Tail or UnsureTail
     weight : float
         Which part of a stream's level it gets, in (0, 1].
     """
 
     n_reference: int
     n_current: Floats
-    tails: list[Tail]
+    tails: list[Tail] | list[UnsureTail]
     weight: float
 
     def attained(self, place: int, level: float) -> float:
@@ -138,10 +153,16 @@ class Null:
         All rows of the reference.
     streams : mapping of str to DrawnNull or ShareNull
         By key of the test; without the value test where the reference holds no value.
+    shared : ndarray of shape (s,)
+        Which part of the variance of a window's distance is the reference's, so that windows have it in common.
+    together : mapping of str to Together
+        How the rows hang together, of the value test and the missing share; empty where that was not looked at.
     """
 
     n_reference: int
     streams: Mapping[str, DrawnNull | ShareNull]
+    shared: Floats
+    together: Mapping[str, Together]
 
     def exceeding(self, place: int, level: float, whole: bool) -> float:
         """With which chance any stream exceeds: as far as whole counts allow, or as if each level could be attained."""
@@ -163,21 +184,69 @@ def null(column: Column, grid: Floats, rng: np.random.Generator) -> Null:
     """
     sketch = column.sketch
     present = np.maximum(1.0, np.round(grid * (sketch.n_present / max(1, sketch.n_rows))))
+    shared = grid / (grid + max(1, sketch.n_rows))
     streams: dict[str, DrawnNull | ShareNull] = {}
+    found: dict[str, Together] = {}
+    common, fewer = 0.0, 1.0
     for key in column.streams:
         match DRIFT_TESTS[key].role:
             case "missing":
                 share = _missing(sketch)
+                if column.blocks is not None:
+                    found[key] = _missing_together(column.blocks, share.seen, rng)
+                    share = _of_fewer(share, found[key].common, _fewer(found[key]))
                 streams[key] = ShareNull(share, [share.tail(int(n)) for n in grid])
             case "support":
                 share = _outside(sketch) if isinstance(sketch, NumericSketch) else _new_names(sketch)
+                # Extremes and new names come with what else a window shares.
+                share = _of_fewer(share, common, fewer)
                 streams[key] = ShareNull(share, [share.tail(int(n)) for n in present])
             case _ if sketch.n_present:
+                drawn = _Drawing(key, column)
                 weight = NEVER_SEEN if _is_constant(sketch) else 1.0
-                streams[key] = DrawnNull(sketch.n_present, present, _draw(key, column, present, rng), weight)
+                apart = None if column.blocks is None else drawn.apart(column.blocks)
+                if apart is not None:
+                    found[key] = one = drawn.together(apart, rng)
+                    if one.seen:
+                        common, fewer = one.common, _fewer(one)
+                        own = np.array([one.wider(n) for n in present])
+                        of_reference = one.n_rows / sketch.n_present
+                        shared = of_reference / (own + of_reference)
+                        tails = [
+                            UnsureTail(drawn.blocks_tail(apart, n, wider, rng), one.freedom, POWERS.get(key, 1.0))
+                            for n, wider in zip(present, own + of_reference, strict=True)
+                        ]
+                        streams[key] = DrawnNull(sketch.n_present, present, tails, weight)
+                        continue
+                streams[key] = DrawnNull(sketch.n_present, present, drawn.tails(present, rng), weight)
             case _:
                 continue
-    return Null(sketch.n_rows, streams)
+    return Null(sketch.n_rows, streams, shared, found)
+
+
+def _fewer(found: Together) -> float:
+    """How many rows of the reference tell as much as one independent one."""
+    return max(1.0, found.design_effect) if found.seen else 1.0
+
+
+def _of_fewer(share: Share, common: float, fewer: float) -> Share:
+    """A share as sure as it is where so many rows of the reference count as one."""
+    if fewer == 1:
+        return share
+    return replace(share, with_it=max(JEFFREYS, share.with_it / fewer), without=share.without / fewer, common=common)
+
+
+def _missing_together(blocks: Blocks, share: float, rng: np.random.Generator) -> Together:
+    gone = missing(blocks.values).astype(np.float64)
+    apart = deviations(replace(blocks, values=gone), lambda values, _: values.astype(np.intp), 2)
+    return together(
+        apart,
+        np.array([1 - share, share]),
+        lambda shares, _: np.abs(shares[..., 1] - share),
+        power=1.0,
+        n_draws=BLOCK_DRAWS,
+        rng=rng,
+    )
 
 
 def _is_constant(sketch: NumericSketch | CategorySketch) -> bool:
@@ -216,32 +285,78 @@ def _new_names(sketch: CategorySketch) -> Share:
     return Share(0.0, with_it, with_it * (1 - unseen) / unseen, 1.0 if once else NEVER_SEEN)
 
 
-def _draw(test: str, column: Column, present: Floats, rng: np.random.Generator) -> list[Tail]:
-    """A value test's effect on windows as the reference predicts them, at each size."""
-    sketch = column.sketch
-    unseen = None
-    points: Counted | CountedCategories
-    if isinstance(sketch, NumericSketch):
-        points, weights = _numbers(sketch)
-    else:
-        # A boolean that was seen both ways has no third value.
-        open_ended = ColumnKind(column.kind) != ColumnKind.BOOLEAN or len(sketch.counts) < 2
-        points, weights = _names(sketch, open_ended)
-        unseen = _new_names(sketch) if open_ended else None
-    n_draws = int(np.clip(DRAWN_CELLS // len(weights), LEAST_DRAWS, MOST_DRAWS))
-    drawn = np.empty((len(present), n_draws))
-    block = max(1, BLOCK_CELLS // len(weights))
-    for begin in range(0, n_draws, block):
-        here = slice(begin, min(begin + block, n_draws))
-        shares = draw_shares(weights, n_draws=here.stop - here.start, rng=rng)
-        if unseen:
-            new = rng.beta(unseen.with_it, unseen.without, size=(len(shares), 1))
-            shares = np.hstack([shares * (1 - new), new])
-        for place, n in enumerate(present):
-            counts = draw_counts(shares, int(n), rng=rng)
-            drawn[place, here] = DRIFT_TESTS[test].effects(points, points.reference, counts)
-    from_zero = test == "kolmogorov_smirnov"
-    return [fit_tail(line[np.isfinite(line)], from_zero=from_zero) for line in drawn]
+class _Drawing:
+    """A value test's effect on windows drawn as the reference, or its blocks, predict them."""
+
+    def __init__(self, test: str, column: Column) -> None:
+        sketch = column.sketch
+        self.test = test
+        self.unseen: Share | None = None
+        self.points: Counted | CountedCategories
+        if isinstance(sketch, NumericSketch):
+            self.points, self.weights = _numbers(sketch)
+        else:
+            # A boolean that was seen both ways has no third value.
+            open_ended = ColumnKind(column.kind) != ColumnKind.BOOLEAN or len(sketch.counts) < 2
+            self.points, self.weights = _names(sketch, open_ended)
+            self.unseen = _new_names(sketch) if open_ended else None
+        self.shares = self.points.reference / self.points.reference.sum()
+
+    def tails(self, present: Floats, rng: np.random.Generator) -> list[Tail]:
+        """Of independent rows, at each size."""
+        n_draws = int(np.clip(DRAWN_CELLS // len(self.weights), LEAST_DRAWS, MOST_DRAWS))
+        drawn = np.empty((len(present), n_draws))
+        block = max(1, BLOCK_CELLS // len(self.weights))
+        for begin in range(0, n_draws, block):
+            here = slice(begin, min(begin + block, n_draws))
+            shares = draw_shares(self.weights, n_draws=here.stop - here.start, rng=rng)
+            if self.unseen:
+                new = rng.beta(self.unseen.with_it, self.unseen.without, size=(len(shares), 1))
+                shares = np.hstack([shares * (1 - new), new])
+            for place, n in enumerate(present):
+                counts = draw_counts(shares, int(n), rng=rng)
+                drawn[place, here] = DRIFT_TESTS[self.test].effects(self.points, self.points.reference, counts)
+        return [self._tail(line) for line in drawn]
+
+    def apart(self, blocks: Blocks) -> Deviations | None:
+        """How far blocks lie from the rest; None where their rows are not what the column is counted in."""
+        named = isinstance(self.points, CountedCategories)
+        if named != (blocks.values.dtype == object):
+            return None
+        return deviations(blocks, self._names_at if named else self._numbers_at, len(self.shares))
+
+    def together(self, apart: Deviations, rng: np.random.Generator) -> Together:
+        """How the rows hang together."""
+        power = POWERS.get(self.test, 1.0)
+        return together(apart, self.shares, self._effects, power=power, n_draws=BLOCK_DRAWS, rng=rng)
+
+    def blocks_tail(self, apart: Deviations, n_rows: float, wider: float, rng: np.random.Generator) -> Tail:
+        """Of windows that lie as far away as blocks do, whose variance is so many times as large."""
+        drawn = self.shares + apart.draw(BLOCK_DRAWS, rng) * np.sqrt(wider)
+        return self._tail(self._effects(drawn, n_rows))
+
+    def _effects(self, shares: Floats, n_rows: float) -> Floats:
+        test = DRIFT_TESTS[self.test]
+        # An index of bins takes logarithms and roots, a distance does not mind a share just below 0.
+        shares = np.maximum(shares, 0.0) if test.over == "bins" else shares
+        return test.effects(self.points, self.points.reference, shares * n_rows)
+
+    def _tail(self, drawn: Floats) -> Tail:
+        return fit_tail(drawn[np.isfinite(drawn)], from_zero=self.test == "kolmogorov_smirnov")
+
+    def _numbers_at(self, values: Sample, season: Sample) -> NDArray[np.intp]:
+        """By rank in the season: so blocks of different seasons tell of one another, and ties stay together."""
+        ordered = np.sort(season)
+        rank = (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / 2
+        reached = np.cumsum(self.points.reference)
+        places = np.searchsorted(reached, rank * (reached[-1] / len(ordered)), side="right")
+        return np.minimum(places, len(reached) - 1)
+
+    def _names_at(self, values: Sample, _: Sample) -> NDArray[np.intp]:
+        assert isinstance(self.points, CountedCategories)
+        at = {name: place for place, name in enumerate(self.points.names)}
+        other = len(at) - 1
+        return np.array([at.get(value, other) for value in values.tolist()], dtype=np.intp)
 
 
 def _numbers(sketch: NumericSketch) -> tuple[Counted, Floats]:

@@ -7,6 +7,7 @@ can and carries the rest on with an exponential tail in a coordinate that suits 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,69 @@ class Tail:
             return level if self.mean_excess > 0 else 0.0
         above = int(np.searchsorted(-self.draws, -self.threshold(level), side="left"))
         return min(level, (above + 1) / (n_draws + 1)) if above else 0.0
+
+    def exceeded(self, values: Floats) -> Floats:
+        """With which probability a further draw exceeds each value; the inverse of `threshold`.
+
+        Parameters
+        ----------
+        values : ndarray of shape (m,)
+        """
+        n_draws = len(self.draws)
+        above = np.searchsorted(-self.draws, -values, side="left")
+        by_rank = (above + 1) / (n_draws + 1)
+        if self.mean_excess <= 0:
+            return np.where(above > 0, by_rank, 0.0)
+        start = max(0.0, float(self.draws[self.n_beyond]) - self.origin) ** 2
+        excess = np.maximum(0.0, np.maximum(0.0, values - self.origin) ** 2 - start)
+        reached = (self.n_beyond + 1) / (n_draws + 1)
+        carried = reached * (1 + excess / (self.n_beyond * self.mean_excess)) ** -float(self.n_beyond)
+        return np.where(above > self.n_beyond, by_rank, np.minimum(reached, carried))
+
+
+@dataclass(frozen=True, eq=False)
+class UnsureTail:
+    """The tail of a distance whose scale was estimated from few samples: as Student's t is to the normal distribution.
+
+    Parameters
+    ----------
+    tail : Tail
+        Were the scale known.
+    freedom : int
+        Degrees of freedom of its square, at least 1.
+    power : float
+        The distance goes with this power of the scale.
+    """
+
+    tail: Tail
+    freedom: int
+    power: float = 1.0
+
+    def threshold(self, level: float) -> float:
+        """The value that a further draw exceeds with this probability."""
+        return float(np.exp(np.interp(-np.log(level), self._levels, self._places)))
+
+    def attained(self, level: float) -> float:
+        """With which probability `threshold(level)` is exceeded: the level, as what is drawn is continuous."""
+        return level if np.isfinite(self._levels[-1]) else 0.0
+
+    @cached_property
+    def _places(self) -> Floats:
+        """Logarithms of distances, rising."""
+        top = float(self.tail.draws[0])
+        return np.linspace(np.log(max(top, 1e-300) / 1e3), np.log(max(top, 1e-300) * 1e3), 600)
+
+    @cached_property
+    def _levels(self) -> Floats:
+        """Minus the logarithms of how often they are exceeded, rising."""
+        from scipy.stats import chi2
+
+        scales = np.exp(np.linspace(np.log(0.02), np.log(4.0), 400))
+        mass = chi2.pdf(self.freedom * scales**2, self.freedom) * scales**2
+        mass /= mass.sum()
+        at = np.exp(self._places)[:, None] * scales**self.power
+        beyond = self.tail.exceeded(at.ravel()).reshape(at.shape) @ mass
+        return np.maximum.accumulate(-np.log(np.maximum(beyond, 1e-300)))
 
 
 def fit_tail(draws: Floats, *, from_zero: bool = False) -> Tail:
