@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from core.incidents.evidence import SeasonEvidence
 from core.monitoring.tables import DriftResult, WindowState
+from core.wording import enumerated
 
 LAGS: tuple[tuple[str, timedelta, timedelta], ...] = (
     ("the day before", timedelta(days=1), timedelta(hours=6)),
@@ -21,6 +22,14 @@ LAGS: tuple[tuple[str, timedelta, timedelta], ...] = (
 """(words, how long ago, the longest window this is a season of). 365 days may miss a date by one: see `CLOSE`."""
 CLOSE = timedelta(days=2)
 LEAST = 0.1
+MOST_LEFT = 0.5
+"""Of a feature's distance to all training rows, what may be left beside those of the season it is explained by."""
+NAMED = 3
+
+
+def close_to(lag: timedelta, length: timedelta) -> timedelta:
+    """How far from so long ago a window may begin and still be of the same season."""
+    return min(CLOSE, length) if lag > timedelta(days=7) else length / 2
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class Earlier:
 def season_evidence(
     from_at: datetime, length: timedelta, drifted: Sequence[DriftResult], earlier: Sequence[Earlier]
 ) -> SeasonEvidence | None:
-    """Hold what drifted against the same season before.
+    """Hold what drifted against the window of the same season before.
 
     It is a season's return only where the features did not lie so all the while: in some window between they had not
     drifted. A year's season needs the window of a year ago (within two days), and so on.
@@ -45,7 +54,7 @@ def season_evidence(
     drifted : sequence of DriftResult
         The window's features that drifted; not empty.
     earlier : sequence of Earlier
-        Decided windows before, oldest first.
+        Decided windows before, oldest first; those of the same season and one between them and this will do.
 
     Returns
     -------
@@ -57,7 +66,7 @@ def season_evidence(
         if length > longest:
             continue
         wanted = from_at - lag
-        close = min(CLOSE, length) if lag > timedelta(days=7) else length / 2
+        close = close_to(lag, length)
         same = [one for one in earlier if abs(one.from_at - wanted) <= close]
         between = [one for one in earlier if wanted + close < one.from_at < from_at]
         if not same or not any(_quiet(drifted, one) for one in between):
@@ -73,8 +82,64 @@ def season_evidence(
             )
             return SeasonEvidence(True, sentence)
         if known:
-            answer = SeasonEvidence(False, f"{then.label}, {words}, looked different in {', '.join(far[:3])}.")
+            answer = SeasonEvidence(False, f"{then.label}, {words}, looked different in {enumerated(far, NAMED)}.")
     return answer
+
+
+@dataclass(frozen=True)
+class Apart:
+    """How far a feature of the window lies from the reference's rows of the same season, and from all its rows.
+
+    ``alike`` is the distance below which samples of these sizes are alike.
+    """
+
+    feature: str
+    season: float
+    whole: float
+    alike: float
+
+    @property
+    def explained(self) -> bool:
+        """Whether the season is all of it, or more than half: no January is quite like the one before."""
+        return self.season < max(self.alike, LEAST) or self.season <= MOST_LEFT * self.whole
+
+
+def reference_evidence(season: str, found: Sequence[Apart]) -> SeasonEvidence:
+    """Hold what drifted against the rows of the same season that the version was trained on.
+
+    Parameters
+    ----------
+    season : str
+        In words: "January", "Mondays", "13:00".
+    found : sequence of Apart
+        The features that drifted; not empty.
+
+    Returns
+    -------
+    SeasonEvidence
+        It matches where the season explains every one of them.
+    """
+    left = [one.feature for one in found if not one.explained]
+    if left:
+        return SeasonEvidence(False, f"The training rows of {season} look different too in {enumerated(left, NAMED)}.")
+    least = max(found, key=lambda one: one.season)
+    return SeasonEvidence(
+        True,
+        f"The training rows of {season} look like it: {least.feature} is the furthest from them, at {least.season:.2f},"
+        f" and {least.whole:.2f} from all training rows.",
+    )
+
+
+def season_words(key: str) -> str:
+    """A season as `windows.season_of` gives it, as people say it: "January", "Mondays", "13:00"."""
+    kind, _, value = key.partition("=")
+    match kind:
+        case "month":
+            return f"{datetime(2000, int(value), 1, tzinfo=UTC):%B}"
+        case "weekday":
+            return f"{value}s"
+        case _:
+            return f"{value}:00"
 
 
 def _quiet(drifted: Sequence[DriftResult], one: Earlier) -> bool:

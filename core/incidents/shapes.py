@@ -67,6 +67,15 @@ def column_of(
     return None
 
 
+def comparable(reference: Sketch | None, current: Sketch | None) -> bool:
+    """Whether both are there and were counted in the same way."""
+    if isinstance(reference, NumericSketch) and isinstance(current, NumericSketch):
+        return reference.scale == current.scale
+    if isinstance(reference, CategorySketch) and isinstance(current, CategorySketch):
+        return reference.vocabulary == current.vocabulary
+    return False
+
+
 def beside(reference: NumericSketch, current: NDArray[np.float64]) -> Counted:
     """A sketched reference beside exact current values, for where the reference's cells hide what they hold now.
 

@@ -221,10 +221,10 @@ def test_windows_of_another_length_are_none_before(
     windows = send(months(in_minutes))
     with workspace.write() as session:
         last = session.get_one(Window, windows["2026-03"])
-        known = [one.label for one in gather._windows_before(session, last)]
+        known = [one.label for one in gather.windows_before(session, last)]
         over = {"id": None, "length": "week", "label": "2026-W08", "from_at": last.from_at - timedelta(days=6)}
         add(session, Window.model_validate(last.model_dump() | over))
-        assert [one.label for one in gather._windows_before(session, last)] == known
+        assert [one.label for one in gather.windows_before(session, last)] == known
     assert "2026-02" in known
 
 
