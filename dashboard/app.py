@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -30,15 +31,19 @@ from core.health import queries as health_queries
 from core.health.exposition import CONTENT_TYPE, exposition
 from core.health.sampling import Sampler
 from core.jobs import processes
+from core.jobs.parts import PARTS
+from core.monitoring.liveness_job import judge_parts
 from core.permissions import Permission, require
 from dashboard import entrance, uploading
 from dashboard.security import SafeHeaders
 from dashboard.session import workspace
 
+logger = logging.getLogger(__name__)
+
 HERE = Path(__file__).resolve().parent
-BEAT_SECONDS = 5.0
 COLLECT_SECONDS = 60.0
 LOOK_SECONDS = 1.0
+WATCH_SECONDS = 60.0
 AHEAD = ("pandas", "core.datasets.ingest", "plotly.graph_objects")
 
 
@@ -81,7 +86,7 @@ async def health(_request: Request) -> Response:
         roles = await run_in_threadpool(_alive)
     except Exception as error:  # health must answer whatever is wrong
         return JSONResponse({"status": "failing", "database": False, "error": type(error).__name__}, 503)
-    parts = {role: role in roles for role in ("web", "worker", "scoring")}
+    parts = {role: role in roles for role in PARTS}
     return JSONResponse({"status": "ok" if all(parts.values()) else "degraded", "database": True, **parts})
 
 
@@ -145,8 +150,22 @@ def _gone() -> None:
 
 async def _keep_beating(started_at: datetime) -> None:
     while True:
-        await run_in_threadpool(_beat, started_at)
-        await asyncio.sleep(BEAT_SECONDS)
+        await run_in_threadpool(_tried, lambda: _beat(started_at))
+        await asyncio.sleep(processes.BEAT_SECONDS)
+
+
+async def _keep_watching() -> None:
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        await run_in_threadpool(_tried, lambda: judge_parts(workspace(), utc_now()))
+
+
+def _tried(step: Callable[[], object]) -> None:
+    # A busy database or a full disk must not end the loop: a part that stops beating passes for dead.
+    try:
+        step()
+    except Exception:
+        logger.exception("The web process could not say that it is alive or look after the others; it will try again.")
 
 
 async def _keep_sampling() -> None:
@@ -174,7 +193,7 @@ async def _import_ahead() -> None:
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Open the home, then say every few seconds that this process lives."""
     await run_in_threadpool(workspace)
-    works = (_keep_beating(utc_now()), _keep_sampling(), _keep_collecting(), _import_ahead())
+    works = (_keep_beating(utc_now()), _keep_watching(), _keep_sampling(), _keep_collecting(), _import_ahead())
     tasks = [asyncio.create_task(work) for work in works]
     try:
         yield

@@ -12,17 +12,16 @@ from core.health import queries as samples
 from core.health.figures import FIGURES, in_words
 from core.health.queries import Series
 from core.jobs import processes
-from core.monitoring import alert_queries
-from core.monitoring.liveness import Outlook
+from core.jobs.parts import PARTS
+from core.monitoring.alert_queries import AlertRow
+from core.monitoring.liveness import Outlook, upper
 from core.monitoring.rule_queries import RuleRow, rules_of_installation
-from core.monitoring.tables import AlertState
 from dashboard import monitor_panels, panels, reads, selection, session, theme
 from dashboard.charts import health as charts
 from dashboard.theme import Role
 
 # How long each span is, and into how many steps it is cut; a step holds two samples of its figure at least.
 SPANS = {"hour": (timedelta(hours=1), 30), "day": (timedelta(days=1), 96), "week": (timedelta(days=7), 84)}
-ROLES = ("web", "worker", "scoring")
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,10 @@ class Look:
     scale : float
     say : callable
         Puts a value of the axis in words.
-    rule : str
-        The alert rule that judges it; empty for none.
+    rules : tuple of str
+        The alert rules that judge it.
     limit : tuple of str, float
-        The rule's parameter that is drawn, and what it is divided by to lie on the axis.
+        The first rule's parameter that is drawn, and what it is divided by to lie on the axis.
     """
 
     title: str
@@ -51,20 +50,27 @@ class Look:
     unit: str
     scale: float
     say: Callable[[float], str]
-    rule: str = ""
+    rules: tuple[str, ...] = ()
     limit: tuple[str, float] | None = None
     below: bool = False
 
 
 LOOKS = (
-    Look("Errors", ("errors", "refused"), "requests a minute", 1, lambda v: in_words(v, "a minute"), "errors"),
+    Look(
+        "Errors",
+        ("errors", "refused"),
+        "requests a minute",
+        1,
+        lambda v: in_words(v, "a minute"),
+        ("errors", "refused"),
+    ),
     Look(
         "Latency",
         ("latency_p95_ms", "latency_p50_ms", "latency_p99_ms"),
         "ms",
         1,
         lambda v: in_words(v, "ms"),
-        "latency",
+        ("latency",),
         ("limit_ms", 1),
     ),
     Look("Requests", ("requests",), "requests a minute", 1, lambda v: in_words(v, "a minute")),
@@ -76,12 +82,14 @@ LOOKS = (
         "% of the machine",
         0.01,
         lambda v: f"{v:.0f} %",
-        "memory",
+        ("memory",),
         ("free_percent", 1),
         below=True,
     ),
     Look("Processor", ("cpu_cores",), "busy cores", 1, lambda v: f"{v:.2f} cores"),
-    Look("Disk, free", ("disk_free_bytes",), "GB", 1e9, lambda v: f"{v:,.1f} GB", "disk", ("free_gb", 1), below=True),
+    Look(
+        "Disk, free", ("disk_free_bytes",), "GB", 1e9, lambda v: f"{v:,.1f} GB", ("disk",), ("free_gb", 1), below=True
+    ),
     Look(
         "Disk, used by the home",
         ("home_bytes", "database_bytes"),
@@ -89,7 +97,9 @@ LOOKS = (
         1e6,
         lambda v: f"{v:,.1f} MB",
     ),
-    Look("Jobs that wait or failed", ("queue_jobs", "jobs_failed"), "jobs", 1, lambda v: in_words(v, "jobs"), "queue"),
+    Look(
+        "Jobs that wait or failed", ("queue_jobs", "jobs_failed"), "jobs", 1, lambda v: in_words(v, "jobs"), ("queue",)
+    ),
 )
 
 
@@ -117,7 +127,7 @@ def state_of(rules: Sequence[RuleRow], missing: Sequence[str]) -> State:
     off = [row.kind.key for row in rules if not row.enabled]
     if firing and firing[0].finding:
         more = f" And {theme.count(len(firing) - 1, 'more fault')}." if len(firing) > 1 else ""
-        return State(firing[0].kind.title, f"{_upper(firing[0].finding.sentence)}{more}", "attention")
+        return State(firing[0].kind.title, f"{upper(firing[0].finding.sentence)}{more}", "attention")
     if missing:
         return State(f"Not running: {', '.join(missing)}", "What it does waits until it is started.", "attention")
     if len(unknown) + len(off) == len(rules):
@@ -131,30 +141,37 @@ def state_of(rules: Sequence[RuleRow], missing: Sequence[str]) -> State:
 
 def overview_line() -> None:
     """One quiet line; a notice with a way in where something is wrong."""
-    state = _state()
+    now = session.now()
+    state = _state(reads.fresh(rules_of_installation, now), now)
     if state.role == "attention":
         panels.notice(f"{state.finding}. {state.detail}", "attention")
         st.page_link(
             session.page_file("monitoring"), label="See the infrastructure", query_params={"view": "infrastructure"}
         )
         return
-    newest = {row.key: row.value for row in reads.fresh(samples.latest, session.now()) if row.fresh and not row.subject}
+    newest = {row.key: row.value for row in reads.fresh(samples.latest, now) if row.fresh and not row.subject}
     figures = [
         f"95 of 100 answers within {newest['latency_p95_ms']:,.0f} ms" if "latency_p95_ms" in newest else "",
         f"{newest['disk_free_bytes'] / 1e9:,.0f} GB of disk free" if "disk_free_bytes" in newest else "",
         theme.count(round(newest["queue_jobs"]), "job waits", "jobs wait") if newest.get("queue_jobs") else "",
     ]
-    told = _upper("; ".join(one for one in figures if one))
+    told = upper("; ".join(one for one in figures if one))
     said = [f"Infrastructure: {theme.inside(state.finding)}.", state.detail, f"{told}." if told else ""]
     panels.quiet(" ".join(one for one in said if one))
 
 
-def infrastructure() -> None:
-    """The view: its state, then each figure over a span, what is unhealthy first."""
-    state = _state()
-    opened = [
-        one for one in reads.fresh(alert_queries.alerts) if one.monitor_id is None and one.state != AlertState.RESOLVED
-    ]
+def infrastructure(unresolved: Sequence[AlertRow]) -> None:
+    """The view: its state, then each figure over a span, what is unhealthy first.
+
+    Parameters
+    ----------
+    unresolved : sequence of AlertRow
+        Of all subjects; those of the installation are shown.
+    """
+    to_at = session.now()
+    rules = reads.fresh(rules_of_installation, to_at)
+    state = _state(rules, to_at)
+    opened = [one for one in unresolved if one.monitor_id is None]
     told_by_alert = state.role == "attention" and opened
     panels.section(
         state.finding, "" if told_by_alert else state.detail or "Every process tells how it is once a minute."
@@ -162,9 +179,8 @@ def infrastructure() -> None:
     monitor_panels.alerts(opened)
     span = selection.view("Span", {"hour": "Last hour", "day": "Last day", "week": "Last week"}, name="span")
     length, n_points = SPANS[span]
-    to_at = session.now()
-    rules = {row.kind.key: row for row in reads.fresh(rules_of_installation, to_at)}
-    shown = sorted(LOOKS, key=lambda look: not _fires(rules.get(look.rule)))
+    by_kind = {row.kind.key: row for row in rules}
+    shown = sorted(LOOKS, key=lambda look: not any(_fires(by_kind.get(kind)) for kind in look.rules))
     with st.grid(columns=2, min_column_width=320):
         for look in shown:
             found = {
@@ -178,11 +194,12 @@ def infrastructure() -> None:
                 for key in look.keys
             }
             with st.container(gap="xxsmall"):
-                _chart(look, found, rules.get(look.rule), to_at - length, to_at)
+                judged = [by_kind[kind] for kind in look.rules if kind in by_kind]
+                _chart(look, found, judged, to_at - length, to_at)
 
 
 def _chart(
-    look: Look, found: Mapping[str, Sequence[Series]], rule: RuleRow | None, from_at: datetime, to_at: datetime
+    look: Look, found: Mapping[str, Sequence[Series]], judged: Sequence[RuleRow], from_at: datetime, to_at: datetime
 ) -> None:
     lines = [
         charts.Line(
@@ -193,20 +210,20 @@ def _chart(
         for key, series in found.items()
         for one in series
     ]
-    word = theme.mark(look.title, "attention") if _fires(rule) else look.title
+    word = theme.mark(look.title, "attention") if any(map(_fires, judged)) else look.title
     st.markdown(f"**{theme.plain(word)}**")
-    told = rule.finding.sentence if rule and rule.finding else ""
+    told = " ".join(upper(row.finding.sentence) for row in judged if row.finding)
     if not lines:
-        panels.quiet(f"{_upper(told)} Nothing was measured in this span.".strip())
+        panels.quiet(f"{upper(told)} Nothing was measured in this span.".strip())
         return
     ends = {line.label: next(value for value in reversed(line.values) if value is not None) for line in lines}
     last = "; ".join(
         look.say(value) if len(ends) == 1 else f"{label} {look.say(value)}" for label, value in ends.items()
     )
-    panels.quiet(_upper(told) or f"{_upper(last)}.")
+    panels.quiet(upper(told) or f"{upper(last)}.")
     limit = None
-    if rule and look.limit and rule.enabled:
-        value = rule.parameters[look.limit[0]]
+    if judged and look.limit and judged[0].enabled:
+        value = judged[0].parameters[look.limit[0]]
         limit = None if value is None else value / look.limit[1]
     panels.figure(
         charts.over_time(
@@ -237,16 +254,10 @@ def _label(look: Look, key: str, one: Series, n_lines: int) -> str:
     return title if one.process in {"scoring", "worker"} else f"{title}, {one.process}"
 
 
-def _state() -> State:
-    now = session.now()
+def _state(rules: Sequence[RuleRow], now: datetime) -> State:
     running = {process.role for process in reads.fresh(processes.alive, now)}
-    missing = [role for role in ROLES if role not in running]
-    return state_of(reads.fresh(rules_of_installation, now), missing)
+    return state_of(rules, [role for role in PARTS if role not in running])
 
 
 def _fires(rule: RuleRow | None) -> bool:
     return rule is not None and rule.finding is not None and rule.finding.outlook is Outlook.FIRES
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]

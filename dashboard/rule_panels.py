@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.monitoring.alert_rules import Family, rule_kind
-from core.monitoring.liveness import Outlook
+from core.monitoring.liveness import Outlook, upper
 from core.monitoring.queries import MonitorRow
 from core.monitoring.rule_queries import RuleRow, rules_of_installation, rules_of_monitor
 from core.monitoring.rule_service import edit_rule
@@ -132,7 +132,7 @@ def _said(row: RuleRow) -> str:
     if row.finding is None:
         return "It is switched off."
     said = row.finding.sentence
-    return said if row.kind.decided_by_monitor else said[:1].upper() + said[1:]  # what an alert says begins with a name
+    return said if row.kind.decided_by_monitor else upper(said)  # what an alert says begins with a name
 
 
 def _settings(row: RuleRow) -> str:

@@ -18,6 +18,7 @@ import typer
 
 from core.cli.context import Home, literal, settings_for
 from core.errors import InvalidInput, LifecycleError
+from core.jobs.parts import PARTS
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -26,7 +27,6 @@ DEMO_HOME = Path("data/demo")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 WEBSOCKET_MESSAGE_BYTES = 200 << 20
 CLOSE_WITHIN_S = 3
-PARTS = ("web", "scoring", "worker")
 PREPARE = "prepare"
 
 Host = Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default="127.0.0.1")]
@@ -145,10 +145,11 @@ def _run(role: str, settings: Settings, environment: str) -> None:
         migrate(settings)
         _serve(application, settings.host, settings.port)
     elif role == "scoring":
+        from core.monitoring.liveness_job import judge_parts
         from core.serving.app import create_app
 
         migrate(settings)
-        _serve(create_app(settings, environment), settings.host, settings.scoring_port)
+        _serve(create_app(settings, environment, watch=judge_parts), settings.host, settings.scoring_port)
     elif role == "worker":
         from core.automation.worker import run_worker
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 import typer
 
 from core.cli import leash
-from core.cli.processes import PARTS, PREPARE, command_of, environment_of
+from core.cli.processes import PREPARE, command_of, environment_of
 from core.cli.supervisor import Part, Supervisor
 from core.errors import InvalidInput
+from core.jobs.parts import PARTS
 from core.migrations import refuse_newer
 from core.settings import Settings
 

@@ -47,7 +47,7 @@ class InboxItem:
     reason: str
     since: datetime
     page: str
-    params: dict[str, int] = field(default_factory=dict)
+    params: dict[str, int | str] = field(default_factory=dict)
 
 
 def inbox(session: Session, actor: Actor, now: datetime) -> list[InboxItem]:
@@ -160,7 +160,7 @@ def _alerts(session: Session, actor: Actor) -> Iterator[InboxItem]:
             continue
         kind = ALERT_RULES.get(alert.kind)
         urgency = "it cannot wait" if kind is None or kind.wakes else "it can wait for the morning"
-        params = {"monitor": alert.monitor_id, "window": alert.window_id}
+        params: dict[str, int | None] = {"monitor": alert.monitor_id, "window": alert.window_id}
         yield InboxItem(
             kind="alert",
             subject_kind="alert",
@@ -169,7 +169,9 @@ def _alerts(session: Session, actor: Actor) -> Iterator[InboxItem]:
             reason=f"An alert nobody has looked at yet; {urgency}.",
             since=alert.opened_at,
             page="monitoring" if alert.monitor_id is None else "monitor",
-            params={name: value for name, value in params.items() if value is not None},
+            params={"view": "infrastructure"}
+            if alert.monitor_id is None
+            else {name: value for name, value in params.items() if value is not None},
         )
 
 

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.errors import NotFound
+from core.jobs.parts import PARTS
 
 Unit = Literal["ms", "a minute", "rows a second", "bytes", "share", "cores", "seconds", "jobs"]
 Group = Literal["latency", "errors", "throughput", "memory", "disk", "queue"]
+
+SAMPLE_SECONDS = 60.0
+FIRST_AFTER_SECONDS = 5.0  # a page opened right after the start has something to show
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Figure:
     group : str
         Which chart it stands in.
     processes : tuple of str
-        Roles that measure it: "web", "scoring", "worker".
+        The parts that measure it, of `core.jobs.parts.PARTS`.
     worst : {"high", "low"} or None
         Which end is bad; None where neither is, as for throughput.
     merged : {"mean", "max"}
@@ -44,10 +48,10 @@ class Figure:
     worst: Literal["high", "low"] | None
     merged: Literal["mean", "max"]
     sentence: str
-    every_seconds: float = 60.0
+    every_seconds: float = SAMPLE_SECONDS
 
 
-EVERY = ("web", "scoring", "worker")
+EVERY = tuple(PARTS)
 SCORING, WORKER = ("scoring",), ("worker",)
 
 
@@ -127,6 +131,17 @@ FIGURES: dict[str, Figure] = _by_key(
             worst="high",
             merged="mean",
             sentence="Requests that were refused with a reason: no valid token, no such model, rows that do not fit.",
+        ),
+        Figure(
+            key="refused_for",
+            title="Refused requests by reason",
+            unit="a minute",
+            group="errors",
+            processes=SCORING,
+            worst="high",
+            merged="mean",
+            sentence="The refused requests by the status they were answered with: 401 is no valid token, 404 a model "
+            "that is not live, 422 rows that do not fit.",
         ),
         Figure(
             key="memory_bytes",

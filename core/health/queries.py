@@ -8,14 +8,17 @@ from datetime import datetime, timedelta
 
 import sqlalchemy
 from sqlalchemy import BigInteger
-from sqlmodel import Session, col, func
+from sqlmodel import Session, col, func, select
 
-from core.health.figures import FIGURES, figure
+from core.health.figures import FIGURES, FIRST_AFTER_SECONDS, SAMPLE_SECONDS, figure
 from core.health.tables import HealthSample
 
 SILENT_AFTER = timedelta(minutes=5)
 LATEST_WITHIN = timedelta(hours=2)
 MOST_POINTS = 400
+# A sample a minute: a longer pause is one in which nothing ran, and the sample after it a process's first.
+LONGEST_SPAN = timedelta(seconds=1.5 * SAMPLE_SECONDS)
+WORK_STEP_S = 600
 
 
 @dataclass(frozen=True)
@@ -125,14 +128,80 @@ def latest(session: Session, now: datetime) -> list[Latest]:
     return sorted(rows, key=lambda row: (order[row.key], row.process, row.subject))
 
 
-def samples_since(session: Session, keys: Sequence[str], since: datetime) -> dict[str, list[tuple[datetime, float]]]:
-    """Every sample of some figures of whole processes since a moment, oldest first, by key; "" subjects only."""
+def samples_since(
+    session: Session, keys: Sequence[str], since: datetime, now: datetime
+) -> dict[str, list[tuple[datetime, float]]]:
+    """Every sample of some levels of whole processes since a moment, oldest first, by key; "" subjects only.
+
+    What is dated after ``now`` is left out: it was measured before the clock was set back.
+    """
+    found: dict[str, list[tuple[datetime, float]]] = {key: [] for key in keys}
+    for _process, key, _subject, at, value in _between(session, keys, since, now):
+        found[key].append((at, value))
+    return found
+
+
+def counts_since(
+    session: Session, keys: Sequence[str], since: datetime, now: datetime
+) -> dict[tuple[str, str], list[tuple[datetime, float]]]:
+    """How many there were by each sample since a moment, of figures "a minute", oldest first.
+
+    A rate says nothing of how long it was kept up: it is multiplied with the time since the process's sample before, or
+    with the few seconds after which a process that starts takes its first.
+
+    Returns
+    -------
+    dict
+        By (key, subject); only subjects of the whole, "" and the statuses of refused requests, are among them.
+    """
+    found: dict[tuple[str, str], list[tuple[datetime, float]]] = {(key, ""): [] for key in keys}
+    before: dict[str, datetime] = {}
+    spans: dict[tuple[str, datetime], float] = {}
+    for process, key, subject, at, value in _between(session, keys, since - LONGEST_SPAN, now):
+        if (process, at) not in spans:
+            gap = at - before.get(process, datetime.min.replace(tzinfo=at.tzinfo))
+            spans[process, at] = gap.total_seconds() if gap <= LONGEST_SPAN else FIRST_AFTER_SECONDS
+            before[process] = at
+        if at > since:
+            found.setdefault((key, subject), []).append((at, value * spans[process, at] / 60))
+    return found
+
+
+def worked_since(session: Session, process: str, since: datetime, now: datetime) -> timedelta:
+    """For how much of the time since a moment a process told how it is, in steps of ten minutes.
+
+    Samples are thinned to one in ten minutes after a day, so a finer step would call the past idle.
+    """
+    second = sqlalchemy.cast(sqlalchemy.extract("epoch", col(HealthSample.at)), BigInteger)
+    query = select(func.count(func.distinct(second // WORK_STEP_S))).where(
+        col(HealthSample.key) == "memory_bytes",
+        col(HealthSample.process) == process,
+        col(HealthSample.at) >= since,
+        col(HealthSample.at) <= now,
+    )
+    return timedelta(seconds=WORK_STEP_S * session.exec(query).one())
+
+
+def _between(
+    session: Session, keys: Sequence[str], since: datetime, now: datetime
+) -> list[tuple[str, str, str, datetime, float]]:
     query = (
-        sqlalchemy.select(col(HealthSample.key), col(HealthSample.at), col(HealthSample.value))
-        .where(col(HealthSample.key).in_(keys), col(HealthSample.at) >= since, col(HealthSample.subject) == "")
+        sqlalchemy.select(
+            col(HealthSample.process),
+            col(HealthSample.key),
+            col(HealthSample.subject),
+            col(HealthSample.at),
+            col(HealthSample.value),
+        )
+        .where(
+            col(HealthSample.key).in_(keys),
+            col(HealthSample.at) >= since,
+            col(HealthSample.at) <= now,
+            col(HealthSample.subject).not_like("model %"),
+        )
         .order_by(col(HealthSample.at), col(HealthSample.id))
     )
-    found: dict[str, list[tuple[datetime, float]]] = {key: [] for key in keys}
-    for key, at, value in session.connection().execute(query):
-        found[key].append((at, float(value)))
-    return found
+    return [
+        (process, key, subject, at, float(value))
+        for process, key, subject, at, value in session.connection().execute(query)
+    ]

@@ -14,15 +14,13 @@ from sqlalchemy import BigInteger
 from sqlmodel import Session, col, delete
 
 from core.database import utc_now
-from core.health.figures import FIGURES
+from core.health.figures import FIGURES, FIRST_AFTER_SECONDS, SAMPLE_SECONDS
 from core.health.samples import OwnUse, Sample, folder_bytes, machine_samples, queue_samples
 from core.health.tables import HealthSample
 from core.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
-SAMPLE_SECONDS = 60.0
-FIRST_AFTER_SECONDS = 5.0  # a page opened right after the start has something to show
 MOST_UNWRITTEN = 2_000
 # From which age on a sample stands for how many seconds: ten minutes, then an hour.
 STEPS = ((timedelta(days=1), 600), (timedelta(days=7), 3600))

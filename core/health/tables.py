@@ -11,7 +11,8 @@ from core.database import moment
 class HealthSample(SQLModel, table=True):
     """One figure of one process at one moment; ``key`` is a key of `core.health.figures.FIGURES`.
 
-    ``subject`` is "" for the process as a whole, else what the figure is about ("model 3 champion production").
+    ``subject`` is "" for the process as a whole, else what the figure is about ("model 3 champion production"; "422",
+    the status of refused requests).
     """
 
     __tablename__ = "health_sample"

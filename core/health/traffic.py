@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 
 from core.health.samples import Sample
@@ -59,6 +60,7 @@ class Traffic:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: dict[str, Counts] = {"": Counts()}
+        self._refused_for: Counter[int] = Counter()
 
     def answered(self, subject: str, *, latency_ms: float, n_rows: int) -> None:
         """Count a request that was answered.
@@ -82,9 +84,10 @@ class Traffic:
                 counts.requests += 1
                 counts.errors += 1
 
-    def refused(self, subject: str) -> None:
-        """Count a request that was refused with a reason."""
+    def refused(self, subject: str, status: int) -> None:
+        """Count a request that was refused with a reason, told by its status (`core.health.refusals`)."""
         with self._lock:
+            self._refused_for[status] += 1
             for counts in self._of(subject):
                 counts.requests += 1
                 counts.refused += 1
@@ -101,6 +104,7 @@ class Traffic:
         """
         with self._lock:
             taken, self._counts = self._counts, {"": Counts()}
+            refused_for, self._refused_for = self._refused_for, Counter()
         samples = []
         for subject, counts in taken.items():
             minutes = elapsed_seconds / 60
@@ -113,6 +117,9 @@ class Traffic:
             for key, share in QUANTILES.items():
                 if (latency := counts.quantile_ms(share)) is not None:
                     samples.append(Sample(key, latency, subject))
+        samples += [
+            Sample("refused_for", count / (elapsed_seconds / 60), str(status)) for status, count in refused_for.items()
+        ]
         return samples
 
     def _of(self, subject: str) -> list[Counts]:

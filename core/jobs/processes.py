@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import psutil
-from sqlmodel import Session, col, delete, select
+from sqlmodel import Session, col, delete, or_, select
 
+from core.jobs.parts import Seen
 from core.jobs.tables import Process
 
 BEAT_SECONDS = 5.0
 ALIVE_SECONDS = 15.0
-KEPT_SECONDS = 60.0
+PAUSE_SECONDS = 60.0
+FORGOTTEN_AFTER = timedelta(days=14)
 START_TOLERANCE_S = 2.0
 
 
@@ -62,16 +64,20 @@ def surely_dead(name: str, host: str, pid: int) -> bool:
 def beat(
     session: Session, *, role: str, pid: int, host: str, address: str, started_at: datetime, now: datetime
 ) -> None:
-    """Write down that a process is alive, and forget those that have been silent for a minute.
+    """Write down that a process is alive, and forget those whose place it has taken.
+
+    One that died stays known until another of the same role and address takes its place (on the same machine, or
+    started later on any), for two weeks at most: an alert can then tell it from one that stopped in good order.
 
     Parameters
     ----------
-    role : {"web", "scoring", "worker"}
+    role : str
+        Of `core.jobs.parts.PARTS`.
     address : str
         Where it listens, ``http://host:port``; empty for a worker.
     started_at, now : datetime
     """
-    session.exec(delete(Process).where(col(Process.seen_at) < now - timedelta(seconds=KEPT_SECONDS)))
+    silent_since = now - timedelta(seconds=PAUSE_SECONDS)
     mine = session.exec(
         select(Process).where(
             Process.role == role, Process.host == host, Process.pid == pid, Process.started_at == started_at
@@ -79,8 +85,16 @@ def beat(
     ).first()
     if mine is None:
         mine = Process(role=role, host=host, pid=pid, address=address, started_at=started_at, seen_at=now)
+        mine.beating_since = now
+    elif not silent_since <= mine.seen_at <= now:  # its machine slept, or its clock was set
+        mine.beating_since = now
     mine.seen_at = now
     session.add(mine)
+    session.flush()
+    replaced = (col(Process.role) == role, col(Process.address) == address, col(Process.seen_at) < silent_since)
+    taken = or_(col(Process.host) == host, col(Process.seen_at) < started_at)
+    session.exec(delete(Process).where(*replaced, taken))
+    session.exec(delete(Process).where(col(Process.seen_at) < now - FORGOTTEN_AFTER))
 
 
 def gone(session: Session, *, role: str, pid: int, host: str) -> None:
@@ -97,6 +111,15 @@ def alive(session: Session, now: datetime) -> list[Process]:
     )
     here = socket.gethostname()
     return [row for row in rows if row.host != here or _runs(row)]
+
+
+def seen(session: Session) -> list[Seen]:
+    """Every process that beats, and those that fell silent without a goodbye and that none has replaced."""
+    rows = session.exec(select(Process).order_by(col(Process.role), col(Process.started_at)))
+    return [
+        Seen(row.role, row.host, row.address, row.started_at, row.beating_since or row.started_at, row.seen_at)
+        for row in rows
+    ]
 
 
 def _runs(row: Process) -> bool:

@@ -66,7 +66,10 @@ class JobLine(SQLModel, table=True):
 
 
 class Process(SQLModel, table=True):
-    """A process of Gatehouse and when it was last seen alive."""
+    """A process of Gatehouse and when it was last seen alive; one that stops in good order takes its row along.
+
+    ``beating_since`` is when its present run of beats began; None in rows written before it was kept.
+    """
 
     __tablename__ = "process"
 
@@ -77,3 +80,4 @@ class Process(SQLModel, table=True):
     address: str = ""
     started_at: datetime = moment()
     seen_at: datetime = moment()
+    beating_since: datetime | None = moment(nullable=True)

@@ -164,18 +164,31 @@ ALERT_RULES: dict[str, AlertRuleKind] = _by_key(
             severity="critical",
             parameters=(Parameter("hours", "Longest delay, hours", 2, 0.25, 168),),
             decided_by_monitor=False,
-            sentence="Data came in and was not measured for this long: what the monitor says is old.",
+            sentence="Data came in and was not measured for this long, though a worker ran: what the monitor says is "
+            "old.",
         ),
         AlertRuleKind(
             key="freshness",
-            title="Data is late",
+            title="No new data",
             family=Family.SILENCE,
             subject="monitor",
             severity="warning",
-            parameters=(Parameter("hours", "Oldest newest data, hours", None, 1, 8760),),
+            parameters=(Parameter("hours", "Longest gap, hours", None, 1, 8760),),
             decided_by_monitor=False,
-            sentence="Batches usually come in a rhythm, and the newest is older than twice the second longest gap "
-            "there was; with hours given, predictions count too.",
+            sentence="By when data arrives, whatever times its rows bear: batches usually come in a rhythm, and the "
+            "last came longer ago than twice the second longest gap there was; with hours given, predictions count "
+            "too.",
+        ),
+        AlertRuleKind(
+            key="late_rows",
+            title="Late data",
+            family=Family.SILENCE,
+            subject="monitor",
+            severity="warning",
+            parameters=(Parameter("hours", "Oldest newest row, hours", None, 1, 8760),),
+            decided_by_monitor=False,
+            sentence="By the times that rows bear, whenever they arrive: batches come, but their newest row is older "
+            "than twice the second oldest it usually gets. Rows of an hour or a day are dated at its end.",
         ),
         AlertRuleKind(
             key="volume",
@@ -186,7 +199,18 @@ ALERT_RULES: dict[str, AlertRuleKind] = _by_key(
             parameters=(Parameter("width", "Half width of the usual band, deviations", 5, 2, 20),),
             decided_by_monitor=False,
             sentence="The last whole hour (or day, where hours hold few rows) had less than half or more than twice "
-            "the rows of the same hour and weekday, and lies outside the band of the past eight weeks.",
+            "the rows of the same hour and weekday, beyond chance, and lies outside the band of the past eight weeks.",
+        ),
+        AlertRuleKind(
+            key="parts",
+            title="A part stopped",
+            family=Family.FAULT,
+            subject="installation",
+            severity="critical",
+            parameters=(Parameter("minutes", "Patience, minutes", 3, 2, 1440),),
+            decided_by_monitor=False,
+            sentence="The pages, scoring or a worker fell silent for this long without having been stopped, while "
+            "another part ran on.",
         ),
         AlertRuleKind(
             key="errors",
@@ -197,6 +221,17 @@ ALERT_RULES: dict[str, AlertRuleKind] = _by_key(
             parameters=(Parameter("percent", "Failed requests, %", 5, 0.1, 100), _MINUTES),
             decided_by_monitor=False,
             sentence="At least this share of requests failed through no fault of the caller, five at least.",
+        ),
+        AlertRuleKind(
+            key="refused",
+            title="Requests are refused",
+            family=Family.FAULT,
+            subject="installation",
+            severity="warning",
+            parameters=(Parameter("percent", "Refused requests, %", 20, 0.1, 99), _MINUTES),
+            decided_by_monitor=False,
+            sentence="More than this share of requests, twenty at least, were refused for the caller's fault, beyond "
+            "chance: no valid token, a model that is not live, rows that do not fit.",
         ),
         AlertRuleKind(
             key="latency",
@@ -244,7 +279,7 @@ ALERT_RULES: dict[str, AlertRuleKind] = _by_key(
                 Parameter("failed", "Failed jobs in an hour", 5, 1, 1000),
             ),
             decided_by_monitor=False,
-            sentence="A job has waited longer than this for a worker, or this many have failed within an hour.",
+            sentence="A job has waited longer than this while workers ran, or this many have failed within an hour.",
         ),
     )
 )

@@ -5,12 +5,15 @@ What is usual is learned from the past eight weeks, never assumed. Three choices
 - Silence is counted in *usual hours*: an hour of the week in which the model answered in 3 of 4 weeks counts 0.75, so
   that nights and weekends without work count nothing. The limit is twice the *second* longest silence there was: the
   longest may have been an outage itself.
-- What has no past has no rule. A log must hold six hours with predictions over a day, a rhythm of batches or labels
-  four arrivals (those of one half day count as one), volume three values of the same hour and weekday. A monitor that
-  only ever had historical files handed in together therefore never alerts for silence, and says so.
+- What has no past has no rule. A log must hold six hours with predictions over a day, volume three values of the same
+  hour and weekday.
+- Two weeks tell nights from weekends. Before, a stream that pauses is missed after four days at the earliest, the
+  length of a weekend with a holiday; one that never pauses is missed at once, on a Saturday or Sunday only where it has
+  answered on one.
 - A limit in hours that a person set holds at once, and from the moment the version went live.
 
-Whatever cannot be told is `Outlook.UNKNOWN`: it opens nothing, and it closes nothing either.
+Whatever cannot be told is `Outlook.UNKNOWN`: it opens nothing, and it closes nothing either. What arrives now and then
+(batches, labels) is judged in `arrivals`.
 """
 
 from __future__ import annotations
@@ -19,7 +22,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +30,13 @@ HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 HISTORY = 8 * WEEK
 HOURS_A_WEEK = 168
 FEWEST_ACTIVE_HOURS = 6
-FEWEST_ARRIVALS = 4
 FEWEST_ALIKE = 3
 FEWEST_USUAL_ROWS = 20
-HOUR_S, HALF_DAY_S = 3600, 12 * 3600
+WEEKEND_FROM = 5 * 24
+LEARNING = 2 * WEEK
+LONG_WEEKEND = 4 * DAY
+NEVER_PAUSES = 0.9
+HOUR_S = 3600
 
 
 class Outlook(StrEnum):
@@ -128,19 +133,30 @@ def no_predictions(
     fires = n_silent_hours > limit if second else n_silent_hours >= 1
     # A steady stream misses one hour now and then; a model asked once a day or week that misses its turn is late.
     if fires and (n_silent_hours >= 2 or silent >= DAY):
+        if _young(active) and len(active) < NEVER_PAUSES * (active[-1] - active[0] + 1) and silent < LONG_WEEKEND:
+            return Finding(Outlook.UNKNOWN, f"{_last(last_at, now)} Its nights and weekends are known after two weeks.")
         sentence = f"{said}, of which it usually answers in {n_silent_hours:.0f} h; at most {limit:.0f} h is usual."
         return Finding(Outlook.FIRES, sentence, last_at)
     return Finding(Outlook.QUIET, _last(last_at, now))
 
 
 def _usual_share(hours: Hours, first: int, last: int) -> NDArray[np.float64]:
-    """How usual a prediction is in each hour, 0 to 1, from the weeks between the first and the last; 1 below two."""
-    if last - first < 2 * HOURS_A_WEEK:
-        return np.ones(len(hours.rows))
+    """How usual a prediction is in each hour, 0 to 1, from the weeks between the first and the last.
+
+    Below two weeks 1, but 0 in weekends where it has answered in none.
+    """
     of_week = hours.of_week()
     seen = slice(first, last + 1)
+    if last - first < 2 * HOURS_A_WEEK:
+        weekend = of_week >= WEEKEND_FROM
+        answered = bool(np.any(hours.rows[seen][weekend[seen]] > 0))
+        return np.where(weekend & (not answered), 0.0, 1.0)
     active = np.bincount(of_week[seen], weights=hours.rows[seen] > 0, minlength=HOURS_A_WEEK)
     return np.asarray((active / np.bincount(of_week[seen], minlength=HOURS_A_WEEK))[of_week])
+
+
+def _young(active: NDArray[np.int64]) -> bool:
+    return bool(active[-1] - active[0] < LEARNING / HOUR)
 
 
 def volume(hours: Hours, *, width: float) -> Finding:
@@ -149,6 +165,8 @@ def volume(hours: Hours, *, width: float) -> Finding:
     Rows are compared as square roots, which makes the noise of counts alike whatever their size. The band around the
     median of the same hour (or weekday) reaches ``width`` robust deviations (1.4826 times the median absolute residual
     of the past, 0.5 at least, the deviation of pure counting), and 1.5 times the second largest residual on that side.
+    Besides, the hour must have less than half of, or more than twice, the usual rows by two such deviations: an hour
+    that was lived through twice, because the clock was set back, has just twice as many.
 
     Parameters
     ----------
@@ -192,93 +210,17 @@ def _judge_volume(rows: NDArray[np.float64], season: NDArray[np.int64], noun: st
     spread = max(0.5, 1.4826 * float(np.median(np.abs(past))))
     reach = max(width * spread, 1.5 * float(side[-2]) if len(side) > 1 else 0.0)
     said = f"{last:,.0f} rows in the last whole {noun}; about {usual:,.0f} are usual"
-    if abs(residual) > reach and not usual / 2 <= last <= 2 * usual:
+    # `usual` is a median of few and varies itself; its square root by up to as much as a single hour's.
+    far = 2 * spread
+    if abs(residual) > reach and not np.sqrt(usual / 2) - far <= np.sqrt(last) <= np.sqrt(2 * usual) + far:
         low, high = max(0.0, np.sqrt(usual) - reach) ** 2, (np.sqrt(usual) + reach) ** 2
         return Finding(Outlook.FIRES, f"{said} at that time, {low:,.0f} to {high:,.0f}.")
     return Finding(Outlook.QUIET, f"{said}.")
 
 
-def no_labels(
-    arrivals: Sequence[datetime], *, last_prediction_at: datetime | None, now: datetime, limit_hours: float | None
-) -> Finding:
-    """Decide whether labels stopped coming while predictions go on.
-
-    Parameters
-    ----------
-    arrivals : sequence of datetime
-        When labels came, oldest first.
-    """
-    if not arrivals and limit_hours is None:
-        return Finding(Outlook.UNKNOWN, "No labels have come yet; whether any will is not known.")
-    if last_prediction_at is None or (arrivals and last_prediction_at <= arrivals[-1]):
-        return Finding(Outlook.QUIET, "Nothing was predicted since the last labels came.")
-    if not arrivals:
-        return Finding(Outlook.UNKNOWN, "No labels have come yet.")
-    return _rhythm(arrivals, now=now, limit_hours=limit_hours, noun="labels")
-
-
-def freshness(
-    batches: Sequence[datetime], *, last_prediction_at: datetime | None, now: datetime, limit_hours: float | None
-) -> Finding:
-    """Decide whether new data is late.
-
-    Parameters
-    ----------
-    batches : sequence of datetime
-        When batches were handed in, oldest first.
-    last_prediction_at : datetime or None
-        Counts as data where a limit was set: how long predictions may pause by themselves is `no_predictions`'s.
-    """
-    if limit_hours is None:
-        if not batches:
-            return Finding(Outlook.UNKNOWN, "No batch was handed in; the log is judged by its silence.")
-        return _rhythm(batches, now=now, limit_hours=None, noun="a batch")
-    came = [at for at in (*batches[-1:], last_prediction_at) if at is not None]
-    if not came:
-        return Finding(Outlook.UNKNOWN, "No data has come yet.")
-    return _rhythm([max(came)], now=now, limit_hours=limit_hours, noun="data")
-
-
-def _rhythm(arrivals: Sequence[datetime], *, now: datetime, limit_hours: float | None, noun: str) -> Finding:
-    last = arrivals[-1]
-    waited = now - last
-    said = f"the last {noun.removeprefix('a ')} came {ago(waited)}"
-    if limit_hours is not None:
-        if waited > limit_hours * HOUR:
-            sentence = f"{said}; {limit_hours:g} h is the limit that was set."
-            return Finding(Outlook.FIRES, sentence, last)
-        return Finding(Outlook.QUIET, f"{_upper(said)}.")
-    # What was handed in together is one arrival: a history of twelve files tells nothing of a rhythm.
-    together = list({int(at.timestamp()) // HALF_DAY_S: at for at in arrivals}.values())
-    if len(together) < FEWEST_ARRIVALS:
-        return Finding(Outlook.UNKNOWN, f"{_upper(said)}. That is too little to know a rhythm.")
-    gaps = sorted(later - earlier for earlier, later in pairwise(together))
-    limit = max(DAY, 2 * gaps[-2])
-    if waited > limit:
-        return Finding(Outlook.FIRES, f"{said}; {in_words(limit)} would be usual at most.", last)
-    return Finding(Outlook.QUIET, f"{_upper(said)}; up to {in_words(limit)} is usual.")
-
-
-def not_run(waiting_since: datetime | None, *, now: datetime, limit_hours: float) -> Finding:
-    """Decide whether data waits too long to be measured.
-
-    Parameters
-    ----------
-    waiting_since : datetime or None
-        When the oldest data came that was not measured yet; None where there is none.
-    """
-    if waiting_since is None:
-        return Finding(Outlook.QUIET, "All data that came was measured.")
-    waited = now - waiting_since
-    if waited > limit_hours * HOUR:
-        sentence = f"data that came {ago(waited)} has not been measured; what it says is older than that."
-        return Finding(Outlook.FIRES, sentence, waiting_since)
-    return Finding(Outlook.QUIET, f"The newest data came {ago(waited)} and is about to be measured.")
-
-
 def in_words(span: timedelta) -> str:
-    """A length of time in its one largest unit: "45 min", "5 h", "3 days"."""
-    minutes = span / timedelta(minutes=1)
+    """A length of time in its one largest unit: "45 min", "5 h", "3 days"; "0 min" for one below zero."""
+    minutes = max(0.0, span / timedelta(minutes=1))  # a clock may have been set back
     if minutes < 90:
         return f"{minutes:.0f} min"
     if minutes < 48 * 60:
@@ -295,7 +237,8 @@ def _last(last_at: datetime | None, now: datetime) -> str:
     return f"The last prediction was {ago(now - last_at)}." if last_at else "It has not answered yet."
 
 
-def _upper(sentence: str) -> str:
+def upper(sentence: str) -> str:
+    """A sentence with its first letter made large."""
     return sentence[:1].upper() + sentence[1:]
 
 

@@ -1,8 +1,11 @@
-"""What every worker does every few minutes: ask the rules of silence and faults, and let alerts follow."""
+"""What every worker does every few minutes: ask the rules of silence and faults, and let alerts follow.
+
+Whether every part still runs is asked by every part (`judge_parts`), for a dead worker asks nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from sqlmodel import Session, col, select
@@ -17,6 +20,7 @@ from core.registry.tables import RegisteredModel
 from core.workspace import Workspace
 
 ACTOR = system_actor("monitoring")
+PARTS_RULE = "parts"
 SWITCHED_OFF = Finding(Outlook.QUIET, "The rule was switched off.")
 
 
@@ -30,8 +34,19 @@ def judge_all(workspace: Workspace, now: datetime) -> int:
         monitors = list(session.exec(select(Monitor).order_by(col(Monitor.id))))
         rows = [row for monitor in monitors for row in rules_of_monitor(session, monitor.id or 0, now)]
         rows += rules_of_installation(session, now)
+    return _judge(workspace, [row for row in rows if not row.kind.decided_by_monitor], now)
+
+
+def judge_parts(workspace: Workspace, now: datetime) -> int:
+    """Ask the one rule that every part asks once a minute, for whoever still runs must say which part died."""
+    with workspace.read() as session:
+        rows = [row for row in rules_of_installation(session, now) if row.kind.key == PARTS_RULE]
+    return _judge(workspace, rows, now)
+
+
+def _judge(workspace: Workspace, rows: Sequence[RuleRow], now: datetime) -> int:
+    with workspace.read() as session:
         standing = _standing(session)
-    rows = [row for row in rows if not row.kind.decided_by_monitor]
     firing = [row for row in rows if row.finding is not None and row.finding.outlook is Outlook.FIRES]
     concerned = [row for row in rows if row in firing or (row.monitor_id, row.kind.key) in standing]
     if concerned:

@@ -11,11 +11,14 @@ import sqlalchemy
 from sqlalchemy import BigInteger, ColumnElement
 from sqlmodel import Session, col, func, select
 
-from core.health.queries import samples_since
-from core.monitoring import faults, liveness, queries
+from core.health.queries import counts_since, samples_since, worked_since
+from core.jobs import processes
+from core.jobs.parts import Seen
+from core.monitoring import arrivals, faults, liveness, queries
 from core.monitoring.alert_rules import ALERT_RULES, AlertRuleKind
 from core.monitoring.liveness import Finding, Hours, Outlook
-from core.monitoring.tables import Alert, AlertRule, AlertState, Batch, BatchState, Monitor
+from core.monitoring.tables import Alert, AlertRule, AlertState, Batch, BatchState, BucketSketch, Monitor
+from core.monitoring.windows import BATCH, bucket_of
 from core.registry.queries import live
 from core.serving.tables import Label, PredictionSegment
 
@@ -51,14 +54,25 @@ class RuleRow:
 
 @dataclass(frozen=True)
 class Signs:
-    """What a monitor's rules look at; see `liveness` for each."""
+    """What a monitor's rules look at; see `liveness` and `arrivals` for each."""
 
     live_since: datetime | None
     hours: Hours
     last_prediction_at: datetime | None
     label_arrivals: tuple[datetime, ...]
     batch_arrivals: tuple[datetime, ...]
+    newest_rows: tuple[tuple[datetime, datetime], ...]
     waiting_since: datetime | None
+    worked: timedelta
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """What the installation's rules look at; see `faults` for each."""
+
+    seen: tuple[Seen, ...]
+    levels: Mapping[str, faults.Samples]
+    counts: faults.Counts
 
 
 def rules_of_monitor(session: Session, monitor_id: int, now: datetime) -> list[RuleRow]:
@@ -81,9 +95,13 @@ def rules_of_installation(session: Session, now: datetime) -> list[RuleRow]:
     found = _stored(session, "installation", None)
     minutes = [(kind.defaults() | (stored.parameters if stored else {})).get("minutes") for kind, stored in found]
     since = now - max(faults.RECENT, timedelta(minutes=max(one or 0 for one in minutes)))
-    samples = samples_since(session, faults.KEYS, since)
+    vitals = Vitals(
+        seen=tuple(processes.seen(session)),
+        levels=samples_since(session, faults.LEVELS, since, now),
+        counts=counts_since(session, faults.COUNTED, since, now),
+    )
     return [
-        _row(kind, None, stored, lambda kind, values: _judge_installation(kind, values, samples, now))
+        _row(kind, None, stored, lambda kind, values: _judge_installation(kind, values, vitals, now))
         for kind, stored in found
     ]
 
@@ -108,20 +126,23 @@ def signs_of(session: Session, monitor: Monitor, now: datetime) -> Signs:
         col(PredictionSegment.alias) == monitor.alias,
     )
     end = col(PredictionSegment.to_at)
-    day = sqlalchemy.cast(sqlalchemy.extract("epoch", col(Label.received_at)), BigInteger) // liveness.HALF_DAY_S
+    day = sqlalchemy.cast(sqlalchemy.extract("epoch", col(Label.received_at)), BigInteger) // arrivals.HALF_DAY_S
     labels = session.exec(
         select(func.max(Label.received_at)).where(col(Label.model_id) == monitor.model_id).group_by(day)
     )
     batches = session.exec(
         select(Batch.added_at).where(col(Batch.monitor_id) == monitor.id).order_by(col(Batch.added_at))
     )
+    waiting_since = _waiting_since(session, monitor)
     return Signs(
         live_since=deployment.from_at if deployment else None,
         hours=liveness.hours_of(_spans(session, *logged, end > now - liveness.HISTORY), now),
         last_prediction_at=session.exec(select(func.max(end)).where(*logged)).one(),
         label_arrivals=tuple(sorted(labels)),
         batch_arrivals=tuple(batches),
-        waiting_since=_waiting_since(session, monitor),
+        newest_rows=_newest_rows(session, monitor, now),
+        waiting_since=waiting_since,
+        worked=worked_since(session, "worker", waiting_since, now) if waiting_since else timedelta(0),
     )
 
 
@@ -139,6 +160,31 @@ def _spans(session: Session, *logged: ColumnElement[bool]) -> list[tuple[datetim
         told = [(day + int(hour) * liveness.HOUR, int(count)) for hour, count in hours.items()]
         spans += [(at, at, count) for at, count in told] or [(from_at, to_at, n)]
     return spans
+
+
+def _newest_rows(session: Session, monitor: Monitor, now: datetime) -> tuple[tuple[datetime, datetime], ...]:
+    """When each batch with times came, and the end of the hour or day its newest row lies in, but not after it came."""
+    newest = (
+        sqlalchemy.select(func.max(col(BucketSketch.bucket_at)))
+        .where(
+            col(BucketSketch.monitor_id) == col(Batch.monitor_id),
+            col(BucketSketch.version_id) == col(Batch.version_id),
+            col(BucketSketch.source) == f"{BATCH} " + sqlalchemy.cast(col(Batch.id), sqlalchemy.String),
+        )
+        .correlate(Batch)
+        .scalar_subquery()
+    )
+    query = (
+        sqlalchemy.select(col(Batch.added_at), newest)
+        .where(
+            col(Batch.monitor_id) == monitor.id,
+            col(Batch.time_column).is_not(None),
+            col(Batch.added_at) > now - liveness.HISTORY,
+        )
+        .order_by(col(Batch.added_at), col(Batch.id))
+    )
+    width = liveness.HOUR if bucket_of(monitor.window) == "hour" else liveness.DAY
+    return tuple((came, min(at + width, came)) for came, at in session.connection().execute(query) if at is not None)
 
 
 def _waiting_since(session: Session, monitor: Monitor) -> datetime | None:
@@ -206,32 +252,39 @@ def _judge_monitor(
                 limit_hours=values["hours"],
             )
         case "no_labels":
-            return liveness.no_labels(
+            return arrivals.no_labels(
                 signs.label_arrivals,
                 last_prediction_at=signs.last_prediction_at,
                 now=now,
                 limit_hours=values["hours"],
             )
         case "freshness":
-            return liveness.freshness(
+            return arrivals.freshness(
                 signs.batch_arrivals,
                 last_prediction_at=signs.last_prediction_at,
                 now=now,
                 limit_hours=values["hours"],
             )
+        case "late_rows":
+            return arrivals.late_rows(signs.newest_rows, limit_hours=values["hours"])
         case "not_run":
-            return liveness.not_run(signs.waiting_since, now=now, limit_hours=_set(values, "hours"))
+            return arrivals.not_run(
+                signs.waiting_since, now=now, limit_hours=_set(values, "hours"), worked=signs.worked
+            )
         case "volume":
             return liveness.volume(signs.hours, width=_set(values, "width"))
     raise AssertionError(f"nothing judges {kind}")
 
 
-def _judge_installation(
-    kind: str, values: Mapping[str, float | None], samples: Mapping[str, faults.Samples], now: datetime
-) -> Finding:
+def _judge_installation(kind: str, values: Mapping[str, float | None], vitals: Vitals, now: datetime) -> Finding:
+    samples, counts = vitals.levels, vitals.counts
     match kind:
+        case "parts":
+            return faults.parts(vitals.seen, minutes=_set(values, "minutes"), now=now)
         case "errors":
-            return faults.errors(samples, percent=_set(values, "percent"), minutes=_set(values, "minutes"), now=now)
+            return faults.errors(counts, percent=_set(values, "percent"), minutes=_set(values, "minutes"), now=now)
+        case "refused":
+            return faults.refused(counts, percent=_set(values, "percent"), minutes=_set(values, "minutes"), now=now)
         case "latency":
             return faults.latency(samples, limit_ms=_set(values, "limit_ms"), minutes=_set(values, "minutes"), now=now)
         case "memory":

@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 16 << 20
 TICK_SECONDS = 0.5
+WATCH_SECONDS = 60.0
 
 
 class Refused(LifecycleError):
@@ -59,7 +60,10 @@ class Served:
 
 
 def create_app(
-    settings: Settings | None = None, environment: str = "production", clock: Callable[[], datetime] = utc_now
+    settings: Settings | None = None,
+    environment: str = "production",
+    clock: Callable[[], datetime] = utc_now,
+    watch: Callable[[Workspace, datetime], object] | None = None,
 ) -> FastAPI:
     """Make the scoring application; the home is opened when it starts and its log is sealed when it stops.
 
@@ -70,6 +74,8 @@ def create_app(
     environment : str
         Whose aliases it answers for.
     clock : callable, optional
+    watch : callable, optional
+        Called once a minute beside the answering: looks after the other parts.
     """
     # One request uses one thread: with OpenMP's default, concurrent requests fight over the cores and throughput
     # falls twentyfold. Read when scikit-learn is first loaded, which is with the first model.
@@ -86,7 +92,7 @@ def create_app(
         app.state.traffic = traffic
         address = f"http://{settings.host}:{settings.scoring_port}"
         process = "scoring" if environment == "production" else f"scoring {environment}"
-        background = _Background(workspace, log, address, Sampler(workspace, process, traffic.take))
+        background = _Background(workspace, log, address, Sampler(workspace, process, traffic.take), watch)
         background.start()
         try:
             yield
@@ -118,7 +124,11 @@ def create_app(
             began = time.perf_counter()
             answered = await run_in_threadpool(_answer, app, environment, model, alias, secret, body, clock, served)
         except Exception as error:
-            (app.state.traffic.failed if _status(error) >= 500 else app.state.traffic.refused)(served.subject)
+            status = _status(error)
+            if status >= 500:
+                app.state.traffic.failed(served.subject)
+            else:
+                app.state.traffic.refused(served.subject, status)
             raise
         latency_ms = (time.perf_counter() - began) * 1000
         app.state.traffic.answered(served.subject, latency_ms=latency_ms, n_rows=len(answered["predictions"]))
@@ -232,10 +242,18 @@ def _database_answers(workspace: Workspace) -> bool:
 
 
 class _Background:
-    """Seals the log, says that the process is alive and how it is, until stopped."""
+    """Seals the log, says that the process is alive and how it is, and looks after the others, until stopped."""
 
-    def __init__(self, workspace: Workspace, log: PredictionLog, address: str, sampler: Sampler) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        log: PredictionLog,
+        address: str,
+        sampler: Sampler,
+        watch: Callable[[Workspace, datetime], object] | None,
+    ) -> None:
         self._workspace, self._log, self._address, self._sampler = workspace, log, address, sampler
+        self._watch = watch
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
 
@@ -249,12 +267,18 @@ class _Background:
         self._safely(self._gone)
 
     def _run(self) -> None:
-        started_at, beaten_at = utc_now(), None
+        started_at = utc_now()
+        # By the clock that nobody sets: one set back must not look like a process that died.
+        beat_due = time.monotonic()
+        watch_due = beat_due + WATCH_SECONDS
         while True:
-            now = utc_now()
-            if beaten_at is None or (now - beaten_at).total_seconds() >= BEAT_SECONDS:
+            moment = time.monotonic()
+            if moment >= beat_due:
                 self._safely(lambda: self._beat(started_at))
-                beaten_at = now
+                beat_due = moment + BEAT_SECONDS
+            if self._watch is not None and moment >= watch_due:
+                self._safely(self._look_after_others)
+                watch_due = moment + WATCH_SECONDS
             if self._log.due():
                 self._safely(self._log.seal)
             if self._sampler.due():
@@ -274,6 +298,10 @@ class _Background:
                 now=utc_now(),
             )
 
+    def _look_after_others(self) -> None:
+        if self._watch is not None:
+            self._watch(self._workspace, utc_now())
+
     def _gone(self) -> None:
         with self._workspace.write() as session:
             gone(session, role="scoring", pid=os.getpid(), host=socket.gethostname())
@@ -284,4 +312,7 @@ class _Background:
         try:
             step()
         except Exception:
-            logger.exception("The scoring process could not seal its log or say that it is alive; it will try again.")
+            logger.exception(
+                "The scoring process could not seal its log, say that it is alive or look after the other parts; it "
+                "will try again."
+            )

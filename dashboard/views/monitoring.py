@@ -48,7 +48,7 @@ with panels.header("Monitoring", sentence()):
 
 view = selection.view("Part", {"models": "Models", "infrastructure": "Infrastructure", "rules": "Alert rules"})
 if view == "infrastructure":
-    health_panels.infrastructure()
+    health_panels.infrastructure(opened)
     st.stop()
 if view == "rules":
     rule_panels.rules(monitors)

@@ -10,6 +10,7 @@ from core.access import passwords, queries, service
 from core.access.queries import UserRow
 from core.errors import LifecycleError
 from core.jobs import processes
+from core.jobs.parts import PARTS
 from core.permissions import ROLE_PERMISSIONS, Permission, Role
 from core.workspace import Workspace
 from dashboard import panels, reads, session, theme
@@ -180,12 +181,11 @@ def _system() -> None:
     workspace = session.workspace()
     running = reads.fresh(processes.alive, now)
     roles = {process.role for process in running}
-    missing = [role for role in ("worker", "scoring") if role not in roles]
+    missing = [role for role in PARTS if role not in roles | {"web"}]
     panels.header("Settings", f"{theme.count(len(running), 'process', 'processes')} running.")
     _choose_section()
     for role in missing:
-        waits = "jobs wait" if role == "worker" else "predictions over HTTP are not answered"
-        panels.notice(f"No {role} is running: {waits}. Start it with gatehouse {role}.", "attention")
+        panels.notice(f"No {role} is running: {PARTS[role]}. Start it with gatehouse {role}.", "attention")
     panels.table(
         [
             Row(

@@ -1,4 +1,4 @@
-"""What triage says of each window, kept with it."""
+"""What triage says of each window, kept with it; since when a process has beaten without a pause."""
 
 import sqlalchemy as sa
 import sqlmodel
@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["window_id"], ["window.id"]),
         sa.PrimaryKeyConstraint("window_id"),
     )
+    op.add_column("process", sa.Column("beating_since", core.database.UtcDateTime(timezone=True), nullable=True))
     # No release wrote anything else than {} into it.
     with op.batch_alter_table("incident_action") as batch:
         batch.drop_column("link")

@@ -39,13 +39,14 @@ def test_counts_become_rates_of_the_time_gone_by() -> None:
     traffic = Traffic()
     for _ in range(6):
         traffic.answered("model 1 champion production", latency_ms=5, n_rows=10)
-    traffic.refused("model 1 champion production")
+    traffic.refused("model 1 champion production", 422)
     traffic.failed("")
     taken = traffic.take(30)
     whole = {one.key: one.value for one in taken if not one.subject}
-    model = {one.key: one.value for one in taken if one.subject}
+    model = {one.key: one.value for one in taken if one.subject.startswith("model")}
     assert (whole["requests"], whole["errors"], whole["refused"], whole["rows"]) == (16, 2, 2, 2)
     assert (model["requests"], model["errors"], model["refused"], model["rows"]) == (14, 0, 2, 2)
+    assert [(one.subject, one.value) for one in taken if one.key == "refused_for"] == [("422", 2)]
 
 
 def test_nothing_asked_is_said_as_zero_and_has_no_latency() -> None:

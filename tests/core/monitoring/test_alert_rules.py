@@ -116,7 +116,7 @@ def test_a_monitor_lists_every_rule_of_its_kind_with_what_it_says(workspace: Wor
     assert found["no_predictions"].finding is not None
     assert found["no_predictions"].finding.sentence == "The last prediction was 0 min ago."
     assert not any(row.edited for row in found.values())
-    assert set(rules(workspace, None)) == {"errors", "latency", "memory", "disk", "queue"}
+    assert set(rules(workspace, None)) == {"parts", "errors", "refused", "latency", "memory", "disk", "queue"}
 
 
 def test_a_monitor_of_batches_alone_is_not_called_silent(workspace: Workspace) -> None:
@@ -259,6 +259,11 @@ def test_data_that_waits_to_be_measured_is_missed(workspace: Workspace) -> None:
         answer(session, monitor, NOW - 3 * HOUR)
         answer(session, monitor, NOW - 2 * DAY, sealed_at=NOW - 3 * HOUR + timedelta(minutes=1))
         monitor_id = key(monitor)
+    assert outlooks(workspace, monitor_id)["not_run"] is Outlook.QUIET  # no worker ran: that is what is missed
+    with workspace.write() as session:
+        for minute in range(0, 180, 5):
+            at = NOW - timedelta(minutes=minute)
+            add(session, HealthSample(at=at, process="worker", key="memory_bytes", value=1e8))
     assert outlooks(workspace, monitor_id)["not_run"] is Outlook.FIRES
     with workspace.write() as session:
         session.get_one(Monitor, monitor_id).watched_to = NOW
@@ -272,7 +277,7 @@ def test_labels_that_stopped_are_missed(workspace: Workspace) -> None:
     monitor_id = answer_every_hour(workspace, NOW)
     with workspace.write() as session:
         monitor = session.get_one(Monitor, monitor_id)
-        for day in range(4, 10):
+        for day in range(5, 20):
             for place in range(3):
                 label = Label(
                     model_id=monitor.model_id,

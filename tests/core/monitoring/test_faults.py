@@ -31,18 +31,51 @@ def each_minute(*values: float) -> list[tuple[datetime, float]]:
     ],
 )
 def test_errors(requests: list[float], failed: list[float], expected: Outlook) -> None:
-    samples = {"requests": each_minute(*requests), "errors": each_minute(*failed)}
+    samples = {("requests", ""): each_minute(*requests), ("errors", ""): each_minute(*failed)}
     assert faults.errors(samples, percent=5, minutes=15, now=NOW).outlook is expected
 
 
 def test_what_failed_before_the_span_is_over() -> None:
     samples = {
-        "requests": each_minute(*[60.0] * 20),
-        "errors": each_minute(*[60.0] * 10, *[0.0] * 10),
+        ("requests", ""): each_minute(*[60.0] * 20),
+        ("errors", ""): each_minute(*[60.0] * 10, *[0.0] * 10),
     }
     assert faults.errors(samples, percent=5, minutes=10, now=NOW).outlook is QUIET
     found = faults.errors(samples, percent=5, minutes=15, now=NOW)
     assert (found.outlook, found.since_at) == (FIRES, NOW - timedelta(minutes=14))
+
+
+@pytest.mark.parametrize(
+    ("requests", "refused", "expected"),
+    [
+        (60, 0, QUIET),
+        (60, 30, FIRES),
+        (60, 13, QUIET),  # 21.7 %, but 20 % is not beyond chance: Wilson's low end is 13 %
+        (600, 180, FIRES),
+        (19, 19, QUIET),  # too few requests to judge a share by
+        (20, 20, FIRES),
+        (0, 0, UNKNOWN),
+    ],
+)
+def test_refused(requests: float, refused: float, expected: Outlook) -> None:
+    counts = {("requests", ""): each_minute(requests), ("refused", ""): each_minute(refused)}
+    counts |= {("refused_for", "401"): each_minute(refused / 3), ("refused_for", "422"): each_minute(refused * 2 / 3)}
+    assert faults.refused(counts, percent=20, minutes=15, now=NOW).outlook is expected
+
+
+def test_what_most_were_refused_for_is_said() -> None:
+    counts = {
+        ("requests", ""): each_minute(60, 60, 60),
+        ("refused", ""): each_minute(0, 50, 40),
+        ("refused_for", "401"): each_minute(10),
+        ("refused_for", "422"): each_minute(40, 40),
+    }
+    found = faults.refused(counts, percent=20, minutes=15, now=NOW)
+    assert found.sentence == (
+        "90 of 180 requests were refused in 15 min (50 %, 43 to 57 % beyond chance). "
+        "Most (80) were refused for rows that do not fit the model's features."
+    )
+    assert found.since_at == NOW - timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(
@@ -82,14 +115,25 @@ def test_disk(gigabytes: float, share: float, expected: Outlook) -> None:
     ("age", "failed", "expected"), [(0, 0, QUIET), (600, 1, QUIET), (7200, 0, FIRES), (0, 5, FIRES)]
 )
 def test_queue(age: float, failed: float, expected: Outlook) -> None:
-    samples = {"queue_age_seconds": each_minute(age), "jobs_failed": each_minute(failed)}
+    samples = {"queue_age_seconds": each_minute(*[age] * 60), "jobs_failed": each_minute(failed)}
     assert faults.queue(samples, minutes=60, failed=5, now=NOW).outlook is expected
 
 
+@pytest.mark.parametrize(("minutes_back", "expected"), [(5, QUIET), (50, QUIET), (60, FIRES)])
+def test_what_piled_up_while_no_worker_ran_is_given_its_time(minutes_back: int, expected: Outlook) -> None:
+    """A worker that was away for six hours finds an old queue: that it is slow shows after an hour of its work."""
+    samples = {"queue_age_seconds": each_minute(*[6 * 3600] * minutes_back), "jobs_failed": each_minute(0)}
+    assert faults.queue(samples, minutes=60, failed=5, now=NOW).outlook is expected
+    samples["queue_age_seconds"] = [(NOW - timedelta(hours=2), 0.0), *samples["queue_age_seconds"][-5:]]
+    assert faults.queue(samples, minutes=60, failed=5, now=NOW).outlook is QUIET
+
+
 def test_old_samples_tell_nothing_of_now() -> None:
-    old = {key: [(NOW - timedelta(hours=1), 0.0)] for key in faults.KEYS}
+    old = {key: [(NOW - timedelta(hours=1), 0.0)] for key in faults.LEVELS}
+    counts = {(key, ""): [(NOW - timedelta(hours=1), 9.0)] for key in faults.COUNTED}
     assert faults.memory(old, free_percent=5, now=NOW).outlook is UNKNOWN
     assert faults.disk(old, free_percent=5, free_gb=1, now=NOW).outlook is UNKNOWN
     assert faults.queue(old, minutes=60, failed=5, now=NOW).outlook is UNKNOWN
     assert faults.latency(old, limit_ms=1, minutes=15, now=NOW).outlook is UNKNOWN
-    assert faults.errors(old, percent=5, minutes=15, now=NOW).outlook is UNKNOWN
+    assert faults.errors(counts, percent=5, minutes=15, now=NOW).outlook is UNKNOWN
+    assert faults.refused(counts, percent=5, minutes=15, now=NOW).outlook is UNKNOWN

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core.monitoring import liveness
+from core.monitoring import arrivals, liveness
 from core.monitoring.liveness import DAY, HISTORY, HOUR, WEEK, Hours, Outlook, hours_of
 
 NOW = datetime(2026, 3, 12, 14, 5, tzinfo=UTC)  # a Thursday
@@ -208,17 +208,17 @@ MONTHLY = [NOW - timedelta(days=30 * back + 10) for back in range(5, -1, -1)]
 def test_batches_are_held_against_their_own_rhythm(
     name: str, batches: list[datetime], limit_hours: float | None, expected: Outlook
 ) -> None:
-    found = liveness.freshness(batches, last_prediction_at=None, now=NOW, limit_hours=limit_hours)
+    found = arrivals.freshness(batches, last_prediction_at=None, now=NOW, limit_hours=limit_hours)
     assert found.outlook is expected
 
 
 def test_with_a_limit_predictions_are_data_too() -> None:
     recent = NOW - timedelta(hours=1)
-    assert liveness.freshness(MONTHLY, last_prediction_at=recent, now=NOW, limit_hours=24).outlook is QUIET
+    assert arrivals.freshness(MONTHLY, last_prediction_at=recent, now=NOW, limit_hours=24).outlook is QUIET
 
 
 @pytest.mark.parametrize(
-    ("name", "arrivals", "last_prediction_at", "limit_hours", "expected"),
+    ("name", "came", "last_prediction_at", "limit_hours", "expected"),
     [
         ("labels every day, then none", [NOW - (30 - day) * DAY for day in range(26)], NOW - HOUR, None, FIRES),
         ("labels every day", [NOW - (30 - day) * DAY for day in range(30)], NOW - HOUR, None, QUIET),
@@ -231,17 +231,17 @@ def test_with_a_limit_predictions_are_data_too() -> None:
 )  # fmt: skip
 def test_labels_are_missed_where_they_used_to_come(
     name: str,
-    arrivals: list[datetime],
+    came: list[datetime],
     last_prediction_at: datetime,
     limit_hours: float | None,
     expected: Outlook,
 ) -> None:
-    found = liveness.no_labels(arrivals, last_prediction_at=last_prediction_at, now=NOW, limit_hours=limit_hours)
+    found = arrivals.no_labels(came, last_prediction_at=last_prediction_at, now=NOW, limit_hours=limit_hours)
     assert found.outlook is expected
 
 
 def test_data_that_waits_to_be_measured() -> None:
-    assert liveness.not_run(None, now=NOW, limit_hours=2).outlook is QUIET
-    assert liveness.not_run(NOW - HOUR, now=NOW, limit_hours=2).outlook is QUIET
-    late = liveness.not_run(NOW - 3 * HOUR, now=NOW, limit_hours=2)
+    assert arrivals.not_run(None, now=NOW, limit_hours=2).outlook is QUIET
+    assert arrivals.not_run(NOW - HOUR, now=NOW, limit_hours=2).outlook is QUIET
+    late = arrivals.not_run(NOW - 3 * HOUR, now=NOW, limit_hours=2)
     assert (late.outlook, late.since_at) == (FIRES, NOW - 3 * HOUR)

@@ -62,7 +62,7 @@ def test_a_healthy_installation_is_one_sentence_and_its_charts(
 
 def test_nothing_measured_is_not_called_healthy(workspace: Workspace, open_as: OpenAs, viewer: Actor) -> None:
     page = open_as(viewer, "monitoring", view="infrastructure")
-    assert heading(page) == "Not running: web, worker, scoring"
+    assert heading(page) == "Not running: web, scoring, worker"
     assert said(page).count("Nothing was measured in this span.") == 10
     assert len(page.get("plotly_chart")) == 0
 
