@@ -130,7 +130,7 @@ class DriftTest:
 def missing(sample: Sample) -> NDArray[np.bool_]:
     """Which values are missing: NaN or None."""
     if sample.dtype == object:
-        return np.array([value is None for value in sample.tolist()], dtype=bool)
+        return np.asarray(np.equal(sample, np.array(None, dtype=object)), dtype=bool)
     return np.isnan(sample)
 
 

@@ -18,7 +18,7 @@ shift), and below 0.01 in 1 to 3. That is why `ALPHA` is 0.01.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,20 +104,30 @@ def score_change(
     known = np.flatnonzero(truth != UNKNOWN)
     if len(known) < MIN_LABELLED:
         return None
-    chances, moved = estimator.chances(scores[known]), estimator.moved(scores[known])
-    columns = [1] if len(classes) == 2 else list(range(len(classes)))
+    scores, truth = scores[known], truth[known]
+    chances = estimator.chances(scores)
+    whole = estimator.moved(scores) if len(classes) > 2 else None
     found = []
-    for column in columns:
-        tested = _by_bins(chances[:, column], moved[..., column], truth[known] == column)
+    for column in [1] if whole is None else range(len(classes)):
+        order = np.argsort(chances[:, column], kind="stable")
+        moved = estimator.moved_of_second(scores[order]) if whole is None else whole[:, order, column]
+        tested = _by_bins(chances[order, column], moved, truth[order] == column)
         if tested is not None:
             found.append((tested[0], column, tested[1]))
     if not found:
         return None
     pvalue, column, bins = min(found, key=lambda one: one[0])
-    pvalue = min(1.0, pvalue * len(found) * n_looks)
+    pvalue = min(1.0, pvalue * len(found))
     n = sum(one.n for one in bins)
     effect = sum(one.n * abs(one.observed - one.expected) for one in bins) / n
-    return ConceptChange(effect, pvalue, n, classes[column], bins, _said_of_scores(bins, classes[column], pvalue))
+    change = ConceptChange(effect, pvalue, n, classes[column], bins, _said_of_scores(bins, classes[column], pvalue))
+    return among_looks(change, n_looks)
+
+
+def among_looks(found: ConceptChange, n_looks: int) -> ConceptChange:
+    """What `score_change` found of one window, as one of so many that are looked at."""
+    pvalue = min(1.0, found.pvalue * n_looks)
+    return replace(found, pvalue=pvalue, sentence=_said_of_scores(found.bins, found.about, pvalue))
 
 
 def residual_change(reference: Floats, current: Floats, *, n_looks: int = 1) -> ConceptChange | None:
@@ -168,10 +178,9 @@ def residual_change(reference: Floats, current: Floats, *, n_looks: int = 1) -> 
 
 
 def _by_bins(chances: Floats, moved: Floats, hits: NDArray[np.bool_]) -> tuple[float, tuple[ConceptBin, ...]] | None:
+    """By rows of rising chance."""
     from scipy.stats import chi2
 
-    order = np.argsort(chances, kind="stable")
-    chances, moved, hits = chances[order], moved[:, order], hits[order]
     variance = chances * (1 - chances)
     total = float(variance.sum())
     if total < LEAST_VARIANCE:

@@ -24,11 +24,28 @@ FILES_AT_HAND = 4
 READ_STATES = (BatchState.MEASURING, BatchState.READY)
 
 
+@dataclass(frozen=True, eq=False)
+class _File:
+    """What a kept file has, by the names of its columns, and those of them that were read."""
+
+    names: tuple[str, ...]
+    rows: pa.Table
+
+    def of(self, columns: Sequence[str] | None) -> list[str]:
+        """Those of the columns that the file has; all of it where None."""
+        return list(self.names) if columns is None else [one for one in dict.fromkeys(columns) if one in self.names]
+
+    def holds(self, columns: Sequence[str] | None) -> bool:
+        """Whether all that the file has of these columns was read."""
+        return set(self.of(columns)) <= set(self.rows.column_names)
+
+
 @dataclass(eq=False)
 class KeptRows:
     """The rows of one monitor and version.
 
-    Windows are read in turn, so the files read last stay at hand: a batch of a year is not read once a day.
+    Windows are read in turn, so the columns of the files read last stay at hand: a batch of a year is not read once a
+    day, and a column is read once whoever asks for it.
 
     Parameters
     ----------
@@ -44,7 +61,7 @@ class KeptRows:
     segments: Sequence[PredictionSegment]
     batches: Sequence[Batch]
     reach: Mapping[int, tuple[datetime, datetime]] = field(default_factory=dict)
-    _at_hand: dict[tuple[str, tuple[str, ...] | None], pa.Table] = field(default_factory=dict)
+    _at_hand: dict[str, _File] = field(default_factory=dict)
 
     def of_span(self, span: Span, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a span of time, in the layout of `core.serving.frames`.
@@ -76,17 +93,27 @@ class KeptRows:
         return first < span.to_at and last + timedelta(days=1) > span.from_at
 
     def _read(self, sha256: str, columns: Sequence[str] | None) -> pa.Table:
+        held = self._at_hand.get(sha256)
+        if held is None or not held.holds(columns):
+            held = self._at_hand[sha256] = self._fetched(sha256, columns, held)
+            while len(self._at_hand) > FILES_AT_HAND:
+                self._at_hand.pop(next(iter(self._at_hand)))
+        return held.rows.select(held.of(columns))
+
+    def _fetched(self, sha256: str, columns: Sequence[str] | None, held: _File | None) -> _File:
+        """The file with these columns beside those that are at hand."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        key = (sha256, None if columns is None else tuple(columns))
-        if key not in self._at_hand:
-            while len(self._at_hand) >= FILES_AT_HAND:
-                self._at_hand.pop(next(iter(self._at_hand)))
-            file = pq.ParquetFile(pa.BufferReader(self.workspace.artifacts.get_bytes(sha256)))
-            there = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
-            self._at_hand[key] = file.read(columns=there)
-        return self._at_hand[key]
+        file = pq.ParquetFile(pa.BufferReader(self.workspace.artifacts.get_bytes(sha256)))
+        found = _File(tuple(file.schema_arrow.names), pa.table({}) if held is None else held.rows)
+        # In one thread: threads that wait for each other cost more processor time than they save.
+        rows = file.read(
+            columns=[name for name in found.of(columns) if name not in found.rows.column_names], use_threads=False
+        )
+        for name in found.rows.column_names:
+            rows = rows.append_column(name, found.rows[name])
+        return _File(found.names, rows)
 
 
 def kept_rows(workspace: Workspace, session: Session, monitor: Monitor, version_id: int) -> KeptRows:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from sqlmodel import Session, col, select
 
 from core.datasets.tables import EvaluationSet
+from core.drift.drift_tests import missing
 from core.evaluation.metrics import compute_metrics, primary_metric
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import Evaluation, MetricValue, Task
-from core.serving.frames import LABEL, PREDICTION, PREDICTION_ID, score_column
+from core.serving.frames import LABEL, PREDICTION_ID, score_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,50 +34,38 @@ class LabelledMetric:
     n_labelled: int
 
 
-def realised(signature: Mapping[str, Any], rows: pa.Table, labels: Mapping[str, str]) -> tuple[LabelledMetric, ...]:
+def realised(
+    task: Task,
+    classes: tuple[str, ...],
+    *,
+    truth: NDArray[Any],
+    answers: NDArray[Any],
+    scores: NDArray[np.float64] | None,
+) -> tuple[LabelledMetric, ...]:
     """The task's metrics on the rows whose label has come, each with its interval.
 
     Parameters
     ----------
-    signature : mapping
-        Of the version that answered.
-    rows : pyarrow.Table
-        In the layout of `core.serving.frames`.
-    labels : mapping of prediction id to value
-        A row's own label is replaced by the one that came for its id.
+    task : Task
+    classes : tuple of str
+        What the model can answer; empty for a regression.
+    truth, answers : ndarray of shape (n,)
+        None where a label has not come; of a regression numbers, NaN where missing.
+    scores : ndarray of shape (n, k) or None
 
     Returns
     -------
     tuple of LabelledMetric
         Primary metric first; empty for fewer than 10 labelled rows.
     """
-    task = Task(signature["task"])
-    truth = truths(rows, labels)
-    predicted = rows[PREDICTION].to_pylist()
-    known = np.array(
-        [label is not None and answer is not None for label, answer in zip(truth, predicted, strict=True)], dtype=bool
-    )
-    positions = np.flatnonzero(known)
     if task is Task.REGRESSION:
-        numbers = np.array([number(truth[at]) for at in positions], dtype=np.float64)
-        answers = np.array([predicted[at] for at in positions], dtype=np.float64)
-        usable = np.isfinite(numbers) & np.isfinite(answers)
-        if usable.sum() < MIN_LABELLED:
-            return ()
-        found = Predictions(task, np.flatnonzero(usable), numbers[usable], answers[usable], None, ())
+        known = np.flatnonzero(np.isfinite(truth) & np.isfinite(answers))
     else:
-        if len(positions) < MIN_LABELLED:
-            return ()
-        classes = tuple(signature["classes"])
-        scores = scores_of(rows, classes)
-        found = Predictions(
-            task,
-            positions,
-            np.array([truth[at] for at in positions], dtype=object),
-            np.array([predicted[at] for at in positions], dtype=object),
-            None if scores is None or np.isnan(scores[positions]).any() else scores[positions],
-            classes,
-        )
+        known = np.flatnonzero(~missing(truth) & ~missing(answers))
+    if len(known) < MIN_LABELLED:
+        return ()
+    scored = None if scores is None or np.isnan(scores[known]).any() else scores[known]
+    found = Predictions(task, known, truth[known], answers[known], scored, classes)
     return tuple(
         LabelledMetric(entry.key, entry.value, entry.low, entry.high, found.n_rows)
         for entry in compute_metrics(found, rng=np.random.default_rng(0))

@@ -12,9 +12,9 @@ from sqlmodel import Session, col, delete, select
 
 from core.monitoring.alert_log import close_alert, fire_again, open_alert
 from core.monitoring.alerting import Firing
-from core.monitoring.computing import ComputedWindow
 from core.monitoring.label_maturity import put_arrivals, put_expected
 from core.monitoring.labels import mark_known
+from core.monitoring.one_window import ComputedWindow
 from core.monitoring.tables import (
     Alert,
     AlertState,

@@ -45,7 +45,7 @@ def together(
     some : Some
         Which of the reference's rows it is held against; what training never held is asked of all.
     concept : ConceptChange or None
-        What its labels say, see `window_performance.concept_of`.
+        What its labels say, see `WindowPerformance.concept`.
     gap : GapChange or None
         How far apart groups of people fare in it, see `window_gaps.gaps_of`.
     min_rows : int

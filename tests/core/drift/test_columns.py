@@ -8,6 +8,7 @@ import pytest
 
 from core.datasets.tables import ColumnKind
 from core.drift.columns import kept, sample
+from core.training.frames import class_labels
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,24 @@ def test_text_becomes_its_length_where_a_test_of_numbers_is_chosen() -> None:
     column = pa.chunked_array([pa.array(["abc", "", None, "äöü€"])])
     assert sample(column, ColumnKind.TEXT, "wasserstein").tolist() == pytest.approx([3, 0, np.nan, 4], nan_ok=True)
     assert sample(column, ColumnKind.TEXT, "psi").tolist() == ["abc", "", None, "äöü€"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array(["b", None, "a", "b"] * 3),
+        pa.array([True, None, False] * 3),
+        pa.array([1.0, float("nan"), None, -0.0, 0.0, 2.5] * 3),
+        pa.array([1, None, 2] * 3),
+        pa.array(["a", None, "b"] * 3).dictionary_encode(),
+        pa.array([f"each its own {one}" for one in range(9)]),
+        pa.nulls(3),
+        pa.array([], pa.string()),
+    ],
+    ids=["names", "booleans", "numbers", "integers", "dictionary", "identifiers", "nothing", "empty"],
+)
+def test_names_that_repeat_are_spelled_as_names_one_by_one(values: pa.Array) -> None:
+    whole = pa.chunked_array([values, values.slice(0, 2)])
+    found = sample(whole, ColumnKind.CATEGORY)
+    assert found.dtype == object
+    assert found.tolist() == class_labels(whole).tolist()

@@ -18,14 +18,12 @@ from core.evaluation.tables import Task
 from core.monitoring.counting import Slice
 from core.monitoring.labels import KeptLabel
 from core.monitoring.performance_reference import from_bytes, performance_reference, to_bytes
+from core.monitoring.performance_watch import PerformanceWatch, performance_watch
 from core.monitoring.tables import Estimator, Source
 from core.monitoring.window_performance import (
     PerformanceFigure,
-    PerformanceWatch,
     WindowPerformance,
-    concept_of,
     performance_firings,
-    performance_watch,
     window_performance,
 )
 from core.permissions import Actor
@@ -176,8 +174,8 @@ def test_a_changed_concept_contradicts_the_estimate_and_no_alert_is_raised_by_it
     assert [one.kind for one in performance_firings(watch, found, model="m", window="w", min_rows=100)] == [
         "performance"
     ]
-    told = concept_of(labelled(watch, changed, range(700)), rows)
-    calm = concept_of(labelled(watch, truth, range(700)), rows)
+    told = window_performance(labelled(watch, changed, range(700)), rows, n_looks=1).concept
+    calm = window_performance(labelled(watch, truth, range(700)), rows, n_looks=1).concept
     assert told is not None
     assert calm is not None
     assert told.pvalue < 0.001 < calm.pvalue
@@ -272,7 +270,7 @@ def test_rows_without_scores_or_predictions_have_what_can_be_told(workspace: Wor
     assert "25% of the rows have no scores" in of_source(window_performance(watch, gaps), Source.ESTIMATED)["f1"].note
     assert window_performance(watch, rows.drop_columns([PREDICTION])).figures == ()
     assert window_performance(watch, rows.slice(0, 0)).figures == ()
-    assert concept_of(watch, rows.slice(0, 0)) is None
+    assert window_performance(watch, rows.slice(0, 0), n_looks=1).concept is None
 
 
 def paid(table: pa.Table) -> pa.Table:
@@ -298,7 +296,7 @@ def test_a_regression_is_estimated_by_its_losses(workspace: Workspace, scientist
     off = [one + 4 * final for one in truth]
     told = window_performance(labelled(watch, off, range(400)), rows)
     assert "contradict" in of_source(told, Source.ESTIMATED)["rmse"].note
-    change = concept_of(labelled(watch, off, range(400)), rows)
+    change = window_performance(labelled(watch, off, range(400)), rows, n_looks=1).concept
     assert change is not None
     assert change.about == "mean"
     assert change.pvalue < 0.001
