@@ -103,10 +103,14 @@ def late_rows(batches: Sequence[tuple[datetime, datetime]], *, limit_hours: floa
         if age > limit_hours * HOUR:
             return Finding(Outlook.FIRES, f"{said}; {limit_hours:g} h is the limit that was set.", newest[-1])
         return Finding(Outlook.QUIET, f"{upper(said)}.")
-    if len(arrivals) < FEWEST_ARRIVALS:
+    # The last is being judged, and is no measure of itself; nor are those that brought nothing newer.
+    past = sorted(
+        arrival - before
+        for before, after, arrival in zip(newest[:-2], newest[1:-1], arrivals[1:-1], strict=True)
+        if after > before
+    )
+    if len(past) < FEWEST_ARRIVALS - 2:
         return Finding(Outlook.UNKNOWN, f"{upper(said)}. That is too little to know what is usual.")
-    # The last is being judged, and is no measure of itself.
-    past = sorted(arrival - before for before, arrival in zip(newest[:-2], arrivals[1:-1], strict=True))
     limit = max(DAY, 2 * past[-2], LONG_WEEKEND if arrivals[-1] - arrivals[0] < LEARNING else DAY)
     if age > limit:
         sentence = f"{said}; {in_words(limit)} would be usual at most. Rows come, but no newer ones."

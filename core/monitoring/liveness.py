@@ -165,7 +165,7 @@ def volume(hours: Hours, *, width: float) -> Finding:
     Rows are compared as square roots, which makes the noise of counts alike whatever their size. The band around the
     median of the same hour (or weekday) reaches ``width`` robust deviations (1.4826 times the median absolute residual
     of the past, 0.5 at least, the deviation of pure counting), and 1.5 times the second largest residual on that side.
-    Besides, the hour must have less than half of, or more than twice, the usual rows by two such deviations: an hour
+    Besides, the hour must have less than half of, or more than twice, the usual rows by four such deviations: an hour
     that was lived through twice, because the clock was set back, has just twice as many.
 
     Parameters
@@ -211,7 +211,7 @@ def _judge_volume(rows: NDArray[np.float64], season: NDArray[np.int64], noun: st
     reach = max(width * spread, 1.5 * float(side[-2]) if len(side) > 1 else 0.0)
     said = f"{last:,.0f} rows in the last whole {noun}; about {usual:,.0f} are usual"
     # `usual` is a median of few and varies itself; its square root by up to as much as a single hour's.
-    far = 2 * spread
+    far = 4 * spread
     if abs(residual) > reach and not np.sqrt(usual / 2) - far <= np.sqrt(last) <= np.sqrt(2 * usual) + far:
         low, high = max(0.0, np.sqrt(usual) - reach) ** 2, (np.sqrt(usual) + reach) ** 2
         return Finding(Outlook.FIRES, f"{said} at that time, {low:,.0f} to {high:,.0f}.")

@@ -183,7 +183,7 @@ def test_volume_needs_three_weeks(weeks: float) -> None:
 
 def test_a_wider_band_fires_later() -> None:
     hours = stream(lambda _h: 100)
-    hours.rows[-2] = 230
+    hours.rows[-2] = 270
     assert liveness.volume(hours, width=5).outlook is FIRES
     assert liveness.volume(hours, width=20).outlook is QUIET
 
