@@ -39,6 +39,7 @@ class Changes(TypedDict, total=False):
     season_column: str | None
     tests: dict[str, str]
     slice_columns: list[str]
+    dependent_rows: bool
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,9 @@ class MonitorSettings:
         The test that decides for a feature, where it is not the usual one of its kind.
     slice_columns : tuple of str
         Features by whose values windows are looked at in slices too; at most 5, of at most 12 values each.
+    dependent_rows : bool
+        Whether thresholds follow how rows of the reference hang together, where it has a time. The promise is what is
+        asked for, and rows that share their hour or weather break it; independent ones lose nothing by a look.
     """
 
     window: str
@@ -80,6 +84,7 @@ class MonitorSettings:
     season_column: str | None
     tests: Mapping[str, str]
     slice_columns: tuple[str, ...]
+    dependent_rows: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept and told in an audit event."""
@@ -129,6 +134,7 @@ def settings_of(monitor: Monitor) -> MonitorSettings:
         season_column=monitor.season_column,
         tests=dict(monitor.tests),
         slice_columns=tuple(monitor.slice_columns),
+        dependent_rows=monitor.dependent_rows,
     )
 
 
@@ -147,7 +153,7 @@ def changed(settings: MonitorSettings, changes: Changes, trained: Trained | None
     """
     given: dict[str, Any] = dict(changes)
     for name, value in given.items():
-        if not isinstance(value, _TAKES[name]) or isinstance(value, bool):
+        if not isinstance(value, _TAKES[name]) or isinstance(value, bool) != (_TAKES[name] is bool):
             raise InvalidInput(f"{name} cannot be {value!r}; it takes {_CALLED[_TAKES[name]]}.")
     if "slice_columns" in given:
         given["slice_columns"] = tuple(given["slice_columns"])
@@ -182,6 +188,7 @@ _TAKES: dict[str, Any] = {
     "season_column": str | None,
     "tests": dict,
     "slice_columns": list,
+    "dependent_rows": bool,
 }
 _CALLED = {
     str: "a word",
@@ -191,6 +198,7 @@ _CALLED = {
     str | None: "a name",
     dict: "a test for each feature named",
     list: "a list of names",
+    bool: "true or false",
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.drift.calibrating import Thresholds
 from core.drift.columns import sample
-from core.drift.measuring import ColumnMeasure, measure
+from core.drift.measuring import ColumnMeasure, measure_deciding
 from core.drift.replaying import PastEffect, PastWindow, Replay, replay
 from core.drift.sketching import Sketch
 from core.errors import InvalidInput
@@ -20,6 +20,7 @@ from core.monitoring.counting import Key, column_of, count_rows
 from core.monitoring.kept_rows import KeptRows, kept_rows
 from core.monitoring.monitor_settings import MonitorSettings
 from core.monitoring.reference import Reference, Some, reference_of
+from core.monitoring.row_dependence import dependence
 from core.monitoring.tables import Monitor
 from core.monitoring.thresholds import MonitorThresholds, promise_of
 from core.monitoring.window_drift import watched_columns
@@ -80,7 +81,8 @@ def previewed(
         ``n_alerts``, ``alerts_a_month`` with its 95 % interval ``low`` to ``high`` (None without a window),
         ``above_promise`` and ``sentence``. ``windows``: oldest first with ``window``, ``enough`` and ``columns`` (the
         names that would have alerted, foremost first). ``would_have_alerted``: those with any. ``thresholds``: of the
-        newest window that could be judged, by ``feature``, ``is_prediction`` and ``test``.
+        newest window that could be judged, by ``feature``, ``is_prediction`` and ``test``. ``together``: how its rows
+        hang together, as `row_dependence.dependence` says it.
 
     Raises
     ------
@@ -111,7 +113,10 @@ def previewed(
         promise,
         settings.min_effect,
     )
-    return {"settings": settings.to_json()} | _document(found, past, told[-1] if told else None)
+    newest = told[-1] if told else None
+    hanging = {} if newest is None or newest.thresholds is None else newest.thresholds.together
+    together = dependence(hanging, settings, thresholds.time_column)
+    return {"settings": settings.to_json(), "together": together} | _document(found, past, newest)
 
 
 def _spans(settings: MonitorSettings, monitor: Monitor, buckets: Sequence[tuple[datetime, int]]) -> list[Span]:
@@ -163,11 +168,11 @@ def _past(
         if key not in current:
             continue
         chosen = None if key[0] else settings.tests.get(key[1])
-        found = measure(against[key], current[key], kind, chosen)
+        found = measure_deciding(against[key], current[key], kind, chosen)
         if found.too_coarse:
             column = column_of(key)
             samples = reference.values(key, some), sample(kept.of_span(span, [column])[column], kind)
-            found = measure(*samples, kind, chosen)
+            found = measure_deciding(*samples, kind, chosen)
         if found.n_reference >= LEAST_REFERENCE_ROWS:
             effects[key] = _effects(found)
     return _Past(PastWindow(span.label, effects), thresholds.of(kinds, some, n_rows))

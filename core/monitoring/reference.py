@@ -30,6 +30,7 @@ from core.drift.sketching import NAMED_KINDS, Basis, Sketch, fit_basis, sketch_t
 from core.errors import NotApplicable
 from core.evaluation.tables import Task
 from core.monitoring.counting import Key, Slice
+from core.monitoring.monitor_settings import TIME_KINDS
 from core.monitoring.tables import ReferenceSketch
 from core.monitoring.windows import in_season
 from core.registry import queries as registry
@@ -171,6 +172,23 @@ class Reference:
             column = kept(datasets.read_table(self.workspace.artifacts, self.data, columns=[key[1]])[key[1]], kind)
             column = column.take(_indices(rows))
         return sample(column, kind)
+
+    def rows(self, some: Some = ALL, *, predicted: bool = False) -> NDArray[np.int64]:
+        """Which rows of the dataset version `values` gives, in its order: a feature's, or a prediction's."""
+        rows = self._unseen if predicted else self._trained
+        return rows if some == ALL else rows[self._masks([some])[some][rows]]
+
+    @cached_property
+    def time_column(self) -> str | None:
+        """The column that says when a row of the training data was: the one its dataset names, else the first time."""
+        with self.workspace.read() as session:
+            named = datasets.dataset(session, self.data.dataset_id).time_column
+        times = [one["name"] for one in self.data.columns if one["kind"] in TIME_KINDS]
+        return named if named in times else next(iter(times), None)
+
+    def moments(self, column: str) -> NDArray[Any]:
+        """When each row of the whole dataset version was, datetime64 in UTC, NaT where missing."""
+        return moments(datasets.read_table(self.workspace.artifacts, self.data, columns=[column])[column])
 
     def some_rows(self, some: Some = ALL) -> dict[str, Sample]:
         """At most 4,000 of the training rows, every feature aligned by row: for what no column tells by itself."""

@@ -76,6 +76,7 @@ class Monitor(SQLModel, table=True):
     season_column: str | None = None
     tests: dict[str, Any] = document()
     slice_columns: list[Any] = document(list)
+    dependent_rows: bool = True
     created_at: datetime = moment()
     watched_to: datetime | None = moment(nullable=True)
 

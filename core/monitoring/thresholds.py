@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from sqlmodel import Session, col, select
 
 from core.database import utc_now
 from core.drift.calibrating import Column, Promise, Thresholds, calibrate, window_level
+from core.drift.hanging import Blocks
 from core.drift.measuring import streams_of
 from core.drift.sketching import Sketch
 from core.monitoring.counting import Key
 from core.monitoring.monitor_settings import MonitorSettings
 from core.monitoring.reference import Reference, Some
+from core.monitoring.reference_blocks import ReferenceBlocks, blocks_of
 from core.monitoring.tables import Calibration
 from core.workspace import Workspace
 
@@ -41,7 +44,8 @@ class MonitorThresholds:
     """The thresholds one monitor holds one version's windows against.
 
     What was calibrated is kept under a digest of all that decides it: the promise, the tests that decide, the part of
-    the reference and the size of the window. The same digest always has the same thresholds.
+    the reference, the size of the window and the blocks that tell how rows hang together. The same digest always has
+    the same thresholds. Slices, and batches without times, are taken to hang together as windows do.
 
     Parameters
     ----------
@@ -90,6 +94,9 @@ class MonitorThresholds:
             "columns": sorted((key[0], key[1], kind) for key, kind in kinds.items()),
             "reference": some.key,
             "from_rows": low,
+            "blocks": None
+            if self._blocks is None
+            else [self._blocks.time_column, self.settings.window, self.settings.window_rows, self.settings.season],
         }
         return hashlib.sha256(json.dumps(deciding).encode()).hexdigest()
 
@@ -98,10 +105,20 @@ class MonitorThresholds:
             found = _row(session, self.monitor_id, self.reference.version_id, digest)
         return None if found is None else Thresholds.from_json(found.thresholds)
 
+    @cached_property
+    def _blocks(self) -> ReferenceBlocks | None:
+        return blocks_of(self.reference, self.settings)
+
+    @property
+    def time_column(self) -> str | None:
+        """The column of the training data that tells the time; None where none does."""
+        return self.settings.season_column or self.reference.time_column
+
     def _calibrate(self, kinds: Mapping[Key, str], some: Some, low: int, digest: str) -> Thresholds:
         sketches = self.reference.sketches([some])[some]
+        blocks = None if self._blocks is None else self._blocks.of(some)
         found = calibrate(
-            {key: self._column(key, kind, sketches[key]) for key, kind in kinds.items()},
+            {key: self._column(key, kind, sketches[key], blocks and blocks(key)) for key, kind in kinds.items()},
             sizes=(low, BAND * low),
             level=window_level(self.promise),
             rng=np.random.default_rng(SEED),
@@ -116,15 +133,22 @@ class MonitorThresholds:
                             monitor_id=self.monitor_id,
                             version_id=self.reference.version_id,
                             settings_digest=digest,
-                            thresholds=found.to_json(),
+                            thresholds=found.to_json() | {"of": self._of(some)},
                             computed_at=utc_now(),
                         )
                     )
         return found
 
-    def _column(self, key: Key, kind: str, sketch: Sketch) -> Column:
+    def _of(self, some: Some) -> dict[str, Any]:
+        return {
+            "slice": "" if some.slice is None else some.slice.label,
+            "dependent_rows": self.settings.dependent_rows,
+            "time_column": self.time_column,
+        }
+
+    def _column(self, key: Key, kind: str, sketch: Sketch, blocks: Blocks | None) -> Column:
         chosen = None if key[0] else self.settings.tests.get(key[1])
-        return Column(sketch, kind, streams_of(kind, sketch.n_present, chosen))
+        return Column(sketch, kind, streams_of(kind, sketch.n_present, chosen), blocks)
 
 
 def _row(session: Session, monitor_id: int, version_id: int, digest: str) -> Calibration | None:

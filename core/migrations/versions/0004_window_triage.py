@@ -1,4 +1,4 @@
-"""What triage says of each window, kept with it; since when a process has beaten without a pause."""
+"""What triage says of each window, since when a process beats, and whether rows are seen to hang together."""
 
 import sqlalchemy as sa
 import sqlmodel
@@ -28,6 +28,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("window_id"),
     )
     op.add_column("process", sa.Column("beating_since", core.database.UtcDateTime(timezone=True), nullable=True))
+    with op.batch_alter_table("monitor") as batch:
+        batch.add_column(sa.Column("dependent_rows", sa.Boolean(), nullable=False, server_default=sa.true()))
     # No release wrote anything else than {} into it.
     with op.batch_alter_table("incident_action") as batch:
         batch.drop_column("link")
