@@ -167,10 +167,16 @@ def _outcomes_follow(evidence: Evidence) -> str:
     # Beside a fault it would say no more than that the fault does no harm.
     if not unmarked(evidence) or marked(evidence):
         return ""
-    if evidence.concept is not None and not evidence.concept.changed:
-        return evidence.concept.sentence
+    if evidence.concept is not None:
+        return "" if evidence.concept.changed else evidence.concept.sentence
     found = evidence.performance
-    if found is not None and found.below_estimate is False and found.realised and found.estimated:
+    if (
+        found is not None
+        and not found.contradiction
+        and found.below_estimate is False
+        and found.realised
+        and found.estimated
+    ):
         return (
             f"{found.title} is {figure(found.realised)} from labels, as the inputs let expect "
             f"({figure(found.estimated)}): the same inputs still have the same outcomes."
@@ -229,6 +235,8 @@ def answers_unmoved(evidence: Evidence) -> str:
 
 def _below_estimate(evidence: Evidence) -> str:
     found = evidence.performance
+    if found is not None and found.below_estimate is False and found.contradiction:
+        return found.contradiction  # another metric of the same rows told
     if found is None or not found.below_estimate or found.realised is None or found.estimated is None:
         return ""
     return (
@@ -266,6 +274,8 @@ def _as_estimated(evidence: Evidence) -> str:
     found = evidence.performance
     if found is None or found.below_estimate is not False or _slice_below_estimate(evidence):
         return ""
+    if found.contradiction or _concept_fired(evidence):
+        return ""  # not proven worse is not as good: a wide estimate lets expect anything
     return f"{found.title} from labels is no worse than the inputs let expect."
 
 
@@ -334,6 +344,7 @@ RULES: tuple[Rule, ...] = (
     Rule("no_mark_of_a_fault", "pipeline_fault", -2, _no_fault),
     Rule("features_drifted", "input_shift", 3, _drifted),
     Rule("moved_steadily", "input_shift", 1, _rose),
+    Rule("season_is_not_enough", "input_shift", 1, _season_differs),
     Rule("outcomes_follow", "input_shift", 2, _outcomes_follow),
     Rule("no_feature_drifted", "input_shift", -5, _none_drifted),
     Rule("all_drift_is_marked", "input_shift", -3, _all_marked),

@@ -87,6 +87,8 @@ class PerformanceEvidence:
         Realised, else estimated, in the windows before, oldest first.
     note : str
         Why the estimate is not to be believed; "" where nothing speaks against it.
+    contradiction : str
+        That labels of the window contradict the estimate, in words; "" where they do not.
     """
 
     title: str
@@ -97,6 +99,7 @@ class PerformanceEvidence:
     n_labelled: int = 0
     earlier: tuple[float | None, ...] = ()
     note: str = ""
+    contradiction: str = ""
 
     @property
     def realised_worse(self) -> bool | None:

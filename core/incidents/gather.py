@@ -166,6 +166,7 @@ def _performance(
             earlier=tuple(earlier),
             # Labels that contradict an estimate speak for a changed concept, not against holding the two together.
             note="" if estimated is None or believing.contradicted(estimated.note) else estimated.note,
+            contradiction=estimated.note if estimated is not None and believing.contradicted(estimated.note) else "",
         )
     return found
 

@@ -10,7 +10,7 @@ from core.wording import enumerated
 
 ENOUGH_SHARE = 0.1
 ENOUGH_ROWS = 200
-"""Retraining is advised once newer labelled rows are at least a tenth of what the version was trained on, and 200."""
+"""Retraining is advised once as many labelled rows lie after the change as a tenth of the training rows, and 200."""
 EXPENDABLE = 0.05
 """A feature with less than this share of what all features matter can be left out without much loss."""
 NAMED = 3
@@ -43,16 +43,14 @@ class Situation:
         Features of the live version.
     n_train : int
         Rows the live version was trained on.
-    trained_until : datetime or None
-        When its data was added.
     n_labelled : int
-        Labelled production rows newer than that.
+        Labelled production rows from ``since`` on, by the rows' own time.
     newer_version : int or None
         The newest dataset version of the same dataset that is newer than the one it was trained on, by id.
     newer_label : str
         What people call it.
     newer_rows : int
-        Its rows.
+        Its rows from ``since`` on, by their own time where they have one.
     dataset_id, dataset_number, dataset_version_id : int or None
         The dataset version it was trained on: its dataset, its number, itself.
     monitor_id, model_id : int or None
@@ -71,7 +69,6 @@ class Situation:
     importance: Mapping[str, float] = field(default_factory=dict)
     n_features: int = 0
     n_train: int = 0
-    trained_until: datetime | None = None
     n_labelled: int = 0
     newer_version: int | None = None
     newer_label: str = ""
@@ -91,12 +88,12 @@ class Situation:
 
     @property
     def rows_needed(self) -> int:
-        """Newer labelled rows a retraining should have."""
+        """Labelled rows from the change on that a retraining should have."""
         return max(ENOUGH_ROWS, round(ENOUGH_SHARE * self.n_train))
 
     @property
     def rows_there(self) -> int:
-        """Newer labelled rows there are: those of a newer dataset version, or production rows with labels."""
+        """Those there are: of a newer dataset version, or production rows with labels."""
         return max(self.newer_rows, self.n_labelled)
 
 
@@ -199,11 +196,11 @@ def _retrain(situation: Situation) -> str:
             return "It would chase the season: by the time it is over the version is wrong again."
         case "new_version":
             return "First find out what the new version does differently; more of the same data will not tell."
-    newer = f" newer than {_day(situation.trained_until)}" if situation.trained_until else ""
-    needed = f"It needs {situation.rows_needed:,} labelled rows{newer}; {situation.rows_there:,} are in."
+    since = f"from {_day(situation.since)} on, when this began"
+    needed = f"It needs {situation.rows_needed:,} labelled rows {since}; {situation.rows_there:,} are in."
     if situation.rows_there < situation.rows_needed:
         return f"{needed} Add labels, or a newer version of the data, first."
-    source = f" {situation.newer_label} holds them." if situation.newer_version is not None else (
+    source = f" {situation.newer_label} holds them." if situation.newer_rows >= situation.rows_needed else (
         " They are production rows: add them as a version of the data."
     )  # fmt: skip
     return f"{needed}{source} It takes a new promotion request to go live."

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlmodel import Session, col, func, select
 
 from core.datasets.queries import version_label as dataset_label
-from core.datasets.tables import DatasetVersion
+from core.datasets.tables import ColumnKind, DatasetVersion
 from core.incidents.remedies import Situation
 from core.incidents.signs import SIGNS
 from core.monitoring.tables import Monitor, PerformanceResult, Season, Source, Window
@@ -17,6 +17,8 @@ from core.monitoring.windows import BATCH, length_of
 from core.registry import queries as registry
 from core.registry.tables import ModelVersion
 from core.training.tables import Run
+
+MOMENTS = (ColumnKind.DATE, ColumnKind.TIMESTAMP)
 
 
 def situation_of(
@@ -31,6 +33,7 @@ def situation_of(
     findings : mapping
         The document `triage` made.
     since : datetime
+        Since when the data shows it, in the data's own time.
     """
     cause = str(findings["cause"])
     monitor = None if monitor_id is None else session.get(Monitor, monitor_id)
@@ -56,8 +59,8 @@ def situation_of(
             "live": registry.version_label(session, live.version_id),
             "live_since": live.from_at,
             "n_features": len(_feature_names(version)),
-            "n_labelled": _n_labelled(session, monitor_id or 0, live.version_id),
-            **_data(session, session.get_one(Run, version.run_id)),
+            "n_labelled": _n_labelled(session, monitor, live.version_id, since),
+            **_data(session, session.get_one(Run, version.run_id), since),
         }
     features = list(findings.get("features", []))
     return Situation(
@@ -78,20 +81,19 @@ def _feature_names(version: ModelVersion) -> list[str]:
     return [str(feature["name"]) for feature in version.signature.get("features", [])]
 
 
-def _n_labelled(session: Session, monitor_id: int, version_id: int) -> int:
-    """Labelled production rows of a version: what it answered, it was not trained on.
+def _n_labelled(session: Session, monitor: Monitor, version_id: int, since: datetime) -> int:
+    """Labelled production rows of a version from a moment on: what it answered, it was not trained on.
 
-    A row lies in one window of each length that was ever cut by; it counts once.
+    By the windows they lie in, so by the rows' own time; those of a batch without times by when it was added. A row
+    lies in one window of each length that was ever cut by; it counts once.
     """
-    monitor = session.get(Monitor, monitor_id)
-    if monitor is None:
-        return 0
     per_window = (
         select(func.max(col(PerformanceResult.n_labelled)).label("n"))
         .join(Window, col(Window.id) == col(PerformanceResult.window_id))
         .where(
-            Window.monitor_id == monitor_id,
+            Window.monitor_id == monitor.id,
             Window.version_id == version_id,
+            Window.from_at >= since,
             col(Window.length).in_((length_of(monitor.window, monitor.window_rows), BATCH)),
             PerformanceResult.slice == "",
             PerformanceResult.source == Source.REALISED,
@@ -102,7 +104,7 @@ def _n_labelled(session: Session, monitor_id: int, version_id: int) -> int:
     return int(session.exec(select(func.coalesce(func.sum(per_window.c.n), 0))).one())
 
 
-def _data(session: Session, run: Run) -> dict[str, Any]:
+def _data(session: Session, run: Run, since: datetime) -> dict[str, Any]:
     trained = session.get_one(DatasetVersion, run.dataset_version_id)
     newest = session.exec(
         select(DatasetVersion)
@@ -115,7 +117,6 @@ def _data(session: Session, run: Run) -> dict[str, Any]:
     ).first()
     found: dict[str, Any] = {
         "n_train": run.n_train or 0,
-        "trained_until": trained.created_at,
         "dataset_id": trained.dataset_id,
         "dataset_number": trained.number,
         "dataset_version_id": trained.id,
@@ -126,6 +127,25 @@ def _data(session: Session, run: Run) -> dict[str, Any]:
             "newer_version": newest.id,
             "newer_label": dataset_label(session, newest.id or 0),
             "newer_number": newest.number,
-            "newer_rows": max(0, added),
+            "newer_rows": round(max(0, added) * _share_since(newest, since)),
         }
     return found
+
+
+def _share_since(data: DatasetVersion, since: datetime) -> float:
+    """The part of the rows' own time that lies after a moment; all of it where they have no time, or several.
+
+    Rows are taken to come evenly: the profile keeps the first and the last moment.
+    """
+    times = [one for one in data.profile.get("columns", ()) if one.get("kind") in MOMENTS and one.get("min")]
+    if len(times) != 1:
+        return 1.0
+    first, last = (_moment(times[0][end]) for end in ("min", "max"))
+    if last <= first:
+        return float(first >= since)
+    return min(1.0, max(0.0, (last - since) / (last - first)))
+
+
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

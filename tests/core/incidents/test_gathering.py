@@ -16,7 +16,7 @@ from sqlmodel import select
 from core.audit.tables import AuditEvent
 from core.datasets.ingest import inspect
 from core.datasets.service import store_upload
-from core.datasets.tables import Upload
+from core.datasets.tables import DatasetVersion, Upload
 from core.incidents import gather, opening, queries, service
 from core.incidents.remedies import options
 from core.incidents.situation import situation_of
@@ -27,7 +27,7 @@ from core.monitoring import window_queries
 from core.monitoring.tables import Alert, PerformanceResult, Window, WindowMeasure, WindowState
 from core.permissions import Actor
 from core.workspace import Workspace
-from tests.factories import NOW, add, key
+from tests.factories import NOW, add, key, make_dataset_version
 from tests.live_models import LiveModel, csv_bytes, finished, go_live, keep_version, live_home, stream
 
 SendRows = Callable[..., dict[str, int]]
@@ -234,11 +234,15 @@ def test_a_labelled_row_counts_once_however_often_windows_were_cut_anew(
     windows = send(months(in_minutes), labels=True)
     findings = found_in(workspace, windows["2026-03"], now).to_json()
 
-    def labelled() -> int:
+    def labelled(since: str = "2026-01-01") -> int:
+        began = datetime.fromisoformat(f"{since}T00:00:00+00:00")
         with workspace.read() as session:
-            return situation_of(session, monitor_id=live.monitor_id, findings=findings, since=now).n_labelled
+            return situation_of(session, monitor_id=live.monitor_id, findings=findings, since=began).n_labelled
 
     known = labelled()
+    assert known == 2_700
+    assert labelled("2026-03-01") == 900  # by the rows' own time: all were added at once
+    assert labelled("2026-04-01") == 0
     with workspace.write() as session:
         last = session.get_one(Window, windows["2026-03"])
         week = Window.model_validate(last.model_dump() | {"id": None, "length": "week", "label": "2026-W10"})
@@ -247,7 +251,30 @@ def test_a_labelled_row_counts_once_however_often_windows_were_cut_anew(
             window_id=key(week), key="roc_auc", value=0.8, low=0.7, high=0.9, n_labelled=100, source="realised"
         )
         add(session, result)
-    assert labelled() == known > 0
+    assert labelled() == known
+
+
+def test_rows_of_newer_data_count_from_the_change_on(
+    workspace: Workspace, live: LiveModel, send: SendRows, months: Months, now: datetime
+) -> None:
+    findings = found_in(workspace, send(months(in_minutes))["2026-03"], now).to_json()
+    began = datetime.fromisoformat("2026-03-01T00:00:00+00:00")
+
+    def newer_rows(first: str | None, last: str = "2026-03-31") -> int:
+        with workspace.write() as session:
+            trained = session.get_one(DatasetVersion, live.data_id)
+            day = {"name": "day", "kind": "date", "min": first, "max": last}
+            newer = make_dataset_version(
+                session, dataset_id=trained.dataset_id, n_rows=900, profile={"columns": [day] if first else []}
+            )
+            found = situation_of(session, monitor_id=live.monitor_id, findings=findings, since=began)
+            assert found.newer_version == key(newer)
+            return found.newer_rows
+
+    assert newer_rows("2026-03-01") == 900
+    assert newer_rows("2026-01-30") == 450
+    assert newer_rows("2025-01-01", "2026-02-28") == 0  # added later, but of rows before the change
+    assert newer_rows(None) == 900  # without a time all that can be said is that it was added later
 
 
 def test_harm_opens_an_incident_by_itself_and_drift_alone_does_not(

@@ -23,7 +23,6 @@ SITUATION = Situation(
     importance={"hours": 0.3, "age": 0.6, "job": 0.02},
     n_features=3,
     n_train=6_000,
-    trained_until=datetime(2026, 5, 1, tzinfo=UTC),
     n_labelled=150,
     dataset_id=7,
     dataset_number=1,
@@ -101,20 +100,20 @@ def test_a_rollback_says_whether_the_earlier_version_is_spared(over: dict[str, A
     [
         (
             {},
-            "It needs 600 labelled rows newer than 1 May 2026; 150 are in. Add labels, or a newer version of the data, "
-            "first.",
+            "It needs 600 labelled rows from 1 Jul 2026 on, when this began; 150 are in. Add labels, or a newer "
+            "version of the data, first.",
             False,
         ),
         (
             {"n_labelled": 900},
-            "It needs 600 labelled rows newer than 1 May 2026; 900 are in. They are production rows: add them as a "
-            "version of the data. It takes a new promotion request to go live.",
+            "It needs 600 labelled rows from 1 Jul 2026 on, when this began; 900 are in. They are production rows: "
+            "add them as a version of the data. It takes a new promotion request to go live.",
             True,
         ),
         (
             {"newer_version": 12, "newer_label": "pay v2", "newer_number": 2, "newer_rows": 4_000},
-            "It needs 600 labelled rows newer than 1 May 2026; 4,000 are in. pay v2 holds them. It takes a new "
-            "promotion request to go live.",
+            "It needs 600 labelled rows from 1 Jul 2026 on, when this began; 4,000 are in. pay v2 holds them. It takes "
+            "a new promotion request to go live.",
             True,
         ),
         (

@@ -60,6 +60,7 @@ CASES: dict[str, tuple[Evidence, str]] = {
         replace(QUIET, features=(replace(MOVED, earlier_effects=(0.05, 0.1, 0.2)),)),
         "hours moved window by window (effect 0.05, 0.10, 0.20, 0.30).",
     ),
+    "season_is_not_enough": (replace(DRIFTED, season=SeasonEvidence(False, "July was not.")), "July was not."),
     "outcomes_follow": (DRIFTED, "the same inputs still have the same outcomes"),
     "no_feature_drifted": (QUIET, "No feature drifted."),
     "all_drift_is_marked": (replace(QUIET, features=(STILL, MARKED)), "hours carries the mark of a fault."),
@@ -129,6 +130,21 @@ def test_what_is_not_known_makes_no_rule_speak() -> None:
     bare = Evidence("2026-07", 1_000, 100, features=(feature(),))
     speaking = {rule.key for rule in RULES if rule.sees(bare)}
     assert speaking == ON_A_QUIET_WINDOW - {"mix_kept", "as_inputs_explain"}
+
+
+def test_an_estimate_that_lets_expect_anything_speaks_for_no_shift() -> None:
+    wide = PerformanceEvidence(
+        "RMSE", False, Figure(34, 31, 40), Figure(111, 104, 119), Figure(52, 22, 120), n_labelled=718,
+        contradiction="718 labels that are in contradict it.",
+    )  # fmt: skip
+    fired = ConceptEvidence(True, "The truth lies higher than predicted.")
+    told = triage(replace(DRIFTED, performance=wide, concept=fired))
+    assert told.cause == "concept_change"
+    assert "718 labels that are in contradict it." in told.ranked[0].speaks_for
+    assert not any("as the inputs let expect" in said for one in told.ranked for said in one.speaks_for)
+    # Where nobody tested the outcomes and nothing contradicts it, it is what it was.
+    alike = triage(replace(DRIFTED, performance=replace(wide, contradiction=""), concept=None))
+    assert any("as the inputs let expect" in said for one in alike.ranked for said in one.speaks_for)
 
 
 def test_a_mark_counts_for_nothing_where_only_the_reference_changed() -> None:
