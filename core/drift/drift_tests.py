@@ -87,6 +87,8 @@ class DriftTest:
         effect is NaN where a sample has no row.
     evidence : callable
         ``evidence(points, effect, rng) -> Evidence``.
+    of_points : callable, optional
+        ``of_points(points) -> float``: the effect of the points' own counts where several tests share some of the work.
     least, most : float
         Range of the effect; ``inf`` for no bound.
     sentence : str
@@ -108,6 +110,7 @@ class DriftTest:
     sentence: str
     reference: str
     from_rows: int = 0
+    of_points: Callable[[Any], Any] | None = None
 
     def test(self, points: Points, rng: np.random.Generator | None = None) -> TestOutcome:
         """Hold the two samples of ``points`` against each other.
@@ -122,7 +125,8 @@ class DriftTest:
         n, m = int(points.reference.sum()), int(points.current.sum())
         if n == 0 or m == 0:
             return TestOutcome(self.key, None, None, None, None, n, m)
-        effect = float(self.effects(points, points.reference, points.current))
+        found_of = self.of_points or (lambda held: self.effects(held, held.reference, held.current))
+        effect = float(found_of(points))
         found = self.evidence(points, effect, rng)
         return TestOutcome(self.key, effect, found.statistic, found.pvalue, found.method, n, m)
 
@@ -145,6 +149,7 @@ DRIFT_TESTS: dict[str, DriftTest] = {
             over="points",
             default_for=("numeric", "length"),  # later rows hold later times: not of itself a drift
             effects=lambda _, reference, current: two_sample.kolmogorov_smirnov(reference, current),
+            of_points=lambda points: points.gaps.max(),
             evidence=evidence.of_kolmogorov_smirnov,
             least=0.0,
             most=1.0,
@@ -186,8 +191,9 @@ DRIFT_TESTS: dict[str, DriftTest] = {
             role="values",
             over="points",
             default_for=(),
-            effects=lambda points, reference, current: two_sample.wasserstein(
-                evidence.positions(points), reference, current
+            effects=lambda points, reference, current: two_sample.wasserstein(points.positions, reference, current),
+            of_points=lambda points: two_sample.wasserstein_of_gaps(
+                points.positions, points.gaps, points.reference, points.current
             ),
             evidence=evidence.of_wasserstein,
             least=0.0,

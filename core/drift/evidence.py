@@ -63,7 +63,8 @@ def binned(points: Counted | CountedCategories) -> Binned:
     A test over bins gives the same for these as for the points; many draws are then draws of at most 32 counts.
     """
     bins = _bins_of(points, points.reference)
-    return Binned(binning.by_bin(points.reference, bins), binning.by_bin(points.current, bins), points)
+    reference, current = binning.by_bin(np.stack([points.reference, points.current]), bins)
+    return Binned(reference, current, points)
 
 
 @dataclass(frozen=True)
@@ -81,16 +82,10 @@ def of_kolmogorov_smirnov(points: Counted, effect: float, _: np.random.Generator
     return Evidence(effect, pvalue, "exact" if exact else "asymptotic")
 
 
-def positions(points: Counted) -> Floats:
-    """Where a point's rows are taken to lie: in the middle between its bounds, or infinitely far where one is."""
-    return np.where(points.low == points.high, points.low, points.low / 2 + points.high / 2)
-
-
 def of_wasserstein(points: Counted, _: float, rng: np.random.Generator | None) -> Evidence:
     """The distance in the column's own unit; by relabelling."""
-    at = positions(points)
-    statistic = float(two_sample.distance_moved(at, points.reference, points.current))
-    return Evidence(statistic, _moved_by_chance(at, points, rng), "permutation")
+    statistic = float(two_sample.distance_of_gaps(points.positions, points.gaps))
+    return Evidence(statistic, _moved_by_chance(points.positions, points, rng), "permutation")
 
 
 def _moved_by_chance(at: Floats, points: Counted, rng: np.random.Generator | None) -> float | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.drift.calibrating import Thresholds
 from core.drift.drift_tests import Sample
-from core.drift.measuring import ColumnMeasure, measure
+from core.drift.measuring import ColumnMeasure, measure, measure_deciding
 from core.drift.sketching import Sketch
 from core.monitoring.alerting import Decision, Judgement, corrected_pvalues, decide, fires, judge
 from core.monitoring.counting import Key
@@ -167,7 +167,6 @@ def measure_window(
             exact.add(key)
             found = measure(*exactly(key), kind, chosen, rng=rng)
         measures[key] = found
-    beside = _beside(kinds, current, before, settings, min(n_rows, n_before), alpha)
     judged = {
         key: judge(
             found,
@@ -178,6 +177,8 @@ def measure_window(
         )
         for key, found in measures.items()
     }
+    led = {key: one.outcome.test for key, one in judged.items()}
+    beside = _beside(kinds, led, current, before, settings, min(n_rows, n_before), alpha)
     pvalues = {key: _pvalue(found, judged[key]) for key, found in measures.items()}
     corrected = corrected_pvalues(pvalues)
     return [
@@ -190,7 +191,7 @@ def measure_window(
             judgement=judged[key],
             pvalue=pvalues[key],
             pvalue_corrected=corrected.get(key),
-            before=_before(beside, key, judged[key].outcome.test),
+            before=_before(beside, key, led[key]),
             state=fires(judged[key], (), windows_needed=1, windows_of=1),
         )
         for key, found in measures.items()
@@ -211,16 +212,20 @@ def _calibrated(thresholds: Thresholds | None, key: Key, found: ColumnMeasure) -
 
 def _beside(
     kinds: Mapping[Key, str],
+    led: Mapping[Key, str],
     current: Mapping[Key, Sketch],
     before: Mapping[Key, Sketch] | None,
     settings: MonitorSettings,
     n_rows: int,
     alpha: float,
 ) -> dict[Key, tuple[ColumnMeasure, Decision]]:
+    """Decide beside the window before, by the tests that decide and the one that led against the reference."""
     if before is None:
         return {}
     measures = {
-        key: measure(before[key], current[key], kind, None if key[0] else settings.tests.get(key[1]))
+        key: measure_deciding(
+            before[key], current[key], kind, None if key[0] else settings.tests.get(key[1]), also=led[key]
+        )
         for key, kind in kinds.items()
         if key in before and key in current
     }

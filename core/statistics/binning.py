@@ -154,20 +154,21 @@ def counts(points: NDArray[np.float64], edges: NDArray[np.float64], rows: NDArra
         Rising, no NaN; infinities count at the ends.
     edges : ndarray of shape (k + 1,)
         Strictly rising.
-    rows : ndarray of shape (n,)
+    rows : ndarray of shape (..., n)
         How many rows lie on each point.
 
     Returns
     -------
-    ndarray of shape (k,)
+    ndarray of shape (..., k)
         Sums to the number of rows.
     """
     edges = np.asarray(edges, dtype=np.float64)
     if len(edges) < 2 or not (np.diff(edges) > 0).all():
         raise InvalidInput("Bin edges must rise strictly, and there must be at least two.")
     starts = np.searchsorted(points, edges[1:-1], side="left")
-    reached = np.append(0, np.cumsum(rows))
-    between: NDArray[np.int64] = np.diff(reached[np.concatenate([[0], starts, [len(points)]])])
+    reached = np.zeros((*rows.shape[:-1], len(points) + 1), dtype=np.int64)
+    np.cumsum(rows, axis=-1, out=reached[..., 1:])
+    between: NDArray[np.int64] = np.diff(reached[..., np.concatenate([[0], starts, [len(points)]])], axis=-1)
     return between
 
 

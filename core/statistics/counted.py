@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from core.statistics import two_sample
 
 # The largest share of a sample that one point of several values may hide.
 MAX_COARSENESS = 0.01
@@ -32,6 +35,16 @@ class Counted:
     high: NDArray[np.float64]
     reference: NDArray[np.int64]
     current: NDArray[np.int64]
+
+    @cached_property
+    def positions(self) -> NDArray[np.float64]:
+        """Where a point's rows are taken to lie: in the middle of its bounds, or infinitely far where one is."""
+        return np.where(self.low == self.high, self.low, self.low / 2 + self.high / 2)
+
+    @cached_property
+    def gaps(self) -> NDArray[np.float64]:
+        """By how much the two distribution functions differ at each point; NaN where a sample has no row."""
+        return two_sample.gaps(self.reference, self.current)
 
 
 @dataclass(frozen=True, eq=False)

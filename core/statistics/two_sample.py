@@ -38,7 +38,13 @@ def kolmogorov_smirnov(reference: Counts, current: Counts) -> Floats:
     ----------
     Hodges (1958), Arkiv för Matematik 3, 469-486, doi:10.1007/BF02589501.
     """
-    return _in_blocks(lambda first, second: _gaps(first, second).max(axis=-1), reference, current)
+    return _in_blocks(lambda first, second: gaps(first, second).max(axis=-1), reference, current)
+
+
+def gaps(reference: Counts, current: Counts) -> Floats:
+    """By how much two distribution functions differ at each point, of shape (..., k)."""
+    between = _reached(current) - _reached(reference)
+    return np.abs(between, out=between)
 
 
 def wasserstein(positions: Floats, reference: Counts, current: Counts) -> Floats:
@@ -59,15 +65,26 @@ def wasserstein(positions: Floats, reference: Counts, current: Counts) -> Floats
     Villani (2009), Optimal Transport, equation 6.3.
     """
     at = _finite(positions)
-    return _in_blocks(lambda first, second: _deviations_moved(at, first, second), reference, current)
+    return _in_blocks(
+        lambda first, second: _deviations_moved(at, gaps(first, second), first, second), reference, current
+    )
+
+
+def wasserstein_of_gaps(positions: Floats, between: Floats, reference: Counts, current: Counts) -> Floats:
+    """`wasserstein` of counts of shape (k,) whose `gaps` are known."""
+    return _deviations_moved(_finite(positions), between, reference, current)
 
 
 def distance_moved(positions: Floats, reference: Counts, current: Counts) -> Floats:
     """Wasserstein-1 distance in the positions' own unit; otherwise as `wasserstein`."""
+    return _in_blocks(lambda first, second: distance_of_gaps(positions, gaps(first, second)), reference, current)
+
+
+def distance_of_gaps(positions: Floats, between: Floats) -> Floats:
+    """`distance_moved` of `gaps` that are known."""
     steps = np.diff(_finite(positions) / 2)
     with np.errstate(over="ignore"):
-        moved = _in_blocks(lambda first, second: 2 * (_gaps(first, second)[..., :-1] @ steps), reference, current)
-    return np.minimum(moved, LARGEST)
+        return np.minimum(2 * (between[..., :-1] @ steps), LARGEST)
 
 
 def total_variation(reference: Counts, current: Counts) -> Floats:
@@ -385,13 +402,12 @@ def _in_blocks(distance: Callable[[Counts, Counts], Any], reference: Counts, cur
     return np.concatenate([distance(first if fixed else first[part], second[part]) for part in parts])
 
 
-def _deviations_moved(at: Floats, reference: Counts, current: Counts) -> Floats:
+def _deviations_moved(at: Floats, between: Floats, reference: Counts, current: Counts) -> Floats:
     # Halved before they are subtracted: the whole range of float64 does not fit into a float64.
     span = float(at[-1]) / 2 - float(at[0]) / 2
-    gaps = _gaps(reference, current)
     if span == 0.0:
-        return _floats(gaps.sum(axis=-1) * 0.0)
-    distance = gaps[..., :-1] @ np.diff((at / 2 - at[0] / 2) / span)
+        return _floats(between.sum(axis=-1) * 0.0)
+    distance = between[..., :-1] @ np.diff((at / 2 - at[0] / 2) / span)
     spread, unit = _deviation(at, reference)
     constant = (reference > 0).sum(axis=-1) == 1
     if constant.any():
@@ -406,6 +422,8 @@ def _deviations_moved(at: Floats, reference: Counts, current: Counts) -> Floats:
 
 def _finite(positions: Floats) -> Floats:
     finite = np.isfinite(positions)
+    if finite.all():
+        return positions
     if not finite.any():
         return _floats(positions > 0)
     return np.clip(positions, positions[finite].min(), positions[finite].max())
@@ -430,12 +448,6 @@ def _deviation(at: Floats, counts: Counts) -> tuple[Floats, float]:
     placed -= float(placed @ (total / total.sum()))
     weights = shares(counts)
     return _floats(np.sqrt(np.maximum(0.0, weights @ np.square(placed) - np.square(weights @ placed)))), unit
-
-
-def _gaps(reference: Counts, current: Counts) -> Floats:
-    """By how much two distribution functions differ at each point."""
-    gaps = _reached(current) - _reached(reference)
-    return np.abs(gaps, out=gaps)
 
 
 def _reached(counts: Counts) -> Floats:

@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 from core.drift.drift_tests import DRIFT_TESTS, DriftTest, TestOutcome
-from core.drift.evidence import CountedRows, Points, binned, positions
+from core.drift.evidence import CountedRows, Points, binned
 from core.statistics import binning
 from core.statistics.sketches import (
     MAX_COARSENESS,
@@ -90,6 +90,21 @@ def test_many_draws_at_once_are_what_each_is_alone(test: DriftTest, rng: np.rand
     assert test.effects(points, references, draws) == pytest.approx(both)
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.3])
+@pytest.mark.parametrize("n", [1, 40, 3_000])
+@pytest.mark.parametrize("test", [test for test in DRIFT_TESTS.values() if test.of_points], ids=lambda test: test.key)
+def test_an_effect_by_shared_work_is_the_effect_itself(
+    test: DriftTest, n: int, shift: float, rng: np.random.Generator
+) -> None:
+    assert test.of_points is not None
+    for points in (
+        draw(test, rng, n, 30, shift),
+        counted(np.ones(n), np.ones(4)),
+        counted(np.full(n, np.inf), -np.ones(2)),
+    ):
+        assert float(test.of_points(points)) == float(test.effects(points, points.reference, points.current))
+
+
 @pytest.mark.parametrize("test", TESTS)
 def test_a_sample_without_rows_has_no_effect_and_no_p_value(test: DriftTest, rng: np.random.Generator) -> None:
     points = draw(test, rng, n=5, m=0)
@@ -131,7 +146,7 @@ def test_a_p_value_over_bins_says_where_it_comes_from(test: DriftTest, n_rows: i
 def test_bins_follow_from_the_reference_alone(key: str, rng: np.random.Generator) -> None:
     reference, window = rng.normal(size=3_000), rng.normal(0.3, 1, size=500)
     bins = binning.reference_bins(counted(reference, window).reference)
-    held = positions(counted(reference, window))
+    held = counted(reference, window).positions
     starts = [float(held[np.flatnonzero(bins == one)[0]]) for one in np.unique(bins)]
     # The same window counted beside other values, none of which is in its rows, has the same effect.
     points = counted(reference, np.append(window, [5e6, -5e6]))

@@ -9,7 +9,15 @@ import pytest
 
 from core.datasets.tables import ColumnKind
 from core.drift.drift_tests import DRIFT_TESTS
-from core.drift.measuring import FAMILIES, ColumnMeasure, family_of, measure, streams_of, value_tests
+from core.drift.measuring import (
+    FAMILIES,
+    ColumnMeasure,
+    family_of,
+    measure,
+    measure_deciding,
+    streams_of,
+    value_tests,
+)
 from core.errors import InvalidInput
 from core.statistics.sketches import (
     MAX_COARSENESS,
@@ -283,3 +291,46 @@ def test_samples_of_another_kind_are_refused() -> None:
         measure(objects("a"), objects("b"), ColumnKind.TEXT, "wasserstein")
     with pytest.raises(InvalidInput, match="not NumericSketch and samples of float64"):
         measure(numbers_sketched(np.ones(3), np.ones(3))[0], np.ones(3), ColumnKind.NUMBER)
+
+
+@pytest.mark.parametrize(
+    ("kind", "chosen", "also"),
+    [
+        ("number", None, "wasserstein"),
+        ("integer", "psi", "kolmogorov_smirnov"),
+        ("timestamp", None, None),
+        ("category", None, "psi"),
+        ("category", "total_variation", "new_category_share"),
+        ("boolean", None, None),
+        ("text", None, "psi"),
+    ],
+)
+@pytest.mark.parametrize("sketched", [False, True])
+@pytest.mark.parametrize("case", ["alike", "moved", "ties", "constant", "missing", "infinite", "few", "empty"])
+def test_the_deciding_tests_alone_say_of_themselves_what_the_whole_catalogue_does(
+    kind: str, chosen: str | None, also: str | None, sketched: bool, case: str, rng: np.random.Generator
+) -> None:
+    n, m = (40, 9) if case == "few" else (1_500, 0 if case == "empty" else 400)
+    first, second = rng.normal(size=n), rng.normal(0.5 if case == "moved" else 0.0, 1, size=m)
+    match case:
+        case "ties":
+            first, second = first.round(), second.round()
+        case "constant":
+            first, second = np.ones(n), np.ones(m)
+        case "missing":
+            first[::3], second[:] = np.nan, np.nan
+        case "infinite":
+            first[:5], second[:9] = np.inf, -np.inf
+    if FAMILIES[ColumnKind(kind)] not in ("numeric", "time"):
+        first, second = (
+            np.array([None if np.isnan(one) else f"{one:.0f}" for one in part], dtype=object)
+            for part in (first, second)
+        )
+    samples = first, second
+    if sketched:
+        samples = names_sketched(*samples) if first.dtype == object else numbers_sketched(*samples)
+    whole, alone = measure(*samples, kind, chosen), measure_deciding(*samples, kind, chosen, also=also)
+    assert alone.bins == {}
+    assert alone.outcomes == tuple(one for one in whole.outcomes if one.test in (*whole.streams, also))
+    for said in ("streams", "n_reference", "n_current", "coarseness", "too_coarse", "test", "effect", "pvalue"):
+        assert getattr(alone, said) == getattr(whole, said), said

@@ -44,7 +44,7 @@ def test_a_window_without_drift_is_called_drifted_no_more_often_than_alpha(rng: 
 def found(effect: float | None, pvalue: float | None) -> ColumnMeasure:
     outcome = TestOutcome("kolmogorov_smirnov", effect, effect, pvalue, "asymptotic", 1_000, 1_000)
     bins = {"reference_missing": 0.0, "current_missing": 0.0}
-    return ColumnMeasure((outcome,), ("kolmogorov_smirnov",), 1_000, 1_000, 0.0, bins)
+    return ColumnMeasure((outcome,), ("kolmogorov_smirnov",), 1_000, 1_000, 0, False, 0.0, bins)
 
 
 @pytest.mark.parametrize(
