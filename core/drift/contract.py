@@ -6,6 +6,7 @@ only this range. A live row that breaks one is answered all the same, by a model
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -131,9 +132,8 @@ def breaks(kept: Mapping[str, Kept], current: Mapping[str, Sample]) -> list[Brea
         if rules.never_missing:
             counts["never_missing"] = int(gone.sum())
         if sample is not None and rules.categories is not None:
-            counts["known_categories"] = sum(
-                value is not None and value not in rules.categories for value in sample.tolist()
-            )
+            known = {None, *rules.categories}
+            counts["known_categories"] = sum(n for name, n in Counter(sample.tolist()).items() if name not in known)
         if sample is not None and rules.low is not None and rules.high is not None:
             counts["within_range"] = int(((sample < rules.low) | (sample > rules.high)).sum())
         found += [Break(feature, rule, n, n / n_rows) for rule, n in counts.items() if n and _surely_above(n, n_rows)]
