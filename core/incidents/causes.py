@@ -326,10 +326,14 @@ def _volume(evidence: Evidence) -> str:
     return " ".join(change.sentence for change in evidence.changed("volume"))
 
 
+def _stopped(evidence: Evidence) -> str:
+    return evidence.stopped
+
+
 def _nothing(evidence: Evidence) -> str:
     quiet = not evidence.drifted and not evidence.prediction_drifted and not evidence.worse
     quiet = quiet and not (evidence.troubles or evidence.contract or marked(evidence) or _concept_fired(evidence))
-    quiet = quiet and not _repeats(evidence)
+    quiet = quiet and not _repeats(evidence) and not evidence.stopped
     quiet = quiet and not _slice_below_estimate(evidence) and not _volume(evidence) and not _mix_moved(evidence)
     return "No feature and no prediction drifted, and nothing is known to be worse." if quiet else ""
 
@@ -376,6 +380,7 @@ RULES: tuple[Rule, ...] = (
     Rule("fault_explains_drift", "new_version", -4, _some_marked),
     Rule("trouble_is_open", "infrastructure", 6, _troubles),
     Rule("volume_changed", "infrastructure", 2, _volume),
+    Rule("rows_stopped", "infrastructure", 3, _stopped),
     Rule("no_trouble", "infrastructure", -1, _no_troubles),
     Rule("nothing_moved", "none", 9, _nothing),
 )

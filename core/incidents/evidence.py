@@ -205,6 +205,8 @@ class Evidence:
         Share of rows that equal an earlier one in all features: of as many training rows, and in the window.
     contract : tuple of str
         What every training row kept and the window's rows break, in words.
+    stopped : str
+        In which stretches no row of a regular stream came, in words; "" where none is known.
     changes : tuple of Change
     troubles : tuple of str
         Open alerts about errors, latency and silence, in words.
@@ -223,6 +225,7 @@ class Evidence:
     repeated_then: float | None = None
     repeated_now: float | None = None
     contract: tuple[str, ...] = ()
+    stopped: str = ""
     changes: tuple[Change, ...] = ()
     troubles: tuple[str, ...] = ()
 

@@ -88,6 +88,7 @@ def evidence_of(workspace: Workspace, *, window_id: int, now: datetime) -> Evide
             repeated_then=repeated[0],
             repeated_now=repeated[1],
             contract=_contract(measures.get("contract")),
+            stopped=_told(measures.get("missing_stretch")),
             season=season_evidence_of(
                 workspace, session, monitor, window, run, results=inputs, columns=columns, current=current, rows=rows
             ),
@@ -178,4 +179,9 @@ def _concept(measured: WindowMeasure | None) -> ConceptEvidence | None:
 
 
 def _contract(measured: WindowMeasure | None) -> tuple[str, ...]:
-    return (measured.sentence,) if measured is not None and measured.state == WindowState.DRIFTED else ()
+    told = _told(measured)
+    return (told,) if told else ()
+
+
+def _told(measured: WindowMeasure | None) -> str:
+    return measured.sentence if measured is not None and measured.state == WindowState.DRIFTED else ""

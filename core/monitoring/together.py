@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.datasets.tables import ColumnKind
-from core.drift.columns import sample
+from core.drift.columns import moments, sample
 from core.drift.contract import Kept, kept_in
 from core.estimation.concept import ConceptChange
 from core.monitoring.bias import GapChange
 from core.monitoring.reference import ALL, Reference, Some
+from core.monitoring.stretches import rhythm
 from core.monitoring.window_measures import WindowFigure, figures
-from core.serving.frames import feature_column
+from core.serving.frames import AT, feature_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,6 +64,7 @@ def together(
         current=current,
         concept=concept,
         gap=gap,
+        times=rhythm(moments(rows[AT])) if AT in rows.column_names else None,
         min_rows=min_rows,
         rng=np.random.default_rng(SEED),
     )

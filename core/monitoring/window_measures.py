@@ -18,6 +18,7 @@ from core.drift.multivariate import MIN_ROWS, MultivariateMeasure, domain_classi
 from core.estimation.concept import ALPHA as CONCEPT_LEVEL
 from core.estimation.concept import ConceptChange
 from core.monitoring.bias import GapChange
+from core.monitoring.stretches import Rhythm, longest_hours
 from core.monitoring.tables import WindowState
 from core.wording import enumerated
 
@@ -105,6 +106,14 @@ WINDOW_MEASURES: dict[str, WindowMeasureKind] = {
             "set's.",
             reference="Kramer (1956), Biometrics 12, 307-310",
         ),
+        WindowMeasureKind(
+            key="missing_stretch",
+            title="Stretches without rows",
+            value="hours of the longest",
+            sentence="Whether a stream whose rows come in regular steps stopped for clearly longer than its usual "
+            "step, its nights and weekends aside. Of an irregular stream nothing is told.",
+            reference="Feller (1968), An Introduction to Probability Theory, volume 1, chapter XIII.7: runs",
+        ),
     )
 }
 
@@ -116,6 +125,7 @@ def figures(
     current: Mapping[str, Sample],
     concept: ConceptChange | None,
     gap: GapChange | None = None,
+    times: Rhythm | None = None,
     min_rows: int,
     rng: np.random.Generator,
 ) -> list[WindowFigure]:
@@ -131,6 +141,8 @@ def figures(
         What the labelled rows say; None where there are too few.
     gap : GapChange or None
         How far apart groups of people fare; None where no sensitive column is kept, or its groups are too small.
+    times : Rhythm or None
+        When its rows came; None where they come at no regular step, or without times.
     min_rows : int
         The monitor's; below this nothing is said of the window.
 
@@ -149,6 +161,7 @@ def figures(
         _meant(concept),
         _kept(breaks(kept, current) if n_rows >= min_rows else None, n_rows),
         _apart(gap if n_rows >= min_rows else None),
+        _stopped(times if n_rows >= min_rows else None),
     ]
 
 
@@ -202,6 +215,15 @@ def _kept(found: Sequence[Break] | None, n_rows: int) -> WindowFigure:
     details = {"n_rows": n_rows, "breaks": [one.to_json() for one in found]}
     sentence = found[0].sentence + rest
     return WindowFigure("contract", found[0].share, None, None, None, WindowState.DRIFTED, sentence, details)
+
+
+def _stopped(found: Rhythm | None) -> WindowFigure:
+    if found is None:
+        return _nothing("missing_stretch", "Rows come at no regular step, or are few, so that no gap can be told.")
+    state = WindowState.DRIFTED if found.stretches else WindowState.QUIET
+    details = {"step_seconds": found.step.total_seconds(), "stretches": [one.to_json() for one in found.stretches]}
+    hours = longest_hours(found.stretches)
+    return WindowFigure("missing_stretch", hours, None, None, None, state, found.sentence, details)
 
 
 def _apart(found: GapChange | None) -> WindowFigure:

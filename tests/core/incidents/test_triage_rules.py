@@ -60,6 +60,7 @@ CASES: dict[str, tuple[Evidence, str]] = {
         replace(QUIET, features=(replace(MOVED, earlier_effects=(0.05, 0.1, 0.2)),)),
         "hours moved window by window (effect 0.05, 0.10, 0.20, 0.30).",
     ),
+    "rows_stopped": (replace(QUIET, stopped="None came on Monday."), "None came on Monday."),
     "season_is_not_enough": (replace(DRIFTED, season=SeasonEvidence(False, "July was not.")), "July was not."),
     "outcomes_follow": (DRIFTED, "the same inputs still have the same outcomes"),
     "no_feature_drifted": (QUIET, "No feature drifted."),
@@ -130,6 +131,11 @@ def test_what_is_not_known_makes_no_rule_speak() -> None:
     bare = Evidence("2026-07", 1_000, 100, features=(feature(),))
     speaking = {rule.key for rule in RULES if rule.sees(bare)}
     assert speaking == ON_A_QUIET_WINDOW - {"mix_kept", "as_inputs_explain"}
+
+
+def test_rows_that_stopped_for_a_while_are_no_quiet_window() -> None:
+    told = triage(replace(QUIET, stopped="None came on Monday."))
+    assert (told.cause, told.sentence) == ("infrastructure", "Infrastructure: None came on Monday.")
 
 
 def test_an_estimate_that_lets_expect_anything_speaks_for_no_shift() -> None:

@@ -45,6 +45,7 @@ def test_a_window_like_the_reference_is_quiet_in_every_way() -> None:
         "concept": WindowState.NOT_ENOUGH_DATA,
         "contract": WindowState.QUIET,
         "group_gap": WindowState.NOT_ENOUGH_DATA,
+        "missing_stretch": WindowState.NOT_ENOUGH_DATA,
     }
 
 
