@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from sqlmodel import col, select
 
 from core.access.tables import User, UserRole
@@ -27,7 +29,7 @@ from core.training import queries as training
 from core.training.service import request_run
 from core.training.specification import RunSpec
 from core.workspace import Workspace, open_workspace
-from tests.factories import key, make_dataset_version
+from tests.factories import NOW, key, make_dataset_version
 
 FEATURES = ("hours", "age", "job", "member")
 COLUMNS = [
@@ -173,6 +175,32 @@ def live_home(folder: Path, now: datetime, *, n_rows: int) -> tuple[LiveModel, A
     live = go_live(workspace, actor, now, n_rows=n_rows)
     workspace.close()
     return live, actor
+
+
+def live_fixtures(n_rows: int) -> tuple[Any, Any, Any, Any]:
+    """Fixtures of a module whose tests each have a copy of one `live_home`.
+
+    ``made, home, live, scientist = live_fixtures(n_rows=3_000)``
+    """
+
+    @pytest.fixture(scope="module")
+    def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LiveModel, Actor]:
+        folder = tmp_path_factory.mktemp("live")
+        return folder, *live_home(folder, NOW, n_rows=n_rows)
+
+    @pytest.fixture
+    def home(made: tuple[Path, LiveModel, Actor], tmp_path: Path) -> Path:
+        return Path(shutil.copytree(made[0], tmp_path / "home"))
+
+    @pytest.fixture
+    def live(made: tuple[Path, LiveModel, Actor]) -> LiveModel:
+        return made[1]
+
+    @pytest.fixture
+    def scientist(made: tuple[Path, LiveModel, Actor]) -> Actor:
+        return made[2]
+
+    return made, home, live, scientist
 
 
 def finished(workspace: Workspace) -> list[Job]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,32 +30,14 @@ from core.monitoring.tables import (
 )
 from core.permissions import Actor
 from core.workspace import Workspace
-from tests.factories import NOW, key
-from tests.live_models import COLUMNS, LiveModel, csv_bytes, finished, go_live, keep_version, live_home, stream
+from tests.factories import key
+from tests.live_models import COLUMNS, LiveModel, csv_bytes, finished, go_live, keep_version, live_fixtures, stream
 
 AddBatch = Callable[..., Batch]
 FEATURES = ["age", "hours", "job", "member"]
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LiveModel, Actor]:
-    folder = tmp_path_factory.mktemp("live")
-    return folder, *live_home(folder, NOW, n_rows=3000)
-
-
-@pytest.fixture
-def home(made: tuple[Path, LiveModel, Actor], tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made[0], tmp_path / "home"))
-
-
-@pytest.fixture
-def live(made: tuple[Path, LiveModel, Actor]) -> LiveModel:
-    return made[1]
-
-
-@pytest.fixture
-def scientist(made: tuple[Path, LiveModel, Actor]) -> Actor:
-    return made[2]
+made, home, live, scientist = live_fixtures(n_rows=3_000)
 
 
 @pytest.fixture

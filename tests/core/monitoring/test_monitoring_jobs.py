@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +22,7 @@ from core.monitoring.tables import AlertState, Batch, BatchState, WindowState
 from core.permissions import Actor
 from core.serving.log import Answered, PredictionLog
 from core.workspace import Workspace
-from tests.factories import NOW, key
+from tests.factories import key
 from tests.live_models import (
     LiveModel,
     csv_bytes,
@@ -31,32 +30,14 @@ from tests.live_models import (
     go_live,
     json_rows,
     keep_version,
-    live_home,
+    live_fixtures,
     stream,
 )
 
 AddBatch = Callable[..., Batch]
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LiveModel, Actor]:
-    folder = tmp_path_factory.mktemp("live")
-    return folder, *live_home(folder, NOW, n_rows=3000)
-
-
-@pytest.fixture
-def home(made: tuple[Path, LiveModel, Actor], tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made[0], tmp_path / "home"))
-
-
-@pytest.fixture
-def scientist(made: tuple[Path, LiveModel, Actor]) -> Actor:
-    return made[2]
-
-
-@pytest.fixture
-def live(made: tuple[Path, LiveModel, Actor]) -> LiveModel:
-    return made[1]
+made, home, live, scientist = live_fixtures(n_rows=3_000)
 
 
 @pytest.fixture

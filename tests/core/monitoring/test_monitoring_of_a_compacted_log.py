@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import pytest
 import sqlalchemy
 from sqlmodel import select
 
@@ -21,28 +18,12 @@ from core.serving import compaction
 from core.serving.log import Answered, PredictionLog
 from core.serving.tables import PredictionSegment
 from core.workspace import Workspace
-from tests.factories import NOW
-from tests.live_models import LiveModel, json_rows, live_home, stream
+from tests.live_models import LiveModel, json_rows, live_fixtures, stream
 
 FIRST = datetime(2026, 3, 30, 21, 30, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LiveModel]:
-    folder = tmp_path_factory.mktemp("live") / "home"
-    live, _ = live_home(folder, NOW, n_rows=600)
-    return folder, live
-
-
-@pytest.fixture
-def home(made: tuple[Path, LiveModel], tmp_path: Path) -> Path:
-    shutil.copytree(made[0], tmp_path / "home")
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def live(made: tuple[Path, LiveModel]) -> LiveModel:
-    return made[1]
+made, home, live, scientist = live_fixtures(n_rows=600)
 
 
 def answer(workspace: Workspace, live: LiveModel, first: int, last: int, *, sealed: timedelta) -> None:

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -26,8 +24,8 @@ from core.serving.queries import read_segments, segments
 from core.serving.tables import PredictionSegment
 from core.training.threshold_analysis import choose
 from core.workspace import Workspace
-from tests.factories import NOW, key
-from tests.live_models import LiveModel, go_live, json_rows, live_home, stream
+from tests.factories import key
+from tests.live_models import LiveModel, go_live, json_rows, live_fixtures, stream
 
 ROWS = json_rows(stream(5, seed=9))
 
@@ -65,25 +63,7 @@ class Client:
         )
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LiveModel, Actor]:
-    folder = tmp_path_factory.mktemp("live")
-    return folder, *live_home(folder, NOW, n_rows=400)
-
-
-@pytest.fixture
-def home(made: tuple[Path, LiveModel, Actor], tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made[0], tmp_path / "home"))
-
-
-@pytest.fixture
-def scientist(made: tuple[Path, LiveModel, Actor]) -> Actor:
-    return made[2]
-
-
-@pytest.fixture
-def live(made: tuple[Path, LiveModel, Actor]) -> LiveModel:
-    return made[1]
+made, home, live, scientist = live_fixtures(n_rows=400)
 
 
 @pytest.fixture
