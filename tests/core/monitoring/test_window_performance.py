@@ -13,6 +13,7 @@ from core.datasets.tables import Dataset
 from core.estimation.estimating import SHARES
 from core.evaluation.metrics import METRICS
 from core.evaluation.tables import Task
+from core.monitoring.alert_rules import ALERT_RULES
 from core.monitoring.counting import Slice
 from core.monitoring.labels import KeptLabel
 from core.monitoring.performance_reference import from_bytes, performance_reference, to_bytes
