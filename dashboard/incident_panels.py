@@ -197,7 +197,8 @@ def remedies(row: MonitorRow, window_id: int) -> None:
     if kept is None or kept.triage.cause == "none":
         return
     window = reads.fresh(window_queries.window, window_id)
-    _remedies(reads.fresh(_options, row.id, kept.triage.to_json(), window.from_at))
+    since = reads.fresh(queries.began_at, window)
+    _remedies(reads.fresh(_options, row.id, kept.triage.to_json(), since))
 
 
 def incident_remedies(incident: Incident) -> None:

@@ -171,6 +171,17 @@ def newest_window_of(session: Session, alerts: Sequence[Alert]) -> int | None:
     return session.exec(query).first()
 
 
+def began_at(session: Session, window: Window) -> datetime:
+    """Since when the data shows what a window shows: as long as the monitor's alerts on data go on, else since then."""
+    query = select(func.min(Alert.since_at)).where(
+        Alert.monitor_id == window.monitor_id,
+        col(Alert.window_id).is_not(None),
+        col(Alert.state) != AlertState.RESOLVED,
+        Alert.since_at <= window.from_at,
+    )
+    return session.exec(query).one() or window.from_at
+
+
 def alerts_without(session: Session, *, monitor_id: int | None = None) -> list[Alert]:
     """Unresolved alerts that belong to no incident, oldest first; of one monitor where given."""
     query = (

@@ -108,10 +108,11 @@ ALERT_RULES: dict[str, AlertRuleKind] = _by_key(
             title="Estimated performance fell",
             family=Family.HARM,
             subject="monitor",
-            severity="critical",
+            severity="warning",
             parameters=(),
             decided_by_monitor=True,
-            sentence="A metric estimated without labels is worse than it can be by chance.",
+            sentence="A metric estimated without labels is worse than it can be by chance. An estimate warns; that it "
+            "is so only labels show.",
         ),
         AlertRuleKind(
             key="prediction_drift",

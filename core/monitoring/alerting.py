@@ -20,6 +20,7 @@ import numpy as np
 from core.drift.drift_tests import DRIFT_TESTS, TestOutcome
 from core.drift.measuring import ColumnMeasure
 from core.drift.promises import fires as exceeding_fires
+from core.monitoring.alert_rules import ALERT_RULES
 from core.monitoring.tables import WindowState
 from core.statistics.multiple_testing import holm
 from core.wording import brief, enumerated
@@ -241,7 +242,7 @@ def performance_firing(
         f"{model}: {title} is {brief(now[0])} in {window} ({brief(now[1])} to {brief(now[2])}, {n_labelled:,} labels), "
         f"worse than {brief(then[0])} ({brief(then[1])} to {brief(then[2])}) on the evaluation set."
     )
-    return Firing("performance", "critical", sentence)
+    return Firing("performance", ALERT_RULES["performance"].severity or "critical", sentence)
 
 
 def _ratio(effect: float, threshold: float) -> float:

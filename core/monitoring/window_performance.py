@@ -25,6 +25,7 @@ from core.estimation.maturity import Arrivals, arrivals_of
 from core.estimation.support import Outside, outside
 from core.evaluation.metrics import METRICS, primary_metric
 from core.evaluation.tables import Task
+from core.monitoring.alert_rules import ALERT_RULES
 from core.monitoring.alerting import Firing, performance_firing
 from core.monitoring.bias import GapChange
 from core.monitoring.counting import Slice, of_slice
@@ -181,7 +182,8 @@ def performance_firings(
             continue
         if source is Source.REALISED:
             return [harm]
-        return [Firing("estimated_performance", "warning", _estimated_sentence(model, window, now, watch.evaluated))]
+        severity = ALERT_RULES["estimated_performance"].severity or "warning"
+        return [Firing("estimated_performance", severity, _estimated_sentence(model, window, now, watch.evaluated))]
     return []
 
 

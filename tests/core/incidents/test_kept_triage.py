@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from core.automation.inline import run_all
 from core.errors import PermissionDenied
-from core.incidents import kept_triage, opening, service, triage_job
+from core.incidents import kept_triage, opening, queries, service, triage_job
 from core.incidents.evidence import Change, Evidence, FeatureEvidence
 from core.incidents.signs import Sign
 from core.incidents.tables import WindowTriage
@@ -240,6 +240,30 @@ def test_an_incident_opens_with_what_is_kept_of_the_present_figures(
         )  # fmt: skip
     monkeypatch.setattr(opening, "triage_now", lambda *_args, **_kwargs: pytest.fail("it is known already"))
     assert len(opening.open_due(workspace, now)) == 1
+
+
+def test_what_goes_on_began_with_its_first_window(
+    workspace: Workspace, monitor_id: int, window_ids: list[int], now: datetime
+) -> None:
+    def began() -> list[int]:
+        with workspace.read() as session:
+            windows = [session.get_one(Window, one) for one in window_ids]
+            starts = [one.from_at for one in windows]
+            return [starts.index(queries.began_at(session, one)) for one in windows]
+
+    with workspace.write() as session:
+        for alert in session.exec(select(Alert)).all():
+            session.delete(alert)
+    assert began() == [0, 1, 2]
+    with workspace.write() as session:
+        second = session.get_one(Window, window_ids[1])
+        session.add(
+            Alert(
+                monitor_id=monitor_id, window_id=window_ids[2], kind="drift", severity="warning", sentence="Drift.",
+                since=second.label, since_at=second.from_at, opened_at=now,
+            )
+        )  # fmt: skip
+    assert began() == [0, 1, 1]
 
 
 def test_asking_takes_the_right_to_read(
