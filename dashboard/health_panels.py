@@ -112,7 +112,7 @@ class State:
     role: Role
 
 
-def state_of(rules: Sequence[RuleRow], missing: Sequence[str]) -> State:
+def state_of(rules: Sequence[RuleRow], missing: Sequence[str], *, stands: bool = False) -> State:
     """What is wrong, else what nobody can tell, else that nothing is.
 
     Parameters
@@ -121,6 +121,8 @@ def state_of(rules: Sequence[RuleRow], missing: Sequence[str]) -> State:
         The installation's.
     missing : sequence of str
         Processes that were not seen alive.
+    stands : bool
+        Whether an alert of the installation is not resolved.
     """
     firing = [row for row in rules if row.finding and row.finding.outlook is Outlook.FIRES]
     unknown = [row.kind.key for row in rules if row.finding and row.finding.outlook is Outlook.UNKNOWN]
@@ -130,6 +132,11 @@ def state_of(rules: Sequence[RuleRow], missing: Sequence[str]) -> State:
         return State(firing[0].kind.title, f"{upper(firing[0].finding.sentence)}{more}", "attention")
     if missing:
         return State(f"Not running: {', '.join(missing)}", "What it does waits until it is started.", "attention")
+    if stands:
+        detail = (
+            "What it told of is over or cannot be told now; within three minutes it is closed, or stands until it can."
+        )
+        return State("An alert still stands", detail, "attention")
     if len(unknown) + len(off) == len(rules):
         return State("Nothing was measured lately", "So nothing can be told.", "neutral")
     notes = [
@@ -170,9 +177,9 @@ def infrastructure(unresolved: Sequence[AlertRow]) -> None:
     """
     to_at = session.now()
     rules = reads.fresh(rules_of_installation, to_at)
-    state = _state(rules, to_at)
     opened = [one for one in unresolved if one.monitor_id is None]
-    told_by_alert = state.role == "attention" and opened
+    state = _state(rules, to_at, stands=bool(opened))
+    told_by_alert = opened and any(map(_fires, rules))
     panels.section(
         state.finding, "" if told_by_alert else state.detail or "Every process tells how it is once a minute."
     )
@@ -212,7 +219,8 @@ def _chart(
     ]
     word = theme.mark(look.title, "attention") if any(map(_fires, judged)) else look.title
     st.markdown(f"**{theme.plain(word)}**")
-    told = " ".join(upper(row.finding.sentence) for row in judged if row.finding)
+    # Two rules that have nothing to judge say so in the same words.
+    told = " ".join(dict.fromkeys(upper(row.finding.sentence) for row in judged if row.finding))
     if not lines:
         panels.quiet(f"{upper(told)} Nothing was measured in this span.".strip())
         return
@@ -254,9 +262,9 @@ def _label(look: Look, key: str, one: Series, n_lines: int) -> str:
     return title if one.process in {"scoring", "worker"} else f"{title}, {one.process}"
 
 
-def _state(rules: Sequence[RuleRow], now: datetime) -> State:
+def _state(rules: Sequence[RuleRow], now: datetime, *, stands: bool = False) -> State:
     running = {process.role for process in reads.fresh(processes.alive, now)}
-    return state_of(rules, [role for role in PARTS if role not in running])
+    return state_of(rules, [role for role in PARTS if role not in running], stands=stands)
 
 
 def _fires(rule: RuleRow | None) -> bool:

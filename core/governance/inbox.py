@@ -13,7 +13,7 @@ from core.governance.tables import PromotionRequest, RequestState
 from core.incidents.tables import Incident, IncidentState
 from core.monitoring.alert_queries import open_alerts
 from core.monitoring.alert_rules import ALERT_RULES
-from core.monitoring.tables import Alert
+from core.monitoring.tables import Alert, AlertState
 from core.permissions import Actor, Permission
 from core.training.tables import Run, RunState
 
@@ -134,20 +134,29 @@ def _incidents(session: Session, actor: Actor) -> Iterator[InboxItem]:
     """Incidents nobody sees to, and those that are the actor's own."""
     if not actor.may(Permission.ALERT_ACKNOWLEDGE):
         return
+    told = {alert.incident_id: alert.sentence for alert in _alerts_of_incidents(session)}
     for found in session.exec(select(Incident).where(Incident.state != IncidentState.RESOLVED)):
         assert found.id is not None
         if found.owner_id is not None and found.owner_id != actor.user_id:
             continue
+        whose = "Nobody sees to it yet." if found.owner_id is None else "You see to it, and it is not resolved yet."
         yield InboxItem(
             kind="incident",
             subject_kind="incident",
             subject_id=found.id,
             sentence=found.title,
-            reason="Nobody sees to it yet." if found.owner_id is None else "You see to it, and it is not resolved yet.",
+            reason=f"{told[found.id]} {whose}" if found.id in told else whose,
             since=found.opened_at,
             page="incident",
             params={"incident": found.id},
         )
+
+
+def _alerts_of_incidents(session: Session) -> list[Alert]:
+    """Those not resolved: of each incident, the newest that cannot wait comes last, else the newest."""
+    query = select(Alert).where(col(Alert.incident_id).is_not(None), col(Alert.state) != AlertState.RESOLVED)
+    found = session.exec(query.order_by(col(Alert.id)))
+    return sorted(found, key=lambda alert: alert.kind not in ALERT_RULES or ALERT_RULES[alert.kind].wakes)
 
 
 def _alerts(session: Session, actor: Actor) -> Iterator[InboxItem]:

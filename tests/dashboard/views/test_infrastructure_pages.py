@@ -11,10 +11,12 @@ from streamlit.testing.v1 import AppTest
 from core.database import utc_now
 from core.health.tables import HealthSample
 from core.jobs import processes
-from core.monitoring.liveness_job import judge_all
+from core.jobs.tables import Process
+from core.monitoring.liveness_job import judge_all, judge_parts
 from core.monitoring.tables import Alert, AlertRule, AlertState
 from core.permissions import Actor
 from core.workspace import Workspace
+from dashboard import reads
 from tests.dashboard.conftest import OpenAs
 from tests.dashboard.factories import make_live_model
 from tests.dashboard.said import offered, said
@@ -79,6 +81,64 @@ def test_what_is_unhealthy_comes_first_and_is_taken_up(
     assert "Acknowledge" in offered(page)
     assert "Acknowledge" not in offered(open_as(viewer, "monitoring", view="infrastructure"))
     assert "This installation: 0.3 GB" in said(open_as(operator, "inbox"))
+
+
+def test_a_part_that_died_is_said_and_stands_until_it_is_judged_again(
+    workspace: Workspace, open_as: OpenAs, operator: Actor
+) -> None:
+    measured(workspace)
+    now = utc_now()
+    with workspace.write() as session:
+        for row in session.exec(select(Process)):
+            row.started_at = row.beating_since = now - timedelta(hours=1)
+            row.seen_at = now - timedelta(minutes=5 if row.role == "scoring" else 0)
+            session.add(row)
+    judge_parts(workspace, now)
+    page = open_as(operator, "monitoring", view="infrastructure")
+    assert heading(page) == "A part stopped"
+    assert "scoring has not been heard from for 5 min, so requests to predict are not answered." in said(page)
+    inbox = open_as(operator, "inbox")
+    assert "This installation: scoring has not been heard from" in said(inbox)
+    next(button for button in inbox.button if button.label == "Open").click().run()
+    assert heading(inbox) == "A part stopped"
+    measured(workspace)
+    page = open_as(operator, "monitoring", view="infrastructure")
+    assert heading(page) == "An alert still stands"
+    assert "Acknowledge" in offered(page)
+    judge_parts(workspace, utc_now())
+    page = open_as(operator, "monitoring", view="infrastructure")
+    assert heading(page) == "Nothing is wrong"
+    assert "Acknowledge" not in offered(page)
+
+
+def test_what_most_requests_were_refused_for_is_said_beside_the_errors(
+    workspace: Workspace, open_as: OpenAs, viewer: Actor
+) -> None:
+    measured(workspace, refused=15.0)
+    with workspace.write() as session:
+        refused = session.exec(select(HealthSample).where(HealthSample.key == "refused")).all()
+        session.add_all(
+            HealthSample(at=one.at, process="scoring", key="refused_for", subject="422", value=one.value)
+            for one in refused
+        )
+    page = open_as(viewer, "monitoring", view="infrastructure")
+    assert heading(page) == "Requests are refused"
+    told = said(page)
+    assert "were refused for rows that do not fit the model's features." in told
+    assert "0 of 300 requests failed in 15 min." in told
+
+
+def test_the_page_asks_the_rules_and_the_alerts_once(
+    workspace: Workspace, open_as: OpenAs, viewer: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(workspace)
+    asked: list[str] = []
+    fresh = reads.fresh
+    monkeypatch.setattr(reads, "fresh", lambda query, *a, **k: (asked.append(query.__name__), fresh(query, *a, **k))[1])
+    open_as(viewer, "monitoring", view="infrastructure")
+    asked = asked[asked.index("list_monitors") :]  # the Overview opens first
+    assert asked.count("rules_of_installation") == 1
+    assert asked.count("alerts") == 1
 
 
 def test_the_overview_has_one_line_until_something_is_wrong(
