@@ -21,6 +21,7 @@ from core.monitoring.monitor_settings import (
     settings_of,
 )
 from core.monitoring.queries import MonitorRow
+from core.monitoring.row_dependence import kept_dependence
 from core.monitoring.windows import SEASONS_OF
 from core.permissions import Permission
 from dashboard import panels, reads, session, theme
@@ -37,6 +38,10 @@ def settings(row: MonitorRow) -> None:
     found = reads.fresh(monitoring.monitor, row.id)
     kept = settings_of(found)
     panels.section(f"Drift may alert falsely {often(kept.false_alerts)}", in_words(kept))
+    if row.version_id is not None:
+        how = reads.fresh(kept_dependence, monitor_id=row.id, version_id=row.version_id, settings=kept)
+        if how is not None:
+            hanging_together(how, key="monitor")
     if not session.may(Permission.MONITOR_EDIT):
         panels.quiet("Changing how a monitor decides takes the role operator.")
         return
@@ -76,6 +81,8 @@ def preview(row: MonitorRow) -> None:
         [Row({"Window": one["window"], "Would have alerted by": ", ".join(one["columns"])}) for one in alerts[::-1]],
         key="preview_windows",
     )
+    if "together" in found:
+        hanging_together(found["together"], key="preview")
     if found["thresholds"]:
         with st.expander("Thresholds of the newest window"):
             panels.table(
@@ -92,6 +99,36 @@ def preview(row: MonitorRow) -> None:
                 key="preview_thresholds",
                 right=("Effect has to exceed",),
             )
+
+
+def hanging_together(how: dict[str, Any], *, key: str) -> None:
+    """How rows hang together: a sentence, and the columns whose windows vary most for how many rows they have."""
+    panels.quiet(" ".join(said for said in (how["sentence"], how["advice"]) if said))
+    if not how["columns"]:
+        return
+    with st.expander("How rows hang together"):
+        panels.table(
+            [
+                Row(
+                    {
+                        "Feature": PREDICTION if one["is_prediction"] else one["feature"],
+                        "Test": DRIFT_TESTS[one["test"]].title,
+                        "Rows of a window": theme.number(round(one["n_rows"])),
+                        "Carry as much as": theme.number(max(1.0, one["independent_rows"])),
+                        "Design effect": f"{theme.number(one['design_effect'])} "
+                        f"[{theme.number(one['low'])}, {theme.number(one['high'])}]",
+                    }
+                )
+                for one in how["columns"]
+            ],
+            key=f"{key}_together",
+            right=("Rows of a window", "Carry as much as", "Design effect"),
+        )
+        panels.quiet(
+            "The training data is cut as the windows are. The design effect is how many times as far such parts lie "
+            "from the rest, in squares, as so many independent rows would, with its 95 % interval; rows over it is how "
+            "many independent ones they carry as much as. Only columns where it is more than chance explains are told."
+        )
 
 
 def often(false_alerts: float) -> str:
@@ -114,9 +151,12 @@ def in_words(kept: MonitorSettings) -> str:
         "Each feature's threshold comes from resampling the reference at the window's own size, so that all features "
         "together keep that promise; an effect below "
         f"{theme.number(kept.min_effect)} never counts.",
-        "The promise takes rows to be independent of each other: rows that share their hour, weather or customer alert "
-        "more often, and a larger smallest effect is what helps.",
     ]
+    if not kept.dependent_rows:
+        said.append(
+            "The promise takes rows to be independent of each other: rows that share their hour, weather or customer "
+            "alert more often."
+        )
     if kept.windows_of > 1:
         said.append(f"A feature alerts when it was beyond in {kept.windows_needed} of the last {kept.windows_of}.")
     if kept.season != "none":
@@ -174,6 +214,13 @@ def form(kept: MonitorSettings, trained: Trained | None) -> tuple[str, Changes]:
             )
             if trained is not None:
                 _against_the_season(given, kept, trained)
+                given["dependent_rows"] = st.checkbox(
+                    "Look at how rows hang together",
+                    value=kept.dependent_rows,
+                    help="Rows that share their hour, weather or customer alert more often than promised. Where the "
+                    "training data has a time, thresholds follow how far parts of it as long as a window lie from the "
+                    "rest. Columns whose rows are independent lose nothing.",
+                )
                 given["slice_columns"] = st.multiselect(
                     "Look at slices too, by",
                     [

@@ -114,8 +114,8 @@ class UnsureTail:
         return float(np.exp(np.interp(-np.log(level), self._levels, self._places)))
 
     def attained(self, level: float) -> float:
-        """With which probability `threshold(level)` is exceeded: the level, as what is drawn is continuous."""
-        return level if np.isfinite(self._levels[-1]) else 0.0
+        """With which probability `threshold(level)` is exceeded: the level, or 0 where nothing ever varies."""
+        return level if self._levels[0] <= -np.log(level) else 0.0
 
     @cached_property
     def _places(self) -> Floats:

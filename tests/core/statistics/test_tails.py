@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from core.errors import InsufficientData
-from core.statistics.tails import fit_tail
+from core.statistics.tails import UnsureTail, fit_tail
 
 Floats = NDArray[np.float64]
 
@@ -70,3 +70,21 @@ def test_what_never_varies_exceeds_nothing_and_attains_no_level(draws: list[floa
 def test_no_draw_is_refused() -> None:
     with pytest.raises(InsufficientData, match="at least one"):
         fit_tail(np.empty(0))
+
+
+@pytest.mark.parametrize("freedom", [11, 30])
+@pytest.mark.parametrize("level", [0.05, 1e-3, 1e-5])
+def test_a_tail_of_unsure_scale_is_students(freedom: int, level: float) -> None:
+    known = fit_tail(np.abs(np.random.default_rng(6).standard_normal(50_000)))
+    unsure = UnsureTail(known, freedom)
+    assert unsure.threshold(level) == pytest.approx(stats.t(freedom).isf(level / 2), rel=0.04)
+    assert unsure.attained(level) == level
+
+
+def test_a_tail_says_how_often_its_own_threshold_is_exceeded() -> None:
+    tail = fit_tail(np.random.default_rng(7).chisquare(5, 4_000))
+    for level in (0.3, 0.02, 1e-4):
+        assert tail.exceeded(np.array([tail.threshold(level) * (1 + 1e-9)]))[0] == pytest.approx(level, rel=0.01)
+    constant = fit_tail(np.zeros(100))
+    assert (constant.exceeded(np.array([0.0, 1.0])) == 0).all()
+    assert (UnsureTail(constant, 12).threshold(0.01) < 1e-200, UnsureTail(constant, 12).attained(0.01)) == (True, 0.0)
