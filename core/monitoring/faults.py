@@ -80,7 +80,8 @@ def parts(seen: Sequence[Seen], *, minutes: float, now: datetime) -> Finding:
     roles = [role for role in PARTS if any(one.role == role for one in running)]
     last = max(running, key=lambda one: one.started_at)
     new = f"; {last.role} was started {ago(now - last.started_at)}" if now - last.started_at < NEW_WITHIN else ""
-    return Finding(Outlook.QUIET, f"Running: {', '.join(roles)}{new}.")
+    verb = "is" if len(roles) == 1 else "are"
+    return Finding(Outlook.QUIET, upper(f"{enumerated(roles)} {verb} running{new}."))
 
 
 def _named(one: Seen, several: bool) -> str:
@@ -103,14 +104,14 @@ def refused(counts: Counts, *, percent: float, minutes: float, now: datetime) ->
     if asked < FEWEST_REQUESTS:
         return Finding(Outlook.QUIET, f"{said}; {FEWEST_REQUESTS} requests at least are judged.")
     interval = wilson(min(n_refused, asked), asked)
-    share = f"{n_refused / asked * 100:.0f} %, {interval.low * 100:.0f} to {interval.high * 100:.0f} % beyond chance"
+    share = f"{n_refused / asked * 100:.0f} %; {interval.low * 100:.0f} % at least once chance is allowed for"
     if interval.low <= percent / 100:
         return Finding(Outlook.QUIET, f"{said}.")
     reasons = {subject: _total(found, since) for (key, subject), found in counts.items() if key == "refused_for"}
     most = max(sorted(reasons), key=lambda status: reasons[status], default=None)
-    why = "" if most is None else f" Most ({round(reasons[most])}) were refused for {refused_for(most)}."
+    why = "" if most is None else f", most often ({round(reasons[most])} times) for {refused_for(most)}"
     begin = _first_above([one for one in counts["refused", ""] if one[0] > since], 0)
-    return Finding(Outlook.FIRES, f"{said} ({share}).{why}", begin)
+    return Finding(Outlook.FIRES, f"{said} ({share}){why}.", begin)
 
 
 def errors(counts: Counts, *, percent: float, minutes: float, now: datetime) -> Finding:

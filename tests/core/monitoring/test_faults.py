@@ -72,8 +72,8 @@ def test_what_most_were_refused_for_is_said() -> None:
     }
     found = faults.refused(counts, percent=20, minutes=15, now=NOW)
     assert found.sentence == (
-        "90 of 180 requests were refused in 15 min (50 %, 43 to 57 % beyond chance). "
-        "Most (80) were refused for rows that do not fit the model's features."
+        "90 of 180 requests were refused in 15 min (50 %; 43 % at least once chance is allowed for), "
+        "most often (80 times) for rows that do not fit the model's features."
     )
     assert found.since_at == NOW - timedelta(minutes=1)
 

@@ -121,7 +121,7 @@ def test_a_part_that_died_is_one_alert_until_it_beats_again(installation: Instal
     installation.start(role)
     installation.live(2)
     assert installation.alerts() == [
-        ("resolved", f"It is over. Running: web, scoring, worker; {role} was started 1 min ago.")
+        ("resolved", f"It is over. Web, scoring and worker are running; {role} was started 1 min ago.")
     ]
 
 

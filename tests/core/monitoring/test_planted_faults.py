@@ -179,7 +179,7 @@ PLANTED: dict[str, tuple[Put, str]] = {
     "late_rows": (old_rows, "The newest row was 17 h old when the last batch came; up to 3 days is usual."),
     "not_run": (not_measured, "All data that came was measured."),
     "volume": (few_rows, "50 rows in the last whole hour; about 50 are usual."),
-    "parts": (part, "Running: web, worker."),
+    "parts": (part, "Web and worker are running."),
     "errors": (failing, "0 of 900 requests failed in 15 min."),
     "refused": (refusing, "0 of 900 requests were refused in 15 min."),
     "latency": (slow, "95 of 100 answers took at most 20 ms in the last minute with any."),
