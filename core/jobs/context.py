@@ -23,7 +23,8 @@ class JobContext:
     """One attempt at one job.
 
     A handler is ``def handler(workspace, context) -> None``: it prepares (reads, computes, puts artifacts) and then
-    finishes with exactly one ``with context.record() as session:`` block.
+    finishes with exactly one ``with context.record() as session:`` block. Where that would hold the database for
+    seconds, what is whole by itself and the same when it is written again may go ahead of it: `ahead`.
 
     Parameters
     ----------
@@ -109,9 +110,20 @@ class JobContext:
         JobCancelled, StaleRevision
         """
         with self._workspace.read() as session:
-            job = service.held(session, job_id=self.job_id, fence=self._fence)
-            if job.cancel_requested_at is not None:
-                raise JobCancelled("It was cancelled.")
+            self._hold(session)
+
+    @contextmanager
+    def ahead(self) -> Iterator[Session]:
+        """One write transaction with a piece of the outcome; a job that ends here has it, and writes it again.
+
+        Raises
+        ------
+        StaleRevision, JobCancelled
+            As `record`; nothing of this piece is written.
+        """
+        with self._workspace.write() as session:
+            self._hold(session)
+            yield session
 
     @contextmanager
     def record(self) -> Iterator[Session]:
@@ -125,9 +137,7 @@ class JobContext:
             Cancelling was asked for; nothing is written.
         """
         with self._workspace.write() as session:
-            job = service.held(session, job_id=self.job_id, fence=self._fence)
-            if job.cancel_requested_at is not None:
-                raise JobCancelled("It was cancelled.")
+            self._hold(session)
             self._recording = session
             try:
                 yield session
@@ -135,3 +145,8 @@ class JobContext:
             finally:
                 self._recording = None
         self.recorded = True
+
+    def _hold(self, session: Session) -> None:
+        job = service.held(session, job_id=self.job_id, fence=self._fence)
+        if job.cancel_requested_at is not None:
+            raise JobCancelled("It was cancelled.")

@@ -25,7 +25,7 @@ from core.monitoring import queries
 from core.monitoring.batches import batch_table, check_columns, reading_options
 from core.monitoring.computing import compute_windows
 from core.monitoring.lifecycle import move_batch
-from core.monitoring.recording import record_windows
+from core.monitoring.recording import record_ahead, record_windows
 from core.monitoring.service import record
 from core.monitoring.tables import Batch, BatchState
 from core.permissions import Actor, Permission, require
@@ -116,6 +116,7 @@ def read_batch(workspace: Workspace, context: JobContext) -> None:
         batch_ids=[batch_id] if batch.time_column is None else [],
         report=lambda share, note: context.report(0.3 + 0.7 * share, note),
     )
+    rest = record_ahead(context, monitor_id=monitor.id, windows=windows)
     with context.record() as session:
         row = queries.batch(session, batch_id)
         row.state, row.error = move_batch(row.state, BatchState.READY), None
@@ -132,7 +133,7 @@ def read_batch(workspace: Workspace, context: JobContext) -> None:
         record_windows(
             session,
             monitor=queries.monitor(session, batch.monitor_id),
-            windows=windows,
+            windows=rest,
             actor=context.actor,
             now=context.now(),
         )

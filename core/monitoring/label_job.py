@@ -19,7 +19,7 @@ from core.monitoring import queries
 from core.monitoring.computing import compute_windows
 from core.monitoring.kept_rows import READ_STATES
 from core.monitoring.labels import mark_known, put_labels
-from core.monitoring.recording import record_windows
+from core.monitoring.recording import record_ahead, record_windows
 from core.monitoring.tables import Batch, Monitor
 from core.permissions import Permission, require
 from core.registry import queries as registry
@@ -69,9 +69,10 @@ def read_labels(workspace: Workspace, context: JobContext) -> None:
             touched=[(day, day + DAY) for day in sorted(found.days.get(at, ()))],
             batch_ids=found.batch_ids.get(at, []),
         )
+    rest = {at: record_ahead(context, monitor_id=at[0], windows=windows) for at, windows in computed.items()}
     with context.record() as session:
         mark_known(session, model_id=model_id, ids=found.known)
-        for (monitor_id, _), windows in computed.items():
+        for (monitor_id, _), windows in rest.items():
             monitor = queries.monitor(session, monitor_id)
             record_windows(session, monitor=monitor, windows=windows, actor=context.actor, now=context.now())
         context.log(f"{len(labels):,} labels, {len(found.known):,} of them for known predictions.")

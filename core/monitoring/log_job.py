@@ -13,7 +13,7 @@ from core.jobs.context import JobContext
 from core.jobs.service import enqueue
 from core.monitoring import queries
 from core.monitoring.computing import compute_windows
-from core.monitoring.recording import record_windows
+from core.monitoring.recording import record_ahead, record_windows
 from core.monitoring.tables import Batch, Monitor
 from core.permissions import Permission, require, system_actor
 from core.serving.tables import PredictionSegment
@@ -50,9 +50,10 @@ def watch_log(workspace: Workspace, context: JobContext) -> None:
             grown=spans,
             report=lambda share, note, done=number: context.report((done + share) / len(versions), note),  # type: ignore[misc]
         )
+    rest = record_ahead(context, monitor_id=monitor_id, windows=windows)
     with context.record() as session:
         row = queries.monitor(session, monitor_id)
-        record_windows(session, monitor=row, windows=windows, actor=context.actor, now=context.now())
+        record_windows(session, monitor=row, windows=rest, actor=context.actor, now=context.now())
         row.watched_to = max(began, row.watched_to or began)
         session.add(row)
         context.log(f"{len(windows)} windows computed.")

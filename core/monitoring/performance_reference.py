@@ -117,10 +117,13 @@ def performance_reference(workspace: Workspace, version: ModelVersion, *, now: d
     if evaluation is None:
         return None
     found = _learn(workspace, version, evaluation)
-    if found is not None:
-        with workspace.write() as session:
-            session.merge(Estimator(version_id=version.id, content=to_bytes(found), fitted_at=now))
-    return found
+    if found is None:
+        return None
+    content = to_bytes(found)
+    with workspace.write() as session:
+        session.merge(Estimator(version_id=version.id, content=content, fitted_at=now))
+    # As it is kept, which rounds: the first window's figures are then those of any repeat.
+    return from_bytes(content)
 
 
 def fit_reference(

@@ -1,8 +1,14 @@
-"""Recording computed windows, and the alerts they open or close."""
+"""Recording computed windows, and the alerts they open or close.
+
+A year of days with a hundred features is seconds of writing, and SQLite has one writer. So all but the last windows are
+written ahead of the job's own transaction, in pieces between which others write. A window with its results and alerts
+is always within one piece: a job that dies leaves whole windows, and its next attempt writes the same ones again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -10,6 +16,8 @@ from typing import Any
 from sqlalchemy import insert
 from sqlmodel import Session, col, delete, select
 
+from core.jobs.context import JobContext
+from core.monitoring import queries
 from core.monitoring.alert_log import close_alert, fire_again, open_alert
 from core.monitoring.alerting import Firing
 from core.monitoring.label_maturity import put_arrivals, put_expected
@@ -29,20 +37,71 @@ from core.monitoring.window_drift import MeasuredColumn
 from core.monitoring.windows import COUNT
 from core.permissions import Actor
 
+PIECE_RESULTS = 1_500
+"""How many results are written at once, a quarter of a second; a window with more is written alone."""
+PAUSE_S = 0.05
+"""Between two pieces: whoever waits for the database asks again at most so much later."""
+
+
+def record_ahead(
+    context: JobContext, *, monitor_id: int, windows: Sequence[ComputedWindow]
+) -> Sequence[ComputedWindow]:
+    """Write all but the last of many windows, in pieces that others can write between.
+
+    Returns
+    -------
+    sequence of ComputedWindow
+        What is left to `record_windows`, within the block that records the job's outcome.
+
+    Raises
+    ------
+    StaleRevision, JobCancelled
+        As `JobContext.record`. What was written by then stays: whole windows, as any later computation has them.
+    """
+    *pieces, rest = _pieces(windows)
+    for piece in pieces:
+        with context.ahead() as session:
+            monitor = queries.monitor(session, monitor_id)
+            _write(session, monitor, piece, context.actor, context.now())
+        time.sleep(PAUSE_S)
+    return rest
+
 
 def record_windows(
     session: Session, *, monitor: Monitor, windows: Sequence[ComputedWindow], actor: Actor, now: datetime
 ) -> list[Window]:
     """Write windows in place of what they were before; an older computation never replaces a newer one.
 
-    Alerts are opened and closed with an audit event each; the figures themselves are telemetry. Asks for no
-    permission: whoever enqueued the job was asked.
+    Many are written ahead in pieces first (`record_ahead`). Alerts are opened and closed with an audit event each; the
+    figures themselves are telemetry. Asks for no permission: whoever enqueued the job was asked.
 
     Returns
     -------
     list of Window
         Those that were written.
     """
+    written = _write(session, monitor, windows, actor, now)
+    put_expected(session, monitor, now=now)
+    return written
+
+
+def _pieces(windows: Sequence[ComputedWindow]) -> Iterator[list[ComputedWindow]]:
+    """Windows that are written together, in their order; at least one piece, which may be empty."""
+    piece: list[ComputedWindow] = []
+    n_results = 0
+    for window in windows:
+        n = len(window.columns) + len(window.sliced)
+        if piece and n_results + n > PIECE_RESULTS:
+            yield piece
+            piece, n_results = [], 0
+        piece.append(window)
+        n_results += n
+    yield piece
+
+
+def _write(
+    session: Session, monitor: Monitor, windows: Sequence[ComputedWindow], actor: Actor, now: datetime
+) -> list[Window]:
     assert monitor.id is not None
     written = []
     for computed in windows:
@@ -63,7 +122,6 @@ def record_windows(
         _put_alerts(session, monitor, window, computed.firings, actor, now)
         written.append(window)
     mark_known(session, model_id=monitor.model_id, ids={one for done in windows for one in done.performance.matched})
-    put_expected(session, monitor, now=now)
     return written
 
 

@@ -1,0 +1,188 @@
+"""Many windows are written in pieces: others write between them, and a job that dies leaves whole windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sqlmodel import Session, col, select
+
+from core.automation.inline import run_all
+from core.datasets.ingest import inspect
+from core.datasets.service import store_upload
+from core.jobs.service import enqueue, request_cancel
+from core.jobs.tables import Job, JobState
+from core.monitoring import recording, service
+from core.monitoring.tables import Alert, Batch, BatchState, DriftResult, PerformanceResult, Window, WindowMeasure
+from core.permissions import Actor
+from core.workspace import Workspace
+from tests.factories import key
+from tests.live_models import LiveModel, csv_bytes, live_fixtures, stream
+
+made, home, live, scientist = live_fixtures(n_rows=1_200)
+
+N_WINDOWS, A_WINDOW = 6, 5  # four features and the prediction
+
+
+@pytest.fixture
+def batch_id(workspace: Workspace, live: LiveModel, operator: Actor, now: datetime) -> int:
+    """Six days of rows, handed in and not yet read; the last three have drifted."""
+    table = pa.concat_tables([stream(240, seed=81), stream(240, seed=82, hours_shift=1.5)])
+    days = [str(np.datetime64("2026-02-01") + place * N_WINDOWS // 480) for place in range(480)]
+    stored = workspace.artifacts.put_bytes(csv_bytes(table, days))
+    with workspace.write() as session:
+        service.edit_monitor(session, monitor_id=live.monitor_id, window="day", min_rows=50, actor=operator, now=now)
+    run_all(workspace)
+    with workspace.write() as session:
+        upload = store_upload(session, artifact=stored, file_name="days.csv", actor=operator, now=now)
+        batch = service.add_batch(
+            session,
+            monitor_id=live.monitor_id,
+            upload_id=key(upload),
+            options=inspect(workspace.artifacts.path(stored.sha256), file_name="days.csv").options,
+            time_column="day",
+            actor=operator,
+            now=now,
+        )
+    return key(batch)
+
+
+@pytest.fixture
+def in_pieces(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], None]], None]:
+    """Write two windows at a time, and do something after each piece but the last: ``between(number)``."""
+
+    def arrange(between: Callable[[int], None]) -> None:
+        done: list[float] = []
+
+        def pause(seconds: float) -> None:
+            done.append(seconds)
+            between(len(done))
+
+        monkeypatch.setattr(recording, "PIECE_RESULTS", 2 * A_WINDOW)
+        monkeypatch.setattr(recording.time, "sleep", pause)
+
+    return arrange
+
+
+def told(workspace: Workspace) -> dict[str, list[Any]]:
+    """All that was recorded, without ids and moments of writing."""
+    with workspace.read() as session:
+        labels = {one.id: one.label for one in session.exec(select(Window))}
+        own = {"id", "window_id", "computed_at", "read_at", "opened_at", "monitor_id"}
+        rows = {
+            model.__tablename__: sorted(
+                repr((labels.get(getattr(row, "window_id", row.id)), row.model_dump(exclude=own)))
+                for row in session.exec(select(model))
+            )
+            for model in (Window, DriftResult, PerformanceResult, WindowMeasure, Alert)
+        }
+    return {str(name): some for name, some in rows.items()}
+
+
+def written(session: Session) -> list[tuple[str, int]]:
+    """The windows that are there, oldest first, each with how many results it has."""
+    windows = session.exec(select(Window).order_by(col(Window.from_at))).all()
+    results = session.exec(select(DriftResult.window_id)).all()
+    return [(one.label, results.count(key(one))) for one in windows]
+
+
+def state_of(workspace: Workspace, batch_id: int) -> str:
+    with workspace.read() as session:
+        return session.get_one(Batch, batch_id).state
+
+
+def watch_again(workspace: Workspace, live: LiveModel, operator: Actor, now: datetime) -> None:
+    with workspace.write() as session:
+        enqueue(
+            session,
+            kind="watch_log",
+            payload={"monitor_id": live.monitor_id, "everything": True},
+            subject_kind="monitor",
+            subject_id=live.monitor_id,
+            actor=operator,
+            now=now,
+        )
+    run_all(workspace)
+
+
+def test_others_write_between_the_pieces_and_all_is_as_written_at_once(
+    workspace: Workspace,
+    live: LiveModel,
+    operator: Actor,
+    now: datetime,
+    batch_id: int,
+    in_pieces: Callable[[Callable[[int], None]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[list[tuple[str, int]]] = []
+
+    def between(number: int) -> None:
+        with workspace.write() as session:
+            session.get_one(Batch, batch_id).error = f"somebody else wrote {number}"
+            seen.append(written(session))
+
+    in_pieces(between)
+    run_all(workspace)
+    days = [f"2026-02-0{day}" for day in range(1, N_WINDOWS + 1)]
+    assert seen == [[(day, A_WINDOW) for day in days[:n]] for n in (2, 4)]
+    assert state_of(workspace, batch_id) == BatchState.READY
+    pieces = told(workspace)
+    assert len(pieces["window"]) == N_WINDOWS
+    assert pieces["alert"]
+    monkeypatch.setattr(recording, "PIECE_RESULTS", 10_000)
+    watch_again(workspace, live, operator, now)
+    assert told(workspace) == pieces
+    assert len(seen) == 2
+
+
+def test_a_job_that_dies_between_pieces_leaves_whole_windows_and_its_repeat_gives_the_same(
+    workspace: Workspace,
+    live: LiveModel,
+    operator: Actor,
+    now: datetime,
+    batch_id: int,
+    in_pieces: Callable[[Callable[[int], None]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Killed(BaseException):
+        """As a process that is gone: nothing handles it."""
+
+    def die(number: int) -> None:
+        if number == 2:
+            raise Killed
+
+    in_pieces(die)
+    with pytest.raises(Killed):
+        run_all(workspace)
+    with workspace.read() as session:
+        assert written(session) == [(f"2026-02-0{day}", A_WINDOW) for day in range(1, 5)]
+    assert state_of(workspace, batch_id) == BatchState.MEASURING
+    in_pieces(lambda _: None)
+    watch_again(workspace, live, operator, now)
+    repeated = told(workspace)
+    assert len(repeated["window"]) == N_WINDOWS
+    monkeypatch.setattr(recording, "PIECE_RESULTS", 10_000)
+    watch_again(workspace, live, operator, now)
+    assert told(workspace) == repeated
+
+
+def test_cancelling_stops_before_the_next_piece(
+    workspace: Workspace, now: datetime, batch_id: int, in_pieces: Callable[[Callable[[int], None]], None]
+) -> None:
+    def cancel(number: int) -> None:
+        if number == 1:
+            with workspace.write() as session:
+                job_id = session.get_one(Batch, batch_id).job_id
+                assert job_id is not None
+                request_cancel(session, job_id=job_id, now=now)
+
+    in_pieces(cancel)
+    run_all(workspace)
+    with workspace.read() as session:
+        assert [one.state for one in session.exec(select(Job).where(Job.kind == "read_batch"))] == [JobState.CANCELLED]
+        assert written(session) == [("2026-02-01", A_WINDOW), ("2026-02-02", A_WINDOW)]
+    assert state_of(workspace, batch_id) == BatchState.CANCELLED
