@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from core.datasets.ingest import read_exactly
 from core.datasets.options import ParseOptions
@@ -23,9 +24,11 @@ from core.monitoring.recording import record_ahead, record_windows
 from core.monitoring.tables import Batch, Monitor
 from core.permissions import Permission, require
 from core.registry import queries as registry
+from core.registry.tables import ModelVersion
 from core.serving.frames import AT, PREDICTION_ID
 from core.serving.queries import segments
 from core.training.frames import class_labels
+from core.wording import enumerated
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 MAX_ID = 64
 READ_ROWS = 65_536
+WRITTEN_AT_ONCE = 20_000
 DAY = timedelta(days=1) - timedelta(microseconds=1)
 SHOWN = 5
 
@@ -41,25 +45,34 @@ def read_labels(workspace: Workspace, context: JobContext) -> None:
     """Join the labels of an upload to the predictions of a model.
 
     A label is kept whether or not its prediction is known yet: the prediction may be sealed, or its batch handed in,
-    after it. Of labels for one prediction the one received last is kept; files may be read in any order. Result:
-    ``n_labels``, ``n_matched``, ``n_unknown``, ``unknown`` (the first ids), ``n_windows``.
+    after it. Of labels for one prediction the one received last is kept; files may be read in any order. A label that
+    is no class of the model is kept too, and told: its row counts as wrong. Result: ``n_labels``, ``n_matched``,
+    ``n_unknown``, ``unknown`` (the first ids), ``foreign`` (the first labels that are no class), ``n_windows``.
     """
     require(context.actor, Permission.BATCH_ADD)
     model_id: int = context.payload["model_id"]
     context.report(0.0, "reading")
     with workspace.read() as session:
         model = registry.model(session, model_id)
+        classes = _classes(session, model_id)
         upload = session.get(Upload, context.payload["upload_id"])
         assert upload is not None
     labels = _read(workspace, context, upload, regression=model.task == Task.REGRESSION)
     context.check_cancelled()
     # Before the windows are computed, so that of two files read at once the later reader sees both. Writing the same
-    # labels twice changes nothing, should this attempt be lost and made again.
-    with workspace.write() as session:
-        put_labels(session, model_id=model_id, labels=labels, received_at=upload.uploaded_at)
+    # labels twice changes nothing, should this attempt be lost and made again: so it is done in pieces, and whatever
+    # else writes need not wait for a file of millions.
+    for ids in _pieces(list(labels)):
+        with workspace.write() as session:
+            piece = {one: labels[one] for one in ids}
+            put_labels(session, model_id=model_id, labels=piece, received_at=upload.uploaded_at)
     context.report(0.3, "joining")
     found = _find(workspace, context, model_id, set(labels))
+    for ids in _pieces(sorted(found.known)):
+        with workspace.write() as session:
+            mark_known(session, model_id=model_id, ids=ids)
     unknown = [one for one in labels if one not in found.known]
+    foreign = sorted(set(labels.values()) - classes) if classes else []
     computed = {}
     for at in sorted(found.touched()):
         computed[at] = compute_windows(
@@ -71,24 +84,43 @@ def read_labels(workspace: Workspace, context: JobContext) -> None:
         )
     rest = {at: record_ahead(context, monitor_id=at[0], windows=windows) for at, windows in computed.items()}
     with context.record() as session:
-        mark_known(session, model_id=model_id, ids=found.known)
         for (monitor_id, _), windows in rest.items():
             monitor = queries.monitor(session, monitor_id)
             record_windows(session, monitor=monitor, windows=windows, actor=context.actor, now=context.now())
         context.log(f"{len(labels):,} labels, {len(found.known):,} of them for known predictions.")
         if unknown:
-            shown = ", ".join(repr(one) for one in unknown[:SHOWN])
             context.log(
-                f"{len(unknown):,} prediction ids are not known: {shown}{', …' if len(unknown) > SHOWN else ''}. "
+                f"{len(unknown):,} prediction ids are not known: {_some(unknown)}. "
                 "Their labels are kept and count once the predictions arrive."
+            )
+        if foreign:
+            context.log(
+                f"The model does not know these classes, so rows of them count as wrong: {_some(foreign)}. "
+                f"It knows {_some(sorted(classes))}. If they are only spelt otherwise, hand in the labels again as the "
+                "model spells them: the last file counts."
             )
         context.result = {
             "n_labels": len(labels),
             "n_matched": len(found.known),
             "n_unknown": len(unknown),
             "unknown": unknown[:SHOWN],
+            "foreign": foreign[:SHOWN],
             "n_windows": sum(map(len, computed.values())),
         }
+
+
+def _some(names: Sequence[str]) -> str:
+    return enumerated([repr(one) for one in names], SHOWN)
+
+
+def _pieces(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + WRITTEN_AT_ONCE] for start in range(0, len(ids), WRITTEN_AT_ONCE))
+
+
+def _classes(session: Session, model_id: int) -> set[str]:
+    """Every class that any version of a model can answer; none for a regression."""
+    signatures = session.exec(select(ModelVersion.signature).where(col(ModelVersion.model_id) == model_id))
+    return {label for one in signatures for label in one["classes"] or ()}
 
 
 def _read(workspace: Workspace, context: JobContext, upload: Upload, *, regression: bool) -> dict[str, str]:

@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, and_, case, or_, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, or_, update
 from sqlmodel import Session, col, func, select
 
 from core.serving.tables import Label
 
-ROWS_AT_ONCE = 150
 SHOWN = 5
 
 
@@ -50,6 +49,7 @@ def put_labels(session: Session, *, model_id: int, labels: Mapping[str, str], re
     Parameters
     ----------
     labels : dict of prediction id to value
+        At least one.
     received_at : datetime
         When their file was handed in.
     """
@@ -57,31 +57,31 @@ def put_labels(session: Session, *, model_id: int, labels: Mapping[str, str], re
         from sqlalchemy.dialects.postgresql import insert
     else:
         from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
-    rows = [
-        {
-            "model_id": model_id,
-            "prediction_id": one,
-            "value": value,
-            "received_at": received_at,
-            "first_at": received_at,
-            "known": False,
-        }
-        for one, value in labels.items()
-    ]
+    # One statement compiled once for all rows: a file of millions holds the database for seconds otherwise.
+    statement = insert(Label)
+    new = statement.excluded
     first = func.coalesce(col(Label.first_at), col(Label.received_at))
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        statement = insert(Label).values(rows[start : start + ROWS_AT_ONCE])
-        new = statement.excluded
-        session.connection().execute(
-            statement.on_conflict_do_update(
-                index_elements=["model_id", "prediction_id"],
-                set_={
-                    "value": case((_newer(new), new.value), else_=col(Label.value)),
-                    "received_at": case((_newer(new), new.received_at), else_=col(Label.received_at)),
-                    "first_at": case((new.first_at < first, new.first_at), else_=first),
-                },
-            )
-        )
+    session.connection().execute(
+        statement.on_conflict_do_update(
+            index_elements=["model_id", "prediction_id"],
+            set_={
+                "value": case((_newer(new), new.value), else_=col(Label.value)),
+                "received_at": case((_newer(new), new.received_at), else_=col(Label.received_at)),
+                "first_at": case((new.first_at < first, new.first_at), else_=first),
+            },
+        ),
+        [
+            {
+                "model_id": model_id,
+                "prediction_id": one,
+                "value": value,
+                "received_at": received_at,
+                "first_at": received_at,
+                "known": False,
+            }
+            for one, value in labels.items()
+        ],
+    )
 
 
 def _newer(new: Any) -> ColumnElement[bool]:
@@ -93,17 +93,19 @@ def _newer(new: Any) -> ColumnElement[bool]:
 
 def mark_known(session: Session, *, model_id: int, ids: Iterable[str]) -> None:
     """Say of labels that their predictions have been found."""
-    found = sorted(ids)
-    for start in range(0, len(found), ROWS_AT_ONCE):
-        session.connection().execute(
-            update(Label)
-            .where(
-                col(Label.model_id) == model_id,
-                col(Label.prediction_id).in_(found[start : start + ROWS_AT_ONCE]),
-                col(Label.known).is_(False),
-            )
-            .values(known=True)
+    found = [{"id_of_prediction": one} for one in sorted(ids)]
+    if not found:
+        return
+    statement = (
+        update(Label)
+        .where(
+            col(Label.model_id) == model_id,
+            col(Label.prediction_id) == bindparam("id_of_prediction"),
+            col(Label.known).is_(False),
         )
+        .values(known=True)
+    )
+    session.connection().execute(statement, found)
 
 
 def kept_labels(session: Session, model_id: int) -> dict[str, KeptLabel]:

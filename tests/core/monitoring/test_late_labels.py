@@ -14,6 +14,8 @@ from sqlmodel import select
 
 from core.datasets.ingest import inspect
 from core.datasets.service import store_upload
+from core.jobs.queries import job_lines
+from core.jobs.tables import Job
 from core.monitoring import log_job, service, window_queries
 from core.monitoring.label_maturity import label_maturity
 from core.monitoring.labels import unknown_labels
@@ -161,3 +163,22 @@ def test_the_final_figures_are_the_same_in_any_order(
     delays = seen[0]["arrivals"][first][0]
     assert sum(delays) == N
     assert max(delays) == N
+
+
+def test_labels_that_are_no_class_of_the_model_are_told(
+    made: tuple[Path, LiveModel, Actor], tmp_path: Path, operator: Actor
+) -> None:
+    folder, live, _ = made
+    workspace = open_workspace(Settings(home=Path(shutil.copytree(folder, tmp_path / "told"))))
+    answered(workspace, live, FIRST)
+    shouted = {one: label.upper() for one, label in RIGHT.items()}
+    told(workspace, live, operator, shouted, NOW + timedelta(days=1))
+    with workspace.read() as session:
+        job = session.exec(select(Job).where(Job.kind == "read_labels")).one()
+        said = "\n".join(line.text for line in job_lines(session, key(job)))
+    workspace.close()
+    assert job.result is not None
+    assert (job.result["n_matched"], job.result["foreign"]) == (N, ["NO", "YES"])
+    assert (
+        "does not know these classes, so rows of them count as wrong: 'NO' and 'YES'. It knows 'no' and 'yes'" in said
+    )
