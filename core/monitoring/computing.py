@@ -97,7 +97,7 @@ def compute_windows(
         thresholds=MonitorThresholds(workspace, monitor_id, settings, reference, promise_of(settings, a_month)),
         alone=MonitorThresholds(workspace, monitor_id, by_itself, reference, promise_of(by_itself, a_month)),
         kept=kept,
-        performance=performance_watch(workspace, model_id=monitor.model_id, version=reference.version, now=read_at),
+        performance=performance_watch(workspace, version=reference.version, now=read_at),
         read_at=read_at,
     )
     wanted = None if batch_ids is None and touched is None else set(batch_ids or ())

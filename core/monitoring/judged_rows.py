@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,14 @@ from core.monitoring.performance import number, scores_of, truths
 from core.monitoring.performance_reference import PerformanceReference, learnt, scored
 from core.monitoring.performance_watch import PerformanceWatch
 from core.serving.frames import PREDICTION, PREDICTION_ID, feature_column, score_column
+from core.wording import enumerated
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SEED = 20_260_815
 SUPPORT_ROWS = 20_000
+SHOWN = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +47,42 @@ class EstimableRows:
         """Some of them."""
         parts = (None if one is None else one[keep] for one in (self.answers, self.scores, self.features, self.truth))
         return EstimableRows(*parts)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class ForeignLabels:
+    """Labels of a window that are no class of the model: something new, or the classes spelt otherwise.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Which, sorted.
+    n : int
+        Rows that have one.
+    n_labelled : int
+        Rows that have any label.
+    classes : tuple of str
+        Those the model knows.
+    """
+
+    names: tuple[str, ...]
+    n: int
+    n_labelled: int
+    classes: tuple[str, ...]
+
+    @property
+    def most(self) -> bool:
+        """Whether more than half of the labels are foreign, so that they say nothing of the model."""
+        return 2 * self.n > self.n_labelled
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and what to do."""
+        told = f"{self.n:,} of {self.n_labelled:,} labels are no class of the model: {_some(self.names)}. "
+        known = f"It knows {_some(self.classes)}. "
+        if self.most:
+            return f"{told}{known}How good its answers are cannot be told; hand the labels in again as it spells them."
+        return f"{told}{known}Their rows count as wrong."
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +118,16 @@ class JudgedRows:
     def ids(self) -> list[str | None]:
         """Prediction ids; empty where none were kept."""
         return self.rows[PREDICTION_ID].to_pylist() if PREDICTION_ID in self.rows.column_names else []
+
+    @cached_property
+    def foreign(self) -> ForeignLabels | None:
+        """Labels that are no class of the model; None where there are none, and for a regression."""
+        classes = self.watch.classes
+        came = [one for one in self.truth.tolist() if one is not None]
+        foreign = set(came) - set(classes) if classes else set()
+        if not foreign:
+            return None
+        return ForeignLabels(tuple(sorted(foreign)), sum(one in foreign for one in came), len(came), classes)
 
     @cached_property
     def estimable(self) -> tuple[EstimableRows, dict[str, Sample]]:
@@ -127,6 +176,10 @@ def numbers_of(values: NDArray[Any]) -> NDArray[np.float64]:
     if values.dtype != object:
         return values
     return np.array([number(one) for one in values.tolist()], dtype=np.float64)
+
+
+def _some(names: Sequence[str]) -> str:
+    return enumerated([repr(one) for one in names], SHOWN)
 
 
 def _estimable(judged: JudgedRows, reference: PerformanceReference) -> tuple[EstimableRows, dict[str, Sample]]:

@@ -13,6 +13,8 @@ from sqlmodel import Session, col, func, select
 
 from core.serving.tables import Label
 
+ASKED_AT_ONCE = 10_000
+"""Ids in one statement; SQLite takes 32,766."""
 SHOWN = 5
 
 
@@ -108,15 +110,21 @@ def mark_known(session: Session, *, model_id: int, ids: Iterable[str]) -> None:
     session.connection().execute(statement, found)
 
 
-def kept_labels(session: Session, model_id: int) -> dict[str, KeptLabel]:
-    """Every label of a model by prediction id."""
+def kept_labels(session: Session, model_id: int, ids: Iterable[str]) -> dict[str, KeptLabel]:
+    """The labels that came for these predictions of a model, by prediction id."""
+    asked = sorted(set(ids))
+    of_model = col(Label.model_id) == model_id
+    if not asked or session.exec(select(Label.prediction_id).where(of_model).limit(1)).first() is None:
+        return {}
     query = sqlalchemy.select(
         col(Label.prediction_id), col(Label.value), col(Label.first_at), col(Label.received_at), col(Label.known)
-    ).where(col(Label.model_id) == model_id)
-    return {
-        one: KeptLabel(value, first or received, known)
-        for one, value, first, received, known in session.connection().execute(query)
-    }
+    ).where(of_model)
+    found: dict[str, KeptLabel] = {}
+    for start in range(0, len(asked), ASKED_AT_ONCE):
+        some = query.where(col(Label.prediction_id).in_(asked[start : start + ASKED_AT_ONCE]))
+        for one, value, first, received, known in session.connection().execute(some):
+            found[one] = KeptLabel(value, first or received, known)
+    return found
 
 
 def unknown_labels(session: Session, model_id: int) -> UnknownLabels:

@@ -21,7 +21,7 @@ from core.monitoring.alerting import Firing, fires, firings, window_state
 from core.monitoring.counting import Key, Slice, column_of, of_slice
 from core.monitoring.kept_rows import KeptRows
 from core.monitoring.monitor_settings import MonitorSettings
-from core.monitoring.performance_watch import PerformanceWatch
+from core.monitoring.performance_watch import PerformanceWatch, with_labels
 from core.monitoring.reference import Reference, Some
 from core.monitoring.tables import Batch, Monitor, WindowState
 from core.monitoring.thresholds import MonitorThresholds
@@ -195,7 +195,8 @@ def computed_window(
         for column in _measured(watched, now, last, season, one, rows, watched.alone)
     ]
     slices = watched.reference.slices(settings.slice_columns)
-    performance = window_performance(watched.performance, rows.whole, slices, n_looks=n_looks)
+    watch = with_labels(watched.workspace, watched.performance, model_id=watched.monitor.model_id, rows=rows.whole)
+    performance = window_performance(watch, rows.whole, slices, n_looks=n_looks)
     return ComputedWindow(
         version_id=watched.reference.version_id,
         length=piece.length,

@@ -1,12 +1,12 @@
-"""What all windows of a model version are judged by: its signature, the labels that came, what was learnt of it."""
+"""What windows of a model version are judged by: its signature, what was learnt of it, the labels that came."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.evaluation.tables import Task
 from core.monitoring.counting import Slice
@@ -17,25 +17,29 @@ from core.registry.tables import ModelVersion
 from core.serving.frames import AT, LABEL, PREDICTION, PREDICTION_ID, feature_column, score_column
 from core.workspace import Workspace
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 @dataclass(frozen=True, eq=False)
 class PerformanceWatch:
-    """What of a monitor's version holds for all its windows.
+    """What of a monitor's version holds for all its windows, and the labels of the one that is judged.
 
     Parameters
     ----------
     signature : mapping
-    labels : mapping of prediction id to KeptLabel
     evaluated : (value, low, high) or None
         The primary metric on the fixed evaluation set.
     reference : PerformanceReference or None
         None where nothing can be estimated.
+    labels : mapping of prediction id to KeptLabel
+        See `with_labels`.
     """
 
     signature: Mapping[str, Any]
-    labels: Mapping[str, KeptLabel]
     evaluated: tuple[float, float, float] | None
     reference: PerformanceReference | None
+    labels: Mapping[str, KeptLabel] = field(default_factory=dict)
 
     @cached_property
     def values(self) -> dict[str, str]:
@@ -66,7 +70,7 @@ class PerformanceWatch:
         return list(dict.fromkeys([AT, PREDICTION, PREDICTION_ID, LABEL, *scores, *features]))
 
 
-def performance_watch(workspace: Workspace, *, model_id: int, version: ModelVersion, now: datetime) -> PerformanceWatch:
+def performance_watch(workspace: Workspace, *, version: ModelVersion, now: datetime) -> PerformanceWatch:
     """Read what all windows of a version are judged by; learns from its reference where that never was done.
 
     Raises
@@ -75,6 +79,12 @@ def performance_watch(workspace: Workspace, *, model_id: int, version: ModelVers
     """
     reference = performance_reference(workspace, version, now=now)
     with workspace.read() as session:
-        labels = kept_labels(session, model_id)
         then = evaluated(session, run_id=version.run_id, task=version.signature["task"])
-    return PerformanceWatch(version.signature, labels, then, reference)
+    return PerformanceWatch(version.signature, then, reference)
+
+
+def with_labels(workspace: Workspace, watch: PerformanceWatch, *, model_id: int, rows: pa.Table) -> PerformanceWatch:
+    """The same, with the labels that came for some rows: those of all rows there ever were may be millions."""
+    ids = rows[PREDICTION_ID].drop_null().to_pylist() if PREDICTION_ID in rows.column_names else []
+    with workspace.read() as session:
+        return replace(watch, labels=kept_labels(session, model_id, ids))

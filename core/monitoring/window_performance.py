@@ -29,7 +29,7 @@ from core.monitoring.alert_rules import ALERT_RULES
 from core.monitoring.alerting import Firing, performance_firing
 from core.monitoring.bias import GapChange
 from core.monitoring.counting import Slice, of_slice
-from core.monitoring.judged_rows import EstimableRows, JudgedRows, numbers_of
+from core.monitoring.judged_rows import EstimableRows, ForeignLabels, JudgedRows, numbers_of
 from core.monitoring.performance import realised
 from core.monitoring.performance_reference import PerformanceReference
 from core.monitoring.performance_watch import PerformanceWatch
@@ -92,6 +92,8 @@ class WindowPerformance:
         How far apart groups of people fare; see `window_gaps.gaps_of`.
     concept : ConceptChange or None
         Whether a score, or a prediction, still means what it meant; None where nobody looked, or too few labels came.
+    foreign : ForeignLabels or None
+        Labels that are no class of the model; None where there are none.
     """
 
     figures: tuple[PerformanceFigure, ...]
@@ -99,6 +101,7 @@ class WindowPerformance:
     matched: frozenset[str]
     gap: GapChange | None = None
     concept: ConceptChange | None = None
+    foreign: ForeignLabels | None = None
 
     def primary(self, task: Task | str, source: Source) -> PerformanceFigure | None:
         """The primary metric of all rows from one source."""
@@ -137,6 +140,7 @@ def window_performance(
         matched=frozenset(matched),
         gap=gaps_of(judged),
         concept=judged.concept(n_looks) if n_looks else None,
+        foreign=judged.foreign,
     )
 
 
@@ -156,9 +160,12 @@ def performance_firings(
     Returns
     -------
     list of Firing
-        "performance", critical, where the realised interval is worse than the evaluation set's. Else
+        "performance", critical, where the realised interval is worse than the evaluation set's; a warning where most
+        labels are no class of the model, so that nothing can be told. Else
         "estimated_performance", a warning, where the whole estimated band is, and nothing speaks against believing it.
     """
+    if found.foreign is not None and found.foreign.most and found.foreign.n_labelled >= min_rows:
+        return [Firing("performance", "warning", f"{model}: in {window} {found.foreign.sentence}")]
     if watch.evaluated is None:
         return []
     primary = METRICS[primary_metric(watch.task)]
@@ -191,8 +198,10 @@ def _figures(judged: JudgedRows, part: str) -> list[PerformanceFigure]:
     watch, answers, truth = judged.watch, judged.answers, judged.truth
     if not watch.classes:
         answers, truth = numbers_of(answers), numbers_of(truth)
+    foreign = judged.foreign
+    note = "" if foreign is None else foreign.sentence
     found = [
-        PerformanceFigure(part, Source.REALISED, one.key, one.value, one.low, one.high, one.n_labelled)
+        PerformanceFigure(part, Source.REALISED, one.key, one.value, one.low, one.high, one.n_labelled, note)
         for one in realised(watch.task, watch.classes, truth=truth, answers=answers, scores=judged.scores)
     ]
     if watch.reference is None or not watch.reference.can_estimate:
@@ -205,7 +214,7 @@ def _figures(judged: JudgedRows, part: str) -> list[PerformanceFigure]:
         *watch.reference.against,
         *believing.of_scores(len(usable.answers), judged.rows.num_rows),
         *believing.of_support(_named(outside(watch.reference.support, columns))),
-        *_contradicted(judged, watch.reference, found),
+        *(() if foreign is not None and foreign.most else _contradicted(judged, watch.reference, found)),
     ]
     sources = {Source.ESTIMATED: False}
     if 0 < n_labelled < len(usable.answers):

@@ -33,7 +33,7 @@ def put(session: Session, files: Files) -> dict[str, KeptLabel]:
     session.connection().exec_driver_sql("DELETE FROM label")
     for hours, labels in files:
         put_labels(session, model_id=1, labels=labels, received_at=at(hours))
-    return kept_labels(session, 1)
+    return kept_labels(session, 1, IDS)
 
 
 @settings(max_examples=20, deadline=None)
@@ -74,4 +74,6 @@ def test_labels_of_unknown_predictions_are_counted_until_the_predictions_come(se
     mark_known(session, model_id=1, ids=[f"late{number}" for number in range(300)])
     assert (unknown_labels(session, 1).n, unknown_labels(session, 1).ids) == (1, ("first",))
     put_labels(session, model_id=1, labels={"late7": "no"}, received_at=at(9))
-    assert kept_labels(session, 1)["late7"] == KeptLabel("no", at(5), True)  # corrected, and still known
+    assert kept_labels(session, 1, ["late7", "never"]) == {
+        "late7": KeptLabel("no", at(5), True)
+    }  # corrected, and still known

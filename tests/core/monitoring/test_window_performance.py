@@ -42,7 +42,7 @@ made, home, live, scientist = live_fixtures(n_rows=6_000)
 def watch_of(workspace: Workspace, live: LiveModel) -> PerformanceWatch:
     with workspace.read() as session:
         version = registry.version(session, live.version_id)
-    return performance_watch(workspace, model_id=live.model_id, version=version, now=NOW)
+    return performance_watch(workspace, version=version, now=NOW)
 
 
 def kept(workspace: Workspace, live: LiveModel, table: pa.Table, target: str = "paid") -> tuple[pa.Table, list[Any]]:
@@ -253,6 +253,25 @@ def test_rows_without_scores_or_predictions_have_what_can_be_told(workspace: Wor
     assert window_performance(watch, rows.drop_columns([PREDICTION])).figures == ()
     assert window_performance(watch, rows.slice(0, 0)).figures == ()
     assert window_performance(watch, rows.slice(0, 0), n_looks=1).concept is None
+
+
+def test_labels_that_the_model_does_not_know_are_told_and_blame_no_estimate(
+    workspace: Workspace, live: LiveModel
+) -> None:
+    watch = watch_of(workspace, live)
+    rows, truth = kept(workspace, live, stream(1_000, seed=45))
+    shouted = [one.upper() for one in truth]
+    found = window_performance(labelled(watch, shouted, range(300)), rows)
+    (fired,) = performance_firings(watch, found, model="pay champion", window="2026-01", min_rows=100)
+    assert (fired.kind, fired.severity) == ("performance", "warning")
+    assert "300 of 300 labels are no class of the model: 'NO' and 'YES'. It knows 'no' and 'yes'." in fired.sentence
+    assert performance_firings(watch, found, model="m", window="w", min_rows=301) == []
+    assert "no class of the model" in of_source(found, Source.REALISED)["accuracy"].note
+    assert of_source(found, Source.ESTIMATED)["accuracy"].note == ""
+    few = [*["perhaps"] * 20, *truth[20:]]
+    found = window_performance(labelled(watch, few, range(600)), rows)
+    assert "20 of 600 labels" in of_source(found, Source.REALISED)["accuracy"].note
+    assert performance_firings(watch, found, model="m", window="w", min_rows=100) == []
 
 
 def paid(table: pa.Table) -> pa.Table:
