@@ -306,3 +306,11 @@ def test_the_document_is_plain_json() -> None:
     document = triage(replace(DRIFTED, changes=(change,))).to_json()
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert document["changes"][0]["at"] == "2026-07-01T00:00:00+00:00"
+
+
+def test_outcomes_that_follow_as_before_tell_an_input_shift_without_the_mix_of_labels() -> None:
+    # A regression has no mix of labels; whether outcomes follow can be tested all the same.
+    moved = replace(QUIET, features=(MOVED,), labels=None, prediction_drifted=True, performance=None)
+    assert triage(moved).cause == "cannot_tell"
+    assert triage(replace(moved, concept=ConceptEvidence(False, "As before."))).cause == "input_shift"
+    assert triage(replace(moved, concept=ConceptEvidence(True, "Outcomes changed."))).cause != "input_shift"
