@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from core.datasets.content import Kinds
-from core.datasets.diffs import listed
+from core.datasets.diffs import NAMED
 from core.datasets.leakage import AUC_LIMIT, R2_LIMIT, Leak, find_leaks, is_classification
 from core.datasets.tables import Outcome, Severity
+from core.wording import enumerated
 
 MISSING_LIMIT = 0.3
 DUPLICATE_LIMIT = 0.01
@@ -101,13 +102,13 @@ def schema_kept(evidence: CheckEvidence) -> Finding:
         return _not_applicable(FIRST)
     removed, changed = evidence.diff["columns_removed"], evidence.diff["kinds_changed"]
     if removed or changed:
-        said = [f"{len(removed)} columns are gone: {listed(removed)}"] if removed else []
+        said = [f"{len(removed)} columns are gone: {enumerated(removed, NAMED)}"] if removed else []
         said += [f"{one['name']} was {one['before']} and is {one['after']}" for one in changed[:5]]
         return _failed("; ".join(said) + ".", [*removed, *(one["name"] for one in changed)])
     added = evidence.diff["columns_added"]
     return _passed(
         f"All columns of version {evidence.diff['base_number']} are there"
-        + (f"; new: {listed(added)}." if added else ".")
+        + (f"; new: {enumerated(added, NAMED)}." if added else ".")
     )
 
 
@@ -144,7 +145,7 @@ def missing_share(evidence: CheckEvidence) -> Finding:
     columns = sorted(evidence.profile["columns"], key=lambda column: -column["share_missing"])
     bad = [column for column in columns if column["share_missing"] > MISSING_LIMIT]
     if bad:
-        shares = listed([f"{column['name']} {column['share_missing']:.1%}" for column in bad])
+        shares = enumerated([f"{column['name']} {column['share_missing']:.1%}" for column in bad], NAMED)
         return _failed(
             f"Missing in more than {MISSING_LIMIT:.0%} of the rows: {shares}.", [column["name"] for column in bad]
         )
@@ -170,7 +171,7 @@ def constant_columns(evidence: CheckEvidence) -> Finding:
         column["name"] for column in evidence.profile["columns"] if column["n_distinct"] + (column["n_missing"] > 0) < 2
     ]
     if constant and evidence.table.num_rows > 1:
-        return _failed(f"{len(constant)} columns never change: {listed(constant)}.", constant)
+        return _failed(f"{len(constant)} columns never change: {enumerated(constant, NAMED)}.", constant)
     return _passed("Every column has at least two values.")
 
 
@@ -191,7 +192,7 @@ def leaking_feature(evidence: CheckEvidence) -> Finding:
 
 def _leak(leak: Leak, target: str) -> str:
     if leak.measure == "sum":
-        return f"{target} is a weighted sum of {listed(list(leak.columns))}."
+        return f"{target} is a weighted sum of {enumerated(list(leak.columns), NAMED)}."
     limit = AUC_LIMIT if leak.measure == "AUC" else R2_LIMIT
     return f"{leak.columns[0]} alone predicts {target} ({leak.measure} {leak.value:.3f}, limit {limit})."
 
@@ -214,8 +215,8 @@ def new_labels(evidence: CheckEvidence) -> Finding:
         return _not_applicable("The target is not a label.")
     new, vanished = evidence.diff["labels_new"], evidence.diff["labels_vanished"]
     if new or vanished:
-        said = [f"new: {listed(new)}"] if new else []
-        said += [f"vanished: {listed(vanished)}"] if vanished else []
+        said = [f"new: {enumerated(new, NAMED)}"] if new else []
+        said += [f"vanished: {enumerated(vanished, NAMED)}"] if vanished else []
         return _failed(f"The labels of {evidence.target} changed; {'; '.join(said)}.", [str(evidence.target)])
     return _passed(f"The labels of {evidence.target} are those of version {evidence.diff['base_number']}.")
 
@@ -226,7 +227,7 @@ def new_categories(evidence: CheckEvidence) -> Finding:
         return _not_applicable(FIRST)
     new = evidence.diff["categories_new"]
     if new:
-        said = "; ".join(f"{one['column']}: {listed(one['values'])}" for one in new[:5])
+        said = "; ".join(f"{one['column']}: {enumerated(one['values'], NAMED)}" for one in new[:5])
         return _failed(
             f"{sum(len(one['values']) for one in new):,} values were not there before: {said}.",
             [one["column"] for one in new],
@@ -277,7 +278,7 @@ def summarise(findings: dict[str, Finding], evidence: CheckEvidence) -> str:
     said = [f"{len(answered) - len(failed)} of {len(answered)} checks passed"]
     if evidence.diff is not None:
         moved = [shift["column"] for shift in evidence.diff["shifts"] if shift["effect"] >= 0.1]
-        said.append(f"{listed(moved, 2)} shifted" if moved else "no column shifted")
+        said.append(f"{enumerated(moved, 2)} shifted" if moved else "no column shifted")
     else:
         said.append(f"{evidence.table.num_rows:,} rows and {len(evidence.kinds):,} columns")
     if evidence.has_evaluation_set:

@@ -17,8 +17,10 @@ from core.datasets.inference import ARROW_TYPES
 from core.datasets.rowhash import LARGEST_EXACT
 from core.datasets.tables import ColumnKind
 from core.errors import SchemaMismatch
+from core.wording import enumerated
 
 ROWS_PER_GROUP = 100_000
+NAMED = 6
 Kinds = Sequence[tuple[str, ColumnKind]]
 
 
@@ -125,9 +127,9 @@ def append(parent: pa.Table, parent_kinds: Kinds, table: pa.Table, kinds: Kinds)
     before, after = dict(parent_kinds), dict(kinds)
     said = []
     if missing := [name for name in before if name not in after]:
-        said.append(f"it lacks {_listed(missing)}")
+        said.append(f"it lacks {enumerated([repr(name) for name in missing], NAMED)}")
     if extra := [name for name in after if name not in before]:
-        said.append(f"it has {_listed(extra)}, which the version has not")
+        said.append(f"it has {enumerated([repr(name) for name in extra], NAMED)}, which the version has not")
     for name, kind in before.items():
         if name in after and (
             after[name] is not kind or table.schema.field(name).type != parent.schema.field(name).type
@@ -139,7 +141,3 @@ def append(parent: pa.Table, parent_kinds: Kinds, table: pa.Table, kinds: Kinds)
             "kinds when it is read, or let it replace the version."
         )
     return pa.concat_tables([parent, table.select(parent.column_names)]).combine_chunks()
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(repr(name) for name in names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

@@ -20,10 +20,12 @@ from core.datasets.content import Kinds
 from core.datasets.leakage import is_classification
 from core.datasets.rowhash import moments
 from core.datasets.tables import ColumnKind
+from core.wording import enumerated
 
 WORTH_SAYING = 0.1
 MOST_SENTENCES = 5
 MOST_VALUES = 50
+NAMED = 5
 KS, TOTAL_VARIATION = "Kolmogorov-Smirnov distance", "total variation distance"
 
 
@@ -167,24 +169,20 @@ def _values_changed(base: pa.ChunkedArray, current: pa.ChunkedArray) -> tuple[li
 def _sentences(document: dict[str, Any]) -> list[str]:
     said = []
     if document["labels_new"]:
-        said.append(f"New target labels: {listed(document['labels_new'])}.")
+        said.append(f"New target labels: {enumerated(document['labels_new'], NAMED)}.")
     if document["labels_vanished"]:
-        said.append(f"Target labels that vanished: {listed(document['labels_vanished'])}.")
+        said.append(f"Target labels that vanished: {enumerated(document['labels_vanished'], NAMED)}.")
     if document["columns_removed"]:
-        said.append(f"Columns that are gone: {listed(document['columns_removed'])}.")
+        said.append(f"Columns that are gone: {enumerated(document['columns_removed'], NAMED)}.")
     if document["columns_added"]:
-        said.append(f"New columns: {listed(document['columns_added'])}.")
+        said.append(f"New columns: {enumerated(document['columns_added'], NAMED)}.")
     if document["kinds_changed"]:
         said += [f"{one['name']} was {one['before']} and is {one['after']}." for one in document["kinds_changed"]]
     said += [one["sentence"] for one in document["shifts"][:3] if one["effect"] >= WORTH_SAYING]
-    said += [f"New in {one['column']}: {listed(one['values'])}." for one in document["categories_new"]]
-    said += [f"Gone from {one['column']}: {listed(one['values'])}." for one in document["categories_vanished"]]
+    said += [f"New in {one['column']}: {enumerated(one['values'], NAMED)}." for one in document["categories_new"]]
+    said += [
+        f"Gone from {one['column']}: {enumerated(one['values'], NAMED)}." for one in document["categories_vanished"]
+    ]
     before, after = document["rows"]["before"], document["rows"]["after"]
     rows = f"{after:,} rows, before {before:,}." if before != after else f"{after:,} rows, as before."
     return [*said[: MOST_SENTENCES - 1], rows]
-
-
-def listed(values: list[str], most: int = 5) -> str:
-    """The first few values, and how many more there are."""
-    shown = ", ".join(value[:60] for value in values[:most])
-    return shown + (f" and {len(values) - most} more" if len(values) > most else "")

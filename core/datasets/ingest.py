@@ -22,10 +22,12 @@ from core.datasets.encodings import as_utf8, blocks, detect, is_parquet, refuse_
 from core.datasets.options import MAX_NAME_LENGTH, ColumnOption, ParseOptions
 from core.datasets.tables import ColumnKind
 from core.errors import InvalidInput, SchemaMismatch, UnreadableFile
+from core.wording import enumerated
 
 PREVIEW_ROWS = 50
 HEADER_SAMPLE = 200
 MOST_NOTES = 40
+NAMED = 5
 DEFAULT_MEMORY_MB = 1024
 
 
@@ -378,8 +380,7 @@ def _missing_notes(coded: list[inference.Coded], names: list[str]) -> list[str]:
     notes = []
     for token, (count, where) in sorted(found.items()):
         what = f"{token!r} is" if token else "An empty cell is"
-        shown = ", ".join(where[:5]) + (f" and {len(where) - 5} more columns" if len(where) > 5 else "")
-        notes.append(f"{what} read as missing: {_count(count, 'cell')} in {shown}.")
+        notes.append(f"{what} read as missing: {_count(count, 'cell')} in {enumerated(where, NAMED)}.")
     return notes
 
 

@@ -16,11 +16,13 @@ from core.datasets.tables import Dataset, DatasetVersion, Intake, Relation, Uplo
 from core.errors import AlreadyExists, InvalidInput, InvalidTransition, NotFound
 from core.jobs.service import enqueue
 from core.permissions import Actor, Permission, require
+from core.wording import enumerated
 
 if TYPE_CHECKING:
     from core.datasets.options import ParseOptions
 
 LONGEST_NAME = 200
+NAMED = 12
 
 blocking = queries.blocking
 
@@ -287,6 +289,5 @@ def _check_columns(
     ):
         if name is not None and name not in names:
             raise InvalidInput(
-                f"The {role} {name[:60]!r} is not a column that is kept. Kept are "
-                f"{', '.join(sorted(names)[:12])}{' and more' if len(names) > 12 else ''}."
+                f"The {role} {name[:60]!r} is not a column that is kept. Kept are {enumerated(sorted(names), NAMED)}."
             )

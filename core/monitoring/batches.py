@@ -12,10 +12,12 @@ from core.drift.columns import kept
 from core.errors import InvalidInput, SchemaMismatch
 from core.evaluation.tables import Task
 from core.serving.frames import AT, LABEL, PREDICTION, PREDICTION_ID, feature_column
+from core.wording import enumerated
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+NAMED = 10
 NUMBERS = (ColumnKind.INTEGER, ColumnKind.NUMBER)
 MOMENTS = (ColumnKind.DATE, ColumnKind.TIMESTAMP)
 
@@ -55,9 +57,8 @@ def check_columns(kinds: Mapping[str, ColumnKind], signature: Mapping[str, Any],
     absent = [feature["name"] for feature in signature["features"] if feature["name"] not in kinds]
     if absent:
         raise SchemaMismatch(
-            f"The data lacks {', '.join(map(repr, absent[:10]))}"
-            + (f" and {len(absent) - 10} more" if len(absent) > 10 else "")
-            + f", which the model needs. It has: {', '.join(list(kinds)[:30])}. Add or rename the columns."
+            f"The data lacks {enumerated([repr(name) for name in absent], NAMED)}, which the model needs. It has: "
+            f"{', '.join(list(kinds)[:30])}. Add or rename the columns."
         )
     if time_column is not None and kinds.get(time_column) not in MOMENTS:
         given = kinds.get(time_column)

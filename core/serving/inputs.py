@@ -9,8 +9,10 @@ from typing import Any
 
 from core.datasets.tables import ColumnKind
 from core.errors import SchemaMismatch
+from core.wording import enumerated
 
 MAX_ROWS = 10_000
+NAMED = 20
 SHOWN_CHARACTERS = 80
 LARGEST_NUMBER = 1e308
 
@@ -139,5 +141,4 @@ def _is_moment(text: str) -> bool:
 
 
 def _listed(names: set[str]) -> str:
-    ordered = [shorten(name) for name in sorted(names)]
-    return ", ".join(ordered[:20]) + (f" and {len(ordered) - 20} more" if len(ordered) > 20 else "")
+    return enumerated([shorten(name) for name in sorted(names)], NAMED)

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from core.datasets.tables import ColumnKind
 from core.errors import InvalidInput, SchemaMismatch
+from core.wording import enumerated
 
+NAMED = 20
 EXPECTED: dict[str, str] = {
     ColumnKind.INTEGER: "a whole number",
     ColumnKind.NUMBER: "a number",
@@ -221,5 +223,4 @@ def _list(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _names(names: Any) -> str:
-    listed = [repr(name) for name in names]
-    return ", ".join(listed[:20]) + (f" and {len(listed) - 20} more" if len(listed) > 20 else "")
+    return enumerated([repr(name) for name in names], NAMED)

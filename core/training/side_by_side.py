@@ -15,6 +15,7 @@ from core.evaluation.tables import Comparison, Verdict
 from core.evaluation.verdicts import figure
 from core.training.algorithms import ALGORITHMS
 from core.training.queries import RunRecord, ScoredOn
+from core.wording import enumerated
 
 WORDS: dict[Verdict, str] = {
     Verdict.BETTER: "better",
@@ -305,7 +306,7 @@ def differing_sentence(differing: Sequence[Choice]) -> str:
     if not differing:
         return "They were asked for in the same way"
     names = [one.title[:1].lower() + one.title[1:] for one in differing]
-    return f"They differ in {', '.join(names[:4])}" + (" and more" if len(names) > 4 else "")
+    return f"They differ in {enumerated(names, LISTED)}"
 
 
 def axes(sides: Sequence[Side]) -> list[Axis]:
@@ -438,7 +439,7 @@ def _without(names: Sequence[str], others: Sequence[str]) -> list[str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+    return enumerated(names, LISTED)
 
 
 def _split(record: RunRecord) -> str:

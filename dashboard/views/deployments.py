@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.registry import queries as registry
 from core.serving import queries as serving
+from core.wording import enumerated
 from dashboard import deployment_panels, model_panels, panels, reads, session, theme
 from dashboard.panels import Row
 
@@ -11,9 +12,8 @@ history = reads.audited(registry.deployments)
 live = [row for row in history if row.to_at is None]
 answered = reads.fresh(serving.last_predictions_at)
 
-names = ", ".join(deployment_panels.name_of(row) for row in live[:4])
-more = f" and {len(live) - 4} more" if len(live) > 4 else ""
-panels.header("Deployments", f"{theme.count(len(live), 'version')} live: {names}{more}." if live else "")
+names = [deployment_panels.name_of(row) for row in live]
+panels.header("Deployments", f"{theme.count(len(live), 'version')} live: {enumerated(names, 4)}." if live else "")
 if not history:
     panels.empty_state(
         "Nothing was ever live",

@@ -267,7 +267,7 @@ def without(name: str) -> list[dict[str, Any]]:
         (changed(job=3), "job", "the number 3", "text"),
         (changed(member="yes"), "member", 'the text "yes"', "true or false"),
         (changed(hours=None), "hours", "null", "a number; it was never missing in training"),
-        (changed(horus=1), "horus", "a feature the model does not know", "only: age, hours, job, member"),
+        (changed(horus=1), "horus", "a feature the model does not know", "only: age, hours, job and member"),
         ([ROWS[0], 7], "row", "the number 7", "an object with one value per feature"),
     ],
 )

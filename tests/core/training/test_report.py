@@ -163,7 +163,7 @@ def test_it_says_the_verdict_its_doubt_what_differs_and_who_is_affected(workspac
     assert "It agrees: no certain difference." in told
     assert "allowing for 2 candidates tried" in told
     assert f"No verdict has been worked out for run {ids[2]}" in told
-    assert "They differ in inverse regularisation, features" in told
+    assert "They differ in inverse regularisation" in told
     assert "added hours; removed" in told
     assert "Decided differentlyCorrectedBroken" in told
     assert f"Run {ids[1]}, Logistic regression9 of 200 (4.5 %)54" in told
