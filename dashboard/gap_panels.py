@@ -9,18 +9,16 @@ from core.evaluation.group_measures import measure_kind
 from core.monitoring import performance_queries
 from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import WindowState
+from core.monitoring.window_queries import WindowSpan
 from dashboard import panels, reads, selection, theme
 from dashboard.charts import performance as charts
 from dashboard.charts.monitoring import Event
 
 
-def gaps(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event]) -> None:
+def gaps(row: MonitorRow, spans: Sequence[WindowSpan], happened: Sequence[Event]) -> None:
     """One gap over the windows; silent where no sensitive column is kept or its groups are too small."""
-    measured = [
-        (label, one)
-        for label, one in reads.fresh(performance_queries.measures_over_time, row.id, kind="group_gap")
-        if one.value is not None and label in set(labels)
-    ]
+    found = reads.fresh(performance_queries.measures_over_time, row.id, kind="group_gap", since=spans[0].from_at)
+    measured = [(label, one) for label, one in found if one.value is not None]
     if not measured:
         return
     newest_label, newest = measured[-1]
@@ -51,7 +49,7 @@ def gaps(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event]) -> N
                 charts.Gap(label, gap["difference"], gap["low"], gap["high"], gap["highest"], gap["lowest"])
                 for label, _, gap in shown
             ],
-            windows=labels,
+            windows=[one.label for one in spans],
             evaluated=tuple(then[-1]) if then else None,
             events=happened,
             colours=theme.colours(),

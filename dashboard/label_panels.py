@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from core.monitoring.label_maturity import WindowLabels, label_maturity
 from core.monitoring.labels import UnknownLabels
 from core.monitoring.queries import MonitorRow
+from core.monitoring.window_queries import WindowSpan
 from dashboard import panels, reads, session, theme
 from dashboard.charts import performance as charts
 
@@ -14,12 +15,12 @@ SAID = 12
 """Windows a figure's text alternative tells of; a year of days would never end."""
 
 
-def labels(row: MonitorRow, windows: Sequence[str]) -> None:
+def labels(row: MonitorRow, spans: Sequence[WindowSpan]) -> None:
     """Every window's labels against those expected; silent where no label ever came."""
-    found = reads.fresh(label_maturity, row.id, now=session.now())
+    found = reads.fresh(label_maturity, row.id, now=session.now(), since=spans[0].from_at)
     unknown(found.unknown)
-    there = set(windows)
-    shown = [one for one in found.windows if one.window in there]
+    there = {one.id for one in spans}
+    shown = [one for one in found.windows if one.window_id in there]
     if not any(one.maturity.n_labelled for one in shown):
         return
     young = [one for one in shown if not one.maturity.is_mature and one.maturity.can_grow]
@@ -38,7 +39,7 @@ def labels(row: MonitorRow, windows: Sequence[str]) -> None:
         f"{theme.count(len(young), 'window')} of {len(shown)} still {_wait(len(young))} for labels", f"{means}{delay}"
     )
     panels.figure(
-        charts.maturity([_bar(one) for one in shown], windows=windows, colours=theme.colours()),
+        charts.maturity([_bar(one) for one in shown], windows=[one.label for one in spans], colours=theme.colours()),
         key="monitor_labels",
         alt="Labels, newest windows: " + "; ".join(f"{one.window}: {one.maturity.sentence}" for one in shown[-SAID:]),
     )

@@ -1,4 +1,4 @@
-"""The parts of a monitor's page beside drift and performance: alerts, remedies, batches, export."""
+"""The parts of a monitor's page beside drift and performance: alerts, batches, export."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.datasets import queries as datasets
 from core.datasets.exporting import to_csv
 from core.monitoring import drift_queries
 from core.monitoring import queries as monitoring
@@ -47,26 +46,6 @@ def show_alert(alert: AlertRow, *, first: bool) -> None:
             monitor_actions.acknowledge(alert)
         if st.button("Resolve", key=f"resolve_{alert.id}"):
             monitor_actions.resolve(alert)
-
-
-def what_to_do(row: MonitorRow) -> None:
-    """The remedies, each with what it does and does not help against."""
-    panels.section("What you can do")
-    with st.container(horizontal=True, gap="small"):
-        if (
-            session.may(Permission.RUN_RETRAIN)
-            and row.version_id is not None
-            and st.button("Retrain on newer data", icon=":material/model_training:")
-        ):
-            lineage = reads.audited(registry.lineage, row.version_id)
-            data = reads.audited(datasets.version, lineage.dataset_version_id)
-            session.open_page("dataset", dataset=data.dataset_id)
-        if st.button("Go to rollback", icon=":material/undo:"):
-            session.open_page("deployments", model=row.model_id)
-    panels.quiet(
-        "Retraining helps when the world has changed and newer labelled rows exist. A rollback does not help against "
-        "drift of the input: the earlier version receives the same rows."
-    )
 
 
 def batches(row: MonitorRow) -> None:

@@ -11,6 +11,7 @@ from core.evaluation.tables import Task
 from core.monitoring import performance_queries
 from core.monitoring.performance_queries import PerformanceRow
 from core.monitoring.queries import MonitorRow
+from core.monitoring.window_queries import WindowSpan
 from core.registry import queries as registry
 from dashboard import panels, reads, selection, theme
 from dashboard.charts import performance as charts
@@ -30,7 +31,7 @@ FIGURES_SHOWN = 200
 DOUBTS_SHOWN = 12
 
 
-def performance(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event], part: str = "") -> None:
+def performance(row: MonitorRow, spans: Sequence[WindowSpan], happened: Sequence[Event], part: str = "") -> None:
     """One metric over the windows, a line for each source there is."""
     measured = reads.fresh(performance_queries.performance_keys, row.id, part=part)
     if not measured:
@@ -42,9 +43,9 @@ def performance(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event
     primary = primary_metric(Task(model.task))
     keys = sorted(measured, key=lambda key: (key != primary, METRICS[key].title))
     key = selection.pick("Metric", {one: METRICS[one].title for one in keys}, name="metric")
-    points = reads.fresh(performance_queries.performance, row.id, key=key, part=part)
+    points = reads.fresh(performance_queries.performance, row.id, key=key, part=part, since=spans[0].from_at)
     if not points:
-        panels.section("No window cut as now has performance yet", "The windows are being computed anew.")
+        panels.section("No window shown has performance yet", "Windows cut anew are being computed.")
         return
     title = METRICS[key].title
     told = best_known(points)
@@ -62,7 +63,7 @@ def performance(row: MonitorRow, labels: Sequence[str], happened: Sequence[Event
                 charts.Measured(one.window, one.source, one.value, one.low, one.high, one.n_labelled, not one.note)
                 for one in points
             ],
-            windows=labels,
+            windows=[one.label for one in spans],
             metric=title,
             evaluated=evaluated,
             events=happened,

@@ -197,10 +197,9 @@ def arrival_curve(past: Sequence[Arrivals], *, now: float) -> ArrivalCurve | Non
     came = np.sum([one.delays for one in past], axis=0, dtype=np.float64) if past else np.zeros(len(EDGES))
     if came.sum() < MIN_ARRIVED or sum(one.n_joined > 0 for one in past) < MIN_WINDOWS:
         return None
-    waiting = np.zeros(len(EDGES))
-    for one in past:
-        for at, n, joined in one.pieces:
-            waiting[max(0, int(np.searchsorted(EDGES, now - at, side="right")) - 1)] += n - joined
+    at, n, joined = np.array([piece for one in past for piece in one.pieces], dtype=np.float64).reshape(-1, 3).T
+    ages = np.maximum(0, np.searchsorted(EDGES, now - at, side="right") - 1)
+    waiting = np.bincount(ages, weights=n - joined, minlength=len(EDGES))
     left = np.cumsum((came + waiting)[::-1])[::-1]
     exposed = np.maximum(left - waiting / 2, came)
     hazard = np.divide(came, exposed, out=np.zeros(len(EDGES)), where=exposed > 0)

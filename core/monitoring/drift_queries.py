@@ -2,48 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy
+from sqlalchemy import case
 from sqlmodel import Session, col, func, select
 
 from core.errors import NotFound
+from core.monitoring import window_queries
 from core.monitoring.tables import DriftResult, Monitor, Window, WindowState
-from core.monitoring.window_queries import DECIDED, current_windows, state_sentence, window_labels
+from core.monitoring.window_queries import DECIDED, WindowSpan, state_sentence
 from core.registry.tables import RegisteredModel
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class DriftCell(NamedTuple):
-    """One square of the heat map: one feature in one window; a tuple, for a year of days is tens of thousands.
+class WatchedColumn(NamedTuple):
+    """A column of the heat map: what it is called, and whether it drifted in any of the map's windows.
 
     Parameters
     ----------
-    window : str
-        The window's label, with its version where two versions share it.
+    is_prediction : bool
+        The prediction is kept apart from a feature of its name.
+    """
+
+    feature: str
+    is_prediction: bool
+    drifted: bool
+
+
+class DriftSquare(NamedTuple):
+    """One square of the heat map: one column in one window; a tuple, for a year of days is thousands.
+
+    Parameters
+    ----------
+    place : int
+        Which of the map's windows.
+    rank : int
+        Which of the map's columns.
     effect : float or None
         None where too few rows gave none.
     threshold : float
         The smallest effect that counts.
     state : str
-        A `WindowState`.
-    effect_before, state_before : float or None, str
-        The same against the window before; None and "" where there is none.
+        A `WindowState`; "" against the window before where there is none.
     """
 
-    window_id: int
-    window: str
-    from_at: datetime
-    feature: str
-    is_prediction: bool
+    place: int
+    rank: int
     effect: float | None
     threshold: float
     state: str
-    effect_before: float | None
-    state_before: str
+
+
+@dataclass(frozen=True)
+class DriftMap:
+    """Drift over a monitor's newest windows: every column ranked, squares of those that moved most.
+
+    Parameters
+    ----------
+    windows : tuple of WindowSpan
+        Those that something was measured in, oldest first.
+    columns : tuple of WatchedColumn
+        All of them, by their largest effect in units of its threshold.
+    first_drifted : str or None
+        Label of the first window in which a column drifted, whether it is among those shown or not.
+    squares : tuple of DriftSquare
+        Of the first ``n_columns`` columns, in no order.
+    """
+
+    windows: tuple[WindowSpan, ...]
+    columns: tuple[WatchedColumn, ...]
+    first_drifted: str | None
+    squares: tuple[DriftSquare, ...]
 
 
 def drift_result(session: Session, result_id: int) -> DriftResult:
@@ -106,36 +141,76 @@ def feature_in_slices(session: Session, window_id: int, *, feature: str, is_pred
     return found if len(found) > 1 else []
 
 
-def drift_matrix(session: Session, monitor_id: int, *, limit: int = 60, part: str = "") -> list[DriftCell]:
-    """The heat map's squares: the newest ``limit`` windows, oldest first, each with all its features.
+def drift_map(
+    session: Session, monitor_id: int, *, limit: int = 60, part: str = "", before: bool = False, n_columns: int = 20
+) -> DriftMap:
+    """Rank every column over the newest ``limit`` windows, and read the squares of the first ``n_columns``.
+
+    Ranking is left to the database: of a hundred features over a year of days, four fifths of the squares are never
+    drawn.
 
     Parameters
     ----------
     part : str
         The slice; "" for all rows.
+    before : bool
+        Against the window before in place of the reference.
     """
-    newest = current_windows(monitor_id).order_by(col(Window.from_at).desc(), col(Window.id).desc()).limit(limit)
-    shown = list(session.exec(newest))[::-1]
-    labels = window_labels(session, shown)
-    # A Core select of what the index on squares holds: the documents are never read.
-    query: Any = sqlalchemy.select(  # more columns than the typed overloads know
+    spans = window_queries.spans(session, monitor_id, limit=limit)
+    effect, state = (
+        (col(DriftResult.effect_before), col(DriftResult.state_before))
+        if before
+        else (col(DriftResult.effect), col(DriftResult.state))
+    )
+    of_map = (col(DriftResult.window_id).in_([one.id for one in spans]), col(DriftResult.slice) == part)
+    strength = func.max(func.coalesce(effect, 0.0) / func.coalesce(func.nullif(col(DriftResult.threshold), 0.0), 1.0))
+    ranking: Any = (
+        sqlalchemy.select(
+            col(DriftResult.feature),
+            col(DriftResult.is_prediction),
+            strength.label("strength"),
+            func.min(case((state == WindowState.DRIFTED, col(Window.from_at)))),
+        )
+        .join(Window, col(Window.id) == col(DriftResult.window_id))
+        .where(*of_map)
+        .group_by(col(DriftResult.feature), col(DriftResult.is_prediction))
+        .order_by(sqlalchemy.desc("strength"), col(DriftResult.is_prediction).desc(), col(DriftResult.feature))
+    )
+    ranked = list(session.connection().execute(ranking))
+    shown = {(feature, is_prediction): rank for rank, (feature, is_prediction, *_) in enumerate(ranked[:n_columns])}
+    # What the index on squares holds: the documents are never read.
+    query: Any = sqlalchemy.select(
         col(DriftResult.window_id),
         col(DriftResult.feature),
         col(DriftResult.is_prediction),
-        col(DriftResult.effect),
+        effect,
         col(DriftResult.threshold),
-        col(DriftResult.state),
-        col(DriftResult.effect_before),
-        col(DriftResult.state_before),
-    ).where(col(DriftResult.window_id).in_([row.id for row in shown]), col(DriftResult.slice) == part)
-    by_window: dict[int, list[Any]] = {row.id or 0: [] for row in shown}
-    for window_id, *rest in session.connection().execute(query):
-        by_window[window_id].append(rest)
-    return [
-        DriftCell(row.id or 0, labels[row.id or 0], row.from_at, *rest)
-        for row in shown
-        for rest in by_window[row.id or 0]
-    ]
+        state,
+    ).where(*of_map, col(DriftResult.feature).in_([feature for feature, _ in shown]))
+    found = list(session.connection().execute(query)) if shown else []
+    measured = {window_id for window_id, *_ in found}
+    windows = tuple(one for one in spans if one.id in measured)
+    place_of = {one.id: place for place, one in enumerate(windows)}
+    squares = tuple(
+        DriftSquare(place_of[window_id], rank, *rest)
+        for window_id, feature, is_prediction, *rest in found
+        if (rank := shown.get((feature, is_prediction))) is not None
+    )
+    return DriftMap(
+        windows=windows,
+        columns=tuple(
+            WatchedColumn(feature, is_prediction, first is not None) for feature, is_prediction, _, first in ranked
+        ),
+        first_drifted=_first_drifted(windows, squares, min((at for *_, at in ranked if at is not None), default=None)),
+        squares=squares,
+    )
+
+
+def _first_drifted(windows: Sequence[WindowSpan], squares: Sequence[DriftSquare], at: datetime | None) -> str | None:
+    """The label of the window that begins at a moment; of versions that share it, one with a square that drifted."""
+    of_that_time = [(place, one.label) for place, one in enumerate(windows) if one.from_at == at]
+    places = {one.place for one in squares if one.state == WindowState.DRIFTED} if len(of_that_time) > 1 else set()
+    return next((label for place, label in sorted(of_that_time, key=lambda one: one[0] not in places)), None)
 
 
 def results_table(session: Session, monitor_id: int) -> pa.Table:

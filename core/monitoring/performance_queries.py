@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+import sqlalchemy
 from sqlmodel import Session, col, select
 
 from core.datasets.tables import EvaluationSet
 from core.evaluation.tables import Evaluation, MetricValue
+from core.monitoring import window_queries
 from core.monitoring.tables import Monitor, PerformanceResult, Window, WindowMeasure
-from core.monitoring.window_queries import of_current_length, window_labels
+from core.monitoring.window_queries import of_current_length
 from core.registry.tables import ModelVersion
 
 
@@ -54,7 +57,13 @@ def performance_keys(session: Session, monitor_id: int, *, part: str = "") -> li
 
 
 def performance(
-    session: Session, monitor_id: int, *, key: str | None = None, part: str = "", limit: int | None = None
+    session: Session,
+    monitor_id: int,
+    *,
+    key: str | None = None,
+    part: str = "",
+    since: datetime | None = None,
+    limit: int | None = None,
 ) -> list[PerformanceRow]:
     """The metrics of every window that has one, oldest window first, then by metric and source.
 
@@ -64,11 +73,23 @@ def performance(
         Only this metric.
     part : str
         The slice; "" for all rows.
+    since : datetime, optional
+        Only windows that begin then or later.
     limit : int, optional
         So many rows at most, the newest.
     """
-    query = (
-        select(PerformanceResult, Window)
+    query: Any = (  # more columns than the typed overloads know
+        sqlalchemy.select(
+            col(PerformanceResult.window_id),
+            col(PerformanceResult.key),
+            col(PerformanceResult.value),
+            col(PerformanceResult.low),
+            col(PerformanceResult.high),
+            col(PerformanceResult.n_labelled),
+            col(PerformanceResult.source),
+            col(PerformanceResult.n_expected),
+            col(PerformanceResult.note),
+        )
         .join(Window, col(Window.id) == col(PerformanceResult.window_id))
         .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
         .where(col(Window.monitor_id) == monitor_id, of_current_length(), col(PerformanceResult.slice) == part)
@@ -81,28 +102,16 @@ def performance(
     )
     if key is not None:
         query = query.where(col(PerformanceResult.key) == key)
+    if since is not None:
+        query = query.where(col(Window.from_at) >= since)
     if limit is not None:
         query = query.limit(limit)
-    found = list(session.exec(query).all())[::-1]
-    labels = window_labels(session, list({row.id: row for _, row in found}.values()))
-    return [
-        PerformanceRow(
-            window_id=row.id or 0,
-            window=labels[row.id or 0],
-            from_at=row.from_at,
-            version_id=row.version_id,
-            n_rows=row.n_rows,
-            key=result.key,
-            value=result.value,
-            low=result.low,
-            high=result.high,
-            n_labelled=result.n_labelled,
-            source=result.source,
-            n_expected=result.n_expected,
-            note=result.note,
-        )
-        for result, row in found
-    ]
+    spans = {one.id: one for one in window_queries.spans(session, monitor_id)}
+    found = []
+    for window_id, *figures in list(session.connection().execute(query))[::-1]:
+        of = spans[window_id]
+        found.append(PerformanceRow(window_id, of.label, of.from_at, of.version_id, of.n_rows, *figures))
+    return found
 
 
 def evaluated(session: Session, monitor_id: int, *, key: str) -> tuple[float, float, float] | None:
@@ -135,15 +144,11 @@ def window_measures(session: Session, window_id: int) -> list[WindowMeasure]:
     return list(session.exec(query))
 
 
-def measures_over_time(session: Session, monitor_id: int, *, kind: str) -> list[tuple[str, WindowMeasure]]:
-    """One figure about each window that has it, with the window's label, oldest first."""
-    query = (
-        select(WindowMeasure, Window)
-        .join(Window, col(Window.id) == col(WindowMeasure.window_id))
-        .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
-        .where(col(Window.monitor_id) == monitor_id, of_current_length(), col(WindowMeasure.kind) == kind)
-        .order_by(col(Window.from_at), col(Window.id))
-    )
-    found = list(session.exec(query).all())
-    labels = window_labels(session, [row for _, row in found])
-    return [(labels[row.id or 0], one) for one, row in found]
+def measures_over_time(
+    session: Session, monitor_id: int, *, kind: str, since: datetime | None = None
+) -> list[tuple[str, WindowMeasure]]:
+    """One figure about each window that has it, with the window's label, oldest first; from a moment on if asked."""
+    spans = {one.id: one for one in window_queries.spans(session, monitor_id) if since is None or one.from_at >= since}
+    query = select(WindowMeasure).where(col(WindowMeasure.window_id).in_(list(spans)), col(WindowMeasure.kind) == kind)
+    found = {one.window_id: one for one in session.exec(query)}
+    return [(label, found[window_id]) for window_id, label, *_ in spans.values() if window_id in found]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy
 from sqlalchemy import ColumnElement, String, case, cast, literal, or_
 from sqlmodel import Session, col, func, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from core.errors import NotFound
 from core.monitoring.tables import Monitor, Window, WindowState
@@ -12,6 +16,23 @@ from core.monitoring.windows import BATCH, COUNT
 from core.registry.tables import ModelVersion
 
 DECIDED = (WindowState.QUIET, WindowState.DRIFTED)
+
+
+class WindowSpan(NamedTuple):
+    """What figures over many windows need of each; a tuple, for a year of days is hundreds of them.
+
+    Parameters
+    ----------
+    label : str
+        With its version where two versions share it: "2012-06 (v2)".
+    """
+
+    id: int
+    label: str
+    from_at: datetime
+    to_at: datetime
+    version_id: int
+    n_rows: int
 
 
 def state_sentence(window: Window | None, *, min_rows: int) -> str:
@@ -33,8 +54,49 @@ def state_sentence(window: Window | None, *, min_rows: int) -> str:
 
 def windows(session: Session, monitor_id: int) -> list[Window]:
     """A monitor's windows of the length it has now, and batches without times, oldest first."""
-    query = current_windows(monitor_id).order_by(col(Window.from_at), col(Window.id))
+    query = (
+        select(Window)
+        .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
+        .where(col(Window.monitor_id) == monitor_id, of_current_length())
+        .order_by(col(Window.from_at), col(Window.id))
+    )
     return list(session.exec(query))
+
+
+def n_windows(session: Session, monitor_id: int) -> int:
+    """How many windows of the length it has now a monitor has."""
+    query = (
+        select(func.count(col(Window.id)))
+        .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
+        .where(col(Window.monitor_id) == monitor_id, of_current_length())
+    )
+    return session.exec(query).one()
+
+
+def spans(session: Session, monitor_id: int, *, limit: int | None = None) -> list[WindowSpan]:
+    """A monitor's windows of the length it has now, oldest first, each told apart from the others by its label.
+
+    Parameters
+    ----------
+    limit : int, optional
+        So many at most, the newest; they are called as among all.
+    """
+    query: Any = (  # more columns than the typed overloads know
+        sqlalchemy.select(
+            col(Window.id),
+            col(Window.label),
+            col(Window.from_at),
+            col(Window.to_at),
+            col(Window.version_id),
+            col(Window.n_rows),
+        )
+        .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
+        .where(col(Window.monitor_id) == monitor_id, of_current_length())
+        .order_by(col(Window.from_at), col(Window.id))
+    )
+    found = [WindowSpan(*row) for row in session.connection().execute(query)]
+    labels = window_labels(session, found)
+    return [one._replace(label=labels[one.id]) for one in found[-limit if limit else 0 :]]
 
 
 def window(session: Session, window_id: int) -> Window:
@@ -50,7 +112,7 @@ def window(session: Session, window_id: int) -> Window:
     return found
 
 
-def window_labels(session: Session, shown: list[Window]) -> dict[int, str]:
+def window_labels(session: Session, shown: Sequence[Window] | Sequence[WindowSpan]) -> dict[int, str]:
     """Labels by window id; where two versions share one, each says its version: "2012-06 (v2)"."""
     counts: dict[str, int] = {}
     for row in shown:
@@ -89,15 +151,6 @@ def newest_windows(session: Session) -> tuple[dict[int, Window], dict[int, Windo
     )
     rows = list(session.exec(query))
     return {row.monitor_id: row for row in rows}, {row.monitor_id: row for row in rows if row.state in DECIDED}
-
-
-def current_windows(monitor_id: int) -> SelectOfScalar[Window]:
-    """A monitor's windows of the length it has now, and batches without times; in no order yet."""
-    return (
-        select(Window)
-        .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
-        .where(col(Window.monitor_id) == monitor_id, of_current_length())
-    )
 
 
 def of_current_length() -> ColumnElement[bool]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import plotly.graph_objects as go
 
@@ -16,19 +17,19 @@ HIGHEST_RATIO = 3.0
 FEATURES_SHOWN = 20
 LABELS_SHOWN = 24
 CLOSE = 1 / 3
+FULL_STROKES = 60
 MICROSECONDS = 1_000
 
 
-@dataclass(frozen=True)
-class Square:
-    """One square of the heat map.
+class Square(NamedTuple):
+    """One square of the heat map; a tuple, for a year of days is thousands.
 
     Parameters
     ----------
     column : int
         Which window, from the left.
-    feature : str
-        Shown literally.
+    rank : int
+        Which feature, from the top.
     ratio : float or None
         Effect divided by the threshold it is held against; None where there was not enough data.
     drifted : bool
@@ -38,7 +39,7 @@ class Square:
     """
 
     column: int
-    feature: str
+    rank: int
     ratio: float | None
     drifted: bool
     words: str
@@ -81,17 +82,20 @@ def heat_map(
 
     Notes
     -----
-    Heat maps send no selection, so invisible square markers lie over it; each carries ``[column, feature]``. A year of
-    days is thousands of squares: outlines and strokes are a trace each, not a shape each.
+    Heat maps send no selection, so a point lies in the middle of each square; its x is the column and its y the row
+    from the bottom. One of the points is drawn, unseen: a year of days is thousands, and to point at one or to choose
+    it takes none of them drawn. However far away, the nearest is meant: that is the one in whose square the pointer is.
+    Outlines and strokes are one shape each.
     """
-    rows = {feature: len(features) - 1 - index for index, feature in enumerate(features)}
-    shown = [square for square in squares if square.feature in rows]
+    top = len(features) - 1
+    shown = [square for square in squares if square.rank <= top]
     values: list[list[float | None]] = [[None] * len(windows) for _ in features]
     for square in shown:
         if square.ratio is not None:
             # Below the threshold every square looks alike: what is quiet must not draw the eye.
-            values[rows[square.feature]][square.column] = max(1.0, min(square.ratio, HIGHEST_RATIO))
+            values[top - square.rank][square.column] = max(1.0, min(square.ratio, HIGHEST_RATIO))
     gap = 2 if len(windows) <= 60 else 0
+    named, when = [literal(one) for one in features], [literal(one) for one in windows]
     tints = colours.sequential
     traces: list[dict[str, Any]] = [
         {
@@ -107,21 +111,23 @@ def heat_map(
             "showscale": False,
             "hoverinfo": "skip",
         },
-        _strokes([(one.column, rows[one.feature]) for one in shown if one.ratio is None], len(windows), colours),
-        _outlines([(one.column, rows[one.feature]) for one in shown if one.drifted], colours),
         {
             "type": "scatter",
             "name": "squares",
             "x": [square.column for square in shown],
-            "y": [rows[square.feature] for square in shown],
+            "y": [top - square.rank for square in shown],
             "mode": "markers",
-            "marker": {"symbol": "square", "size": max(3, min(24, 1000 // max(len(windows), 1))), "opacity": 0},
-            "customdata": [[square.column, square.feature] for square in shown],
-            "text": [literal(f"{one.feature} in {windows[one.column]}: {one.words}") for one in shown],
+            "marker": {"opacity": 0, "maxdisplayed": 1},
+            "text": [f"{named[one.rank]} in {when[one.column]}: {escape(one.words, quote=False)}" for one in shown],
             "hovertemplate": "%{text}<extra></extra>",
             "hoverlabel": {"bgcolor": colours.fill, "bordercolor": colours.grid, "font": {"color": colours.text}},
         },
     ]
+    marks = [
+        strokes("not enough data", _struck(shown, top, len(windows)), colour=colours.muted, width=1),
+        strokes("drifted", _framed(shown, top), colour=colours.attention, width=2),
+    ]
+    lines = event_lines(events, colours, n_windows=len(windows))
     return whole(
         traces,
         height=max(200, 84 + 26 * len(features)),
@@ -129,7 +135,9 @@ def heat_map(
         x=over_windows(windows),
         y=named_rows(list(reversed(features))),
         margin={"t": 26 if events else 8},
-        **event_lines(events, colours, n_windows=len(windows)),
+        hoverdistance=-1,
+        shapes=[*marks, *lines["shapes"]],
+        annotations=lines["annotations"],
     )
 
 
@@ -199,35 +207,30 @@ def _said_together(events: Sequence[Event], n_windows: int) -> list[tuple[float,
     return found
 
 
-def _strokes(places: Sequence[tuple[int, int]], n_windows: int, colours: Colours) -> dict[str, Any]:
-    """Not enough data, a stroke a square."""
+def strokes(name: str, lines: Sequence[Sequence[tuple[float, float]]], *, colour: str, width: float) -> dict[str, Any]:
+    """Many lines between points of the axes as one shape: of a trace that is broken the browser draws every piece."""
     return {
-        "type": "scatter",
-        "name": "not enough data",
-        "x": [x for x, _ in places],
-        "y": [y for _, y in places],
-        "mode": "markers",
-        "hoverinfo": "skip",
-        "marker": {
-            "symbol": "line-ne",
-            "size": 10 if n_windows <= 60 else 4,
-            "line": {"color": colours.muted, "width": 1},
-        },
+        "type": "path",
+        "name": name,
+        "xref": "x",
+        "yref": "y",
+        "path": "".join("M" + "L".join(f"{x:.6g},{y:.6g}" for x, y in line) for line in lines) or "M0,0",
+        "line": {"color": colour, "width": width},
     }
 
 
-def _outlines(places: Sequence[tuple[int, int]], colours: Colours) -> dict[str, Any]:
-    """What drifted, a frame a square, drawn as one broken line."""
-    right, up = (-0.48, 0.48, 0.48, -0.48, -0.48), (-0.46, -0.46, 0.46, 0.46, -0.46)
-    return {
-        "type": "scatter",
-        "name": "drifted",
-        "x": [value for x, _ in places for value in (*(x + step for step in right), None)],
-        "y": [value for _, y in places for value in (*(y + step for step in up), None)],
-        "mode": "lines",
-        "hoverinfo": "skip",
-        "line": {"color": colours.attention, "width": 2},
-    }
+def _struck(squares: Sequence[Square], top: int, n_windows: int) -> list[list[tuple[float, float]]]:
+    """Not enough data, a stroke a square; a dozen pixels wide where there is room."""
+    across = 0.35 * min(1.0, n_windows / FULL_STROKES)
+    places = [(one.column, top - one.rank) for one in squares if one.ratio is None]
+    return [[(x - across, y - 0.2), (x + across, y + 0.2)] for x, y in places]
+
+
+def _framed(squares: Sequence[Square], top: int) -> list[list[tuple[float, float]]]:
+    """What drifted, a frame a square."""
+    frame = ((-0.48, -0.46), (0.48, -0.46), (0.48, 0.46), (-0.48, 0.46), (-0.48, -0.46))
+    places = [(one.column, top - one.rank) for one in squares if one.drifted]
+    return [[(x + right, y + up) for right, up in frame] for x, y in places]
 
 
 def then_and_now(

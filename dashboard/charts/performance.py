@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from dashboard.charts.canvas import literal, whole
-from dashboard.charts.monitoring import Event, event_lines, over_windows
+from dashboard.charts.monitoring import Event, event_lines, over_windows, strokes
 from dashboard.theme import Colours
 
 # How each source is drawn: realised is what is known, so it alone is drawn full and with its bars.
@@ -91,8 +91,14 @@ def strip(
     lines = event_lines(events, colours, n_windows=len(windows), named=False)
     if evaluated is not None:
         lines["shapes"] = [*_band(evaluated, colours), *lines["shapes"]]
+    drawn = {source: [one for one in points if one.source == source] for source in sources}
+    if len(windows) > MANY:
+        traces = [one for source in sources for one in _long_line(drawn[source], source, windows, tints[source])]
+        lines["shapes"] += [_intervals(drawn[source], source, windows, tints[source]) for source in sources]
+    else:
+        traces = [_line(drawn[source], source, windows, tints[source]) for source in sources]
     return whole(
-        [_line([one for one in points if one.source == source], source, windows, tints[source]) for source in sources],
+        traces,
         height=280,
         colours=colours,
         x=over_windows(windows),
@@ -116,11 +122,18 @@ def _line(points: Sequence[Measured], source: str, windows: Sequence[str], tint:
         "connectgaps": False,
         "line": {"color": tint, "width": 2, "dash": DASHES[source]},
         "marker": {
-            "size": 9 if len(windows) <= MANY else 4,
+            "size": 9,
             "symbol": SYMBOLS[source],
             "opacity": [1.0 if point is None or point.believed else 0.35 for point in shown],
         },
         "error_y": _bars([(one.value, one.low, one.high) if one else None for one in shown], tint),
+        **_said(shown, source),
+    }
+
+
+def _said(shown: Sequence[Measured | None], source: str) -> dict[str, Any]:
+    """What a line says of each window it is pointed at in."""
+    return {
         "customdata": [
             [literal(point.window), point.n_labelled, "" if point.believed else ", not to be believed"]
             if point
@@ -130,6 +143,77 @@ def _line(points: Sequence[Measured], source: str, windows: Sequence[str], tint:
         "hovertemplate": f"%{{customdata[0]}}, {source}: %{{y:.3f}}, %{{customdata[1]:,}} labels"
         "%{customdata[2]}<extra></extra>",
     }
+
+
+def _long_line(points: Sequence[Measured], source: str, windows: Sequence[str], tint: str) -> list[dict[str, Any]]:
+    """A line over so many windows that a mark for each would hide it, and take the browser long.
+
+    What is not to be believed is drawn faint, with the way to it; a window with none beside it is a dot.
+    """
+    found = {point.window: point for point in points}
+    shown = [found.get(label) for label in windows]
+    doubted = [point is not None and not point.believed for point in shown]
+    faint = [doubt or any(doubted[max(0, place - 1) : place + 2]) for place, doubt in enumerate(doubted)]
+    alone = [
+        point is not None and not any(shown[max(0, place - 1) : place] + shown[place + 1 : place + 2])
+        for place, point in enumerate(shown)
+    ]
+    line = {"type": "scatter", "connectgaps": False, "line": {"color": tint, "width": 1.5, "dash": DASHES[source]}}
+    columns = list(range(len(windows)))
+    traces = [
+        line
+        | {
+            "name": source,
+            "x": columns,
+            "y": [None if point is None or doubt else point.value for point, doubt in zip(shown, doubted, strict=True)],
+            "mode": "lines",
+            **_said(shown, source),
+        }
+    ]
+    if any(doubted):
+        traces.append(
+            line
+            | {
+                "name": f"{source}, doubted",
+                "x": columns,
+                "y": [point.value if point and pale else None for point, pale in zip(shown, faint, strict=True)],
+                "mode": "lines",
+                "opacity": 0.35,
+                "showlegend": False,
+                **_said(shown, source),
+            }
+        )
+    if any(alone):
+        dots = [(column, point) for column, point, one in zip(columns, shown, alone, strict=True) if point and one]
+        traces.append(
+            {
+                "type": "scatter",
+                "name": f"{source}, alone",
+                "x": [column for column, _ in dots],
+                "y": [point.value for _, point in dots],
+                "mode": "markers",
+                "hoverinfo": "skip",
+                "showlegend": False,
+                "marker": {
+                    "size": 4,
+                    "color": tint,
+                    "symbol": SYMBOLS[source],
+                    "opacity": [1.0 if point.believed else 0.35 for _, point in dots],
+                },
+            }
+        )
+    return traces
+
+
+def _intervals(points: Sequence[Measured], source: str, windows: Sequence[str], tint: str) -> dict[str, Any]:
+    """95 % intervals over many windows: thin strokes that do not hide the line, one shape for all of them."""
+    place_of = {label: place for place, label in enumerate(windows)}
+    bars = [
+        [(place_of[one.window] + OFFSETS[source], one.low), (place_of[one.window] + OFFSETS[source], one.high)]
+        for one in points
+        if one.window in place_of and one.low is not None and one.high is not None
+    ]
+    return strokes(f"{source} intervals", bars, colour=tint, width=0.5)
 
 
 def _band(evaluated: tuple[float, float, float], colours: Colours) -> list[dict[str, Any]]:
@@ -161,24 +245,28 @@ def maturity(windows_of: Sequence[Maturity], *, windows: Sequence[str], colours:
         for one in shown
     ]
     columns = list(range(len(windows)))
+    # Of a year of days every bar is one more thing to draw: its steps are one area.
+    bar: dict[str, Any] = (
+        {"type": "bar", "width": 0.6}
+        if len(windows) <= MANY
+        else {"type": "scatter", "mode": "lines", "fill": "tozeroy", "line": {"width": 0, "shape": "hvh"}}
+    )
     return whole(
         [
             {
-                "type": "bar",
+                **bar,
                 "name": "expected in the end",
                 "x": columns,
                 "y": expected,
-                "width": 0.6,
-                "marker": {"color": colours.fill},
+                **_filled(bar, colours.fill),
                 "hovertemplate": "expected in the end %{y:.0%}<extra></extra>",
             },
             {
-                "type": "bar",
+                **bar,
                 "name": "in",
                 "x": columns,
                 "y": share_in,
-                "width": 0.6,
-                "marker": {"color": colours.candidate},
+                **_filled(bar, colours.candidate),
                 "customdata": [[one.n_labelled, one.n_predictions] if one else [0, 0] for one in shown],
                 "hovertemplate": "in %{y:.0%}: %{customdata[0]:,} of %{customdata[1]:,}<extra></extra>",
             },
@@ -191,6 +279,10 @@ def maturity(windows_of: Sequence[Maturity], *, windows: Sequence[str], colours:
         showlegend=any(share is not None for share in expected),
         margin={"t": 34},
     )
+
+
+def _filled(bar: Mapping[str, Any], tint: str) -> dict[str, Any]:
+    return {"marker": {"color": tint}} if bar["type"] == "bar" else {"fillcolor": tint}
 
 
 def gaps(
@@ -215,6 +307,11 @@ def gaps(
     lines = event_lines(events, colours, n_windows=len(windows), named=False)
     if evaluated is not None:
         lines["shapes"] = [*_band(evaluated, colours), *lines["shapes"]]
+    few = len(windows) <= MANY
+    if not few:
+        spans = [[(column, one.low), (column, one.high)] for column, one in enumerate(shown) if one is not None]
+        lines["shapes"].append(strokes("gap intervals", spans, colour=colours.candidate, width=0.5))
+    bars = [(one.value, one.low, one.high) if one else None for one in shown]
     return whole(
         [
             {
@@ -225,8 +322,8 @@ def gaps(
                 "mode": "lines+markers",
                 "connectgaps": False,
                 "line": {"color": colours.candidate, "width": 2},
-                "marker": {"size": 9 if len(windows) <= MANY else 4},
-                "error_y": _bars([(one.value, one.low, one.high) if one else None for one in shown], colours.candidate),
+                "marker": {"size": 9 if few else 4},
+                **({"error_y": _bars(bars, colours.candidate)} if few else {}),
                 "customdata": [
                     [literal(one.window), literal(one.highest), literal(one.lowest)] if one else ["", "", ""]
                     for one in shown
@@ -245,14 +342,13 @@ def gaps(
 
 
 def _bars(values: Sequence[tuple[float, float | None, float | None] | None], tint: str) -> dict[str, Any]:
-    """95 % intervals; on a year of days as thin strokes that do not hide the line."""
-    few = len(values) <= MANY
+    """95 % intervals of not too many windows."""
     return {
         "type": "data",
         "symmetric": False,
         "array": [one[2] - one[0] if one and one[2] is not None else 0.0 for one in values],
         "arrayminus": [one[0] - one[1] if one and one[1] is not None else 0.0 for one in values],
         "color": tint,
-        "thickness": 1.5 if few else 0.5,
-        "width": 4 if few else 0,
+        "thickness": 1.5,
+        "width": 4,
     }

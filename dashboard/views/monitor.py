@@ -10,6 +10,7 @@ from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import AlertState, BatchState
 from core.permissions import Permission
 from dashboard import (
+    drift_map_panels,
     drift_panels,
     gap_panels,
     incident_panels,
@@ -25,6 +26,7 @@ from dashboard import (
     theme,
     window_comparison_panels,
 )
+from dashboard.charts.monitoring import FEATURES_SHOWN
 
 VIEWS = {
     "drift": "Drift and performance",
@@ -37,8 +39,8 @@ IN_WORK = (BatchState.PENDING, BatchState.READING, BatchState.MEASURING)
 
 def drift(row: MonitorRow) -> None:
     """The map, one feature then and now, performance on the same axis, what to do."""
-    windows = reads.fresh(window_queries.windows, row.id)
-    if not windows:
+    n_windows = reads.fresh(window_queries.n_windows, row.id)
+    if not n_windows:
         panels.empty_state(
             "No data yet",
             "Send rows to the scoring address, or add a file of production rows with a time column.",
@@ -47,24 +49,30 @@ def drift(row: MonitorRow) -> None:
             query={"model": row.model_id},
         )
         return
-    chosen = drift_panels.choices(row, len(windows))
-    cells = reads.fresh(drift_queries.drift_matrix, row.id, limit=chosen.limit, part=chosen.part)
-    overview = drift_panels.arrange(cells, chosen.against)
-    if not overview.labels:
+    chosen = drift_map_panels.choices(row, n_windows)
+    found = reads.fresh(
+        drift_queries.drift_map,
+        row.id,
+        limit=chosen.limit,
+        part=chosen.part,
+        before=chosen.against == "before",
+        n_columns=FEATURES_SHOWN,
+    )
+    if not found.windows:
         panels.section("Nothing is measured yet", "The windows hold no rows that can be held against the reference.")
         return
     began = [(one.since_at, "incident") for one in reads.fresh(incidents.list_incidents, monitor_id=row.id)]
-    happened = drift_panels.events(row, overview, windows, began)
-    drift_panels.heat_map(row, overview, happened)
-    shown = drift_panels.one_window(row, overview, chosen.part)
+    happened = drift_map_panels.events(row, found.windows, began)
+    drift_map_panels.heat_map(row, found, happened, chosen.against)
+    shown = drift_panels.one_window(row, found, chosen.part)
     if shown is not None:
         drift_panels.together(shown)
         incident_panels.triage_of(row, shown)
-    performance_panels.performance(row, overview.labels, happened, chosen.part)
+        incident_panels.remedies(row, shown)
+    performance_panels.performance(row, found.windows, happened, chosen.part)
     if not chosen.part:
-        label_panels.labels(row, overview.labels)
-        gap_panels.gaps(row, overview.labels, happened)
-    monitor_panels.what_to_do(row)
+        label_panels.labels(row, found.windows)
+        gap_panels.gaps(row, found.windows, happened)
 
 
 def data(row: MonitorRow) -> None:

@@ -38,9 +38,9 @@ with opened(Settings(home=Path(sys.argv[1]), demo=True)) as workspace:
         churn = registry.model_by_name(session, "churn")
         monitor = monitoring.monitor_of(session, model_id=churn.id, environment="production", alias="champion")
         drifted = {
-            cell.feature
-            for cell in drift_queries.drift_matrix(session, monitor.id)
-            if cell.state == "drifted" and not cell.is_prediction
+            column.feature
+            for column in drift_queries.drift_map(session, monitor.id).columns
+            if column.drifted and not column.is_prediction
         }
         quiet = [window.label for window in window_queries.windows(session, monitor.id) if window.state == "quiet"]
         found = {

@@ -135,7 +135,7 @@ def test_a_later_version_of_the_line_is_counted_on_the_first_ones_basis(
 def test_pages_make_no_reference(workspace: Workspace, live: LiveModel) -> None:
     with workspace.read() as session:
         queries.list_monitors(session)
-        drift_queries.drift_matrix(session, live.monitor_id)
+        drift_queries.drift_map(session, live.monitor_id)
         assert session.exec(select(ReferenceSketch)).all() == []
 
 

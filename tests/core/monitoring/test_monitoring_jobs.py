@@ -140,8 +140,12 @@ def test_drift_shows_on_the_right_feature_in_the_right_month_and_raises_one_aler
         assert len(then_and_now.bins["edges"]) == len(then_and_now.bins["reference"]) + 1
         assert sum(then_and_now.bins["reference"]) == pytest.approx(1)
         assert sum(then_and_now.bins["current"]) == pytest.approx(1)
-        matrix = drift_queries.drift_matrix(session, live.monitor_id)
-        assert {(cell.window, cell.feature) for cell in matrix if cell.state == "drifted"} == {
+        found = drift_queries.drift_map(session, live.monitor_id)
+        assert {
+            (found.windows[one.place].label, found.columns[one.rank].feature)
+            for one in found.squares
+            if one.state == "drifted"
+        } == {
             ("2026-02", "hours"),
             ("2026-02", "prediction"),
         }
@@ -473,8 +477,9 @@ def test_after_a_swap_new_data_is_held_against_the_new_version(
             (live.version_id, WindowState.DRIFTED),
             (again.version_id, WindowState.QUIET),
         }
-        cells = drift_queries.drift_matrix(session, live.monitor_id)
-        assert {cell.window for cell in cells} == {"2026-01 (v1)", "2026-01 (v2)"}
+        found = drift_queries.drift_map(session, live.monitor_id)
+        assert found.first_drifted == "2026-01 (v1)"
+        assert {one.label for one in found.windows} == {"2026-01 (v1)", "2026-01 (v2)"}
 
 
 def test_comparing_two_dataset_versions_names_the_column_that_moved(
@@ -592,7 +597,7 @@ def test_pages_read_with_few_statements(workspace: Workspace, live: LiveModel, a
     with workspace.read() as session:
         assert len(queries.list_monitors(session)) == 1
         n_list = len(said)
-        assert len({cell.window for cell in drift_queries.drift_matrix(session, live.monitor_id)}) == 10
+        assert len(drift_queries.drift_map(session, live.monitor_id).windows) == 10
         performance_queries.performance(session, live.monitor_id)
         alert_queries.alerts(session)
     event.remove(workspace.engine, "before_cursor_execute", count)

@@ -9,8 +9,8 @@ from dashboard.theme import LIGHT
 WINDOWS = ["2026-01", "2026-02", "2026-03"]
 
 
-def square(column: int, feature: str, ratio: float | None, *, drifted: bool = False) -> Square:
-    return Square(column, feature, ratio, drifted, "effect 0.2")
+def square(column: int, rank: int, ratio: float | None, *, drifted: bool = False) -> Square:
+    return Square(column, rank, ratio, drifted, "effect 0.2")
 
 
 def map_of(*squares: Square, features: list[str], events: list[Event] | None = None):
@@ -22,55 +22,68 @@ def trace(drawn, name: str):
     return found
 
 
+def drawn_shape(drawn, name: str) -> list[list[tuple[float, float]]]:
+    """The lines of a shape, each as its points."""
+    [found] = [one for one in drawn.layout.shapes if one.name == name]
+    lines = [line.split("L") for line in found.path.split("M")[1:]]
+    points = [[tuple(float(value) for value in point.split(",")) for point in line] for line in lines]
+    return [line for line in points if len(line) > 1]
+
+
 def test_what_is_quiet_looks_alike_and_what_is_strong_is_capped():
-    drawn = map_of(square(0, "age", 0.1), square(1, "age", 0.9), square(2, "age", 7.0), features=["age"])
+    drawn = map_of(square(0, 0, 0.1), square(1, 0, 0.9), square(2, 0, 7.0), features=["age"])
     [row] = drawn.data[0].z
     assert list(row) == [1.0, 1.0, 3.0]
 
 
 def test_only_what_drifted_is_outlined():
-    drawn = map_of(square(0, "age", 2.0), square(2, "age", 2.0, drifted=True), features=["age"])
-    outline = trace(drawn, "drifted")
-    assert list(outline.x)[:5] == pytest.approx([1.52, 2.48, 2.48, 1.52, 1.52])
-    assert list(outline.x)[5:] == [None]
-    assert (min(outline.y[:5]), max(outline.y[:5])) == pytest.approx((-0.46, 0.46))
+    drawn = map_of(square(0, 0, 2.0), square(2, 0, 2.0, drifted=True), features=["age"])
+    [outline] = drawn_shape(drawn, "drifted")
+    assert outline == [(1.52, -0.46), (2.48, -0.46), (2.48, 0.46), (1.52, 0.46), (1.52, -0.46)]
 
 
 def test_too_little_data_is_a_stroke_and_no_colour():
-    drawn = map_of(square(1, "age", None), features=["age"])
+    drawn = map_of(square(1, 0, None), features=["age"])
     assert list(drawn.data[0].z[0]) == [None, None, None]
-    assert list(trace(drawn, "not enough data").x) == [1]
-    assert list(trace(drawn, "drifted").x) == []
+    [stroke] = drawn_shape(drawn, "not enough data")
+    assert [(x + y) / 2 for x, y in zip(*stroke, strict=True)] == [1, 0]
+    assert drawn_shape(drawn, "drifted") == []
 
 
-def test_every_square_can_be_chosen_by_its_window_and_feature():
-    drawn = map_of(square(0, "age", 0.1), square(2, "<b>pay</b>", 2.0), features=["<b>pay</b>", "age"])
+def test_every_square_can_be_pointed_at_by_its_window_and_feature():
+    drawn = map_of(square(0, 1, 0.1), square(2, 0, 2.0), features=["<b>pay</b>", "age"])
     overlay = trace(drawn, "squares")
-    assert [tuple(entry) for entry in overlay.customdata] == [(0, "age"), (2, "<b>pay</b>")]
+    assert (list(overlay.x), list(overlay.y)) == ([0, 2], [0, 1])
     assert overlay.marker.opacity == 0
+    assert drawn.layout.hoverdistance == -1
     assert list(overlay.text) == ["age in 2026-01: effect 0.2", "&lt;b&gt;pay&lt;/b&gt; in 2026-03: effect 0.2"]
 
 
-def test_squares_of_a_year_of_days_can_be_told_apart():
+def test_a_year_of_days_is_not_thousands_of_things_to_draw():
     days = [f"day {place}" for place in range(365)]
-    squares = [Square(place, "age", 0.2, False, "") for place in range(365)]
-    drawn = charts.heat_map(squares, windows=days, features=["age"], events=[], colours=LIGHT)
-    assert trace(drawn, "squares").marker.size <= 4
+    squares = [Square(place, rank, 2.0, True, "") for place in range(365) for rank in range(20)]
+    drawn = charts.heat_map(squares, windows=days, features=list("abcdefghijklmnopqrst"), events=[], colours=LIGHT)
+    overlay = trace(drawn, "squares")
+    assert len(overlay.x) == 365 * 20
+    assert overlay.marker.maxdisplayed == 1
+    assert len(drawn_shape(drawn, "drifted")) == 365 * 20
+    assert len(drawn.layout.shapes) == 2
     assert len(drawn.layout.xaxis.ticktext) <= 24
 
 
 def test_the_most_important_feature_is_at_the_top_and_names_are_literal():
-    drawn = map_of(square(0, "age", 0.1), features=["<b>pay</b>", "age"])
+    drawn = map_of(square(0, 1, 0.1), features=["<b>pay</b>", "age"])
     assert list(drawn.layout.yaxis.ticktext) == ["age", "&lt;b&gt;pay&lt;/b&gt;"]
     assert list(drawn.layout.xaxis.ticktext) == WINDOWS
 
 
 def test_what_happened_is_a_line_with_its_words_told_apart_by_colour():
     happened = [Event(0.5, "v2 live", "deployment"), Event(2.2, "<b>wrong</b> unit", "incident")]
-    drawn = map_of(square(0, "age", 0.1), features=["age"], events=happened)
-    assert [shape.x0 for shape in drawn.layout.shapes] == [0.5, 2.2]
+    drawn = map_of(square(0, 0, 0.1), features=["age"], events=happened)
+    lines = [shape for shape in drawn.layout.shapes if shape.type == "line"]
+    assert [line.x0 for line in lines] == [0.5, 2.2]
     assert [one.text for one in drawn.layout.annotations] == ["v2 live", "&lt;b&gt;wrong&lt;/b&gt; unit"]
-    assert len({shape.line.color for shape in drawn.layout.shapes}) == 2
+    assert len({line.line.color for line in lines}) == 2
 
 
 def test_what_happened_at_nearly_the_same_time_is_said_together():
@@ -79,9 +92,9 @@ def test_what_happened_at_nearly_the_same_time_is_said_together():
         Event(0.6, "v1 live", "deployment"),
         Event(2.4, "fault", "incident"),
     ]
-    drawn = map_of(square(0, "age", 0.1), features=["age"], events=happened)
+    drawn = map_of(square(0, 0, 0.1), features=["age"], events=happened)
     assert [(one.x, one.text) for one in drawn.layout.annotations] == [(0.5, "v2 live, v1 live"), (2.4, "fault")]
-    assert len(drawn.layout.shapes) == 3
+    assert [shape.type for shape in drawn.layout.shapes].count("line") == 3
 
 
 def test_numbers_share_their_bins_then_and_now():
@@ -154,3 +167,41 @@ def test_labels_that_are_in_stand_against_those_expected():
     drawn = performance.maturity(found, windows=WINDOWS, colours=LIGHT)
     assert list(trace(drawn, "in").y) == [0.9, None, None]
     assert list(trace(drawn, "expected in the end").y) == [0.95, None, None]
+
+
+DAYS = [f"day {place}" for place in range(100)]
+
+
+def long_strip(*points: Measured):
+    return performance.strip(points, windows=DAYS, metric="ROC AUC", evaluated=None, events=[], colours=LIGHT)
+
+
+def test_over_many_windows_a_line_has_no_mark_and_no_bar_of_its_own_for_each():
+    points = [Measured(day, "realised", 0.8, 0.7, 0.9, 100) for day in DAYS]
+    drawn = long_strip(*points)
+    [line] = drawn.data
+    assert line.mode == "lines"
+    assert line.error_y.array is None
+    intervals = drawn_shape(drawn, "realised intervals")
+    assert len(intervals) == 100
+    assert intervals[3] == [(3.0, 0.7), (3.0, 0.9)]
+
+
+def test_over_many_windows_doubt_is_faint_and_a_window_by_itself_is_a_dot():
+    points = [Measured(day, "estimated", 0.8, 0.7, 0.9, 0, believed=place != 40) for place, day in enumerate(DAYS)]
+    drawn = long_strip(*(one for place, one in enumerate(points) if place not in {9, 11}))
+    believed, doubted, alone = drawn.data
+    assert believed.y[40] is None
+    assert [place for place, value in enumerate(doubted.y) if value is not None] == [39, 40, 41]
+    assert doubted.opacity < 0.5
+    assert [one.showlegend for one in (doubted, alone)] == [False, False]
+    assert list(alone.x) == [10]
+
+
+def test_over_many_windows_labels_are_areas_with_the_same_shares():
+    bars = [Maturity(day, 200, 50, 100.0) for day in DAYS]
+    few = performance.maturity(bars[:3], windows=DAYS[:3], colours=LIGHT)
+    many = performance.maturity(bars, windows=DAYS, colours=LIGHT)
+    assert {one.type for one in few.data} == {"bar"}
+    assert {(one.type, one.line.shape, one.fill) for one in many.data} == {("scatter", "hvh", "tozeroy")}
+    assert [set(one.y) for one in many.data] == [set(one.y) for one in few.data] == [{0.5}, {0.25}]

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
+from core.automation.inline import run_all
 from core.database import utc_now
 from core.estimation.maturity import DAY, EDGES
+from core.incidents import triage_job
 from core.jobs.queries import queue
 from core.jobs.tables import Job, JobState
 from core.monitoring.tables import (
@@ -381,13 +383,19 @@ def test_a_failed_batch_says_its_problem(open_as: OpenAs, workspace: Workspace, 
     assert "Line 3 has 4 fields." in said(page)
 
 
-def test_the_remedies_lead_on(open_as: OpenAs, scientist: Actor, viewer: Actor, watched: Made):
-    assert {"Retrain on newer data", "Go to rollback"} <= set(
-        offered(open_as(scientist, "monitor", monitor=watched.monitor_id))
-    )
-    other = open_as(viewer, "monitor", monitor=watched.monitor_id)
-    assert "Retrain on newer data" not in offered(other)
-    assert "the earlier version receives the same rows" in said(other)
+def test_what_can_be_done_follows_from_the_cause(
+    open_as: OpenAs, workspace: Workspace, scientist: Actor, watched: Made
+):
+    triage_job.enqueue_due(workspace, utc_now())
+    run_all(workspace)
+    page = open_as(scientist, "monitor", monitor=watched.monitor_id)
+    assert "Each with what it does and does not help against here." in said(page)
+    assert {"Roll back", "Retrain on newer data", "Fix the pipeline"} <= {
+        one.value.strip("*") for one in page.markdown if one.value.startswith("**")
+    }
+    quiet = open_as(scientist, "monitor", monitor=watched.monitor_id, window=1)
+    assert "Nothing is wrong in 2026-01" in said(quiet)
+    assert "Retrain on newer data" not in said(quiet)
 
 
 def test_hostile_names_are_shown_and_not_interpreted(

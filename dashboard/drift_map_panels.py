@@ -1,0 +1,163 @@
+"""Drift of one monitor over time: what moved most, when, and what happened meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+import streamlit as st
+
+from core.monitoring import drift_queries
+from core.monitoring.drift_queries import DriftMap, DriftSquare, WatchedColumn
+from core.monitoring.queries import MonitorRow
+from core.monitoring.tables import WindowState
+from core.monitoring.window_queries import WindowSpan
+from core.registry import queries as registry
+from core.wording import enumerated
+from dashboard import panels, reads, selection, theme
+from dashboard.charts import monitoring as charts
+from dashboard.drift_panels import PREDICTION, shown_name
+
+FEW_WINDOWS = 60
+SHOWN = {"60": "60 newest windows", "365": "365 newest windows"}
+AGAINST = {"reference": "the reference", "before": "the window before"}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What of a monitor's drift is looked at, from the address."""
+
+    part: str
+    against: str
+    limit: int
+
+
+def choices(row: MonitorRow, n_windows: int) -> Choices:
+    """The row of choices above the map; what there is only one of is not asked for."""
+    slices = reads.fresh(drift_queries.slices, row.id)
+    part, limit = "", FEW_WINDOWS
+    with st.container(horizontal=True, gap="small"):
+        against = selection.pick("Held against", AGAINST, name="against")
+        if slices:
+            part = selection.pick("Rows", {"": "all rows", **{one: one for one in slices}}, name="slice")
+        if n_windows > FEW_WINDOWS:
+            limit = int(selection.pick("Windows", SHOWN, name="windows"))
+    return Choices(part, against, limit)
+
+
+def finding(found: DriftMap) -> str:
+    """The heading: what drifted, and when first."""
+    fired = [shown_name(one) for one in found.columns if one.drifted]
+    if not fired:
+        return "No feature drifted in the windows shown"
+    names = [name for name in fired if name != PREDICTION][:3]
+    rest = len(fired) - len(names) - (PREDICTION in fired)
+    if rest:
+        names.append(f"{rest} more")
+    if PREDICTION in fired:
+        names.append(PREDICTION)
+    said = enumerated(names)
+    return f"{said[:1].upper() + said[1:] if said == PREDICTION else said} drifted, first in {found.first_drifted}"
+
+
+def events(
+    row: MonitorRow, spans: Sequence[WindowSpan], incidents: Sequence[tuple[datetime, str]]
+) -> list[charts.Event]:
+    """What happened over the windows shown: versions that went live and incidents that began."""
+    found = [
+        charts.Event(place, f"v{one.version_number} live", "deployment")
+        for one in reads.audited(registry.deployments, row.model_id)
+        if (one.environment, one.alias) == (row.environment, row.alias)
+        and (place := place_of(one.from_at, spans)) is not None
+    ]
+    return found + [
+        charts.Event(place, title, "incident") for at, title in incidents if (place := place_of(at, spans)) is not None
+    ]
+
+
+def place_of(at: datetime, spans: Sequence[WindowSpan]) -> float | None:
+    """Where a moment lies on the axis of windows; None before the first."""
+    if not spans or at < spans[0].from_at:
+        return None
+    for column, window in enumerate(spans):
+        if at < window.to_at:
+            length = (window.to_at - window.from_at).total_seconds()
+            inside = max(0.0, (at - window.from_at).total_seconds()) / length if length else 0.0
+            return column - 0.5 + inside
+    return len(spans) - 0.5
+
+
+def heat_map(row: MonitorRow, found: DriftMap, happened: Sequence[charts.Event], against: str) -> None:
+    """Drift over time; choosing a square writes its window and feature into the address."""
+    heading = finding(found)
+    panels.section(
+        heading,
+        f"Colour is the effect against {AGAINST[against]}, divided by the threshold it has to exceed: grey is "
+        "below, full orange three times it. Outlined squares drifted; a stroke means not enough data. Choose a square "
+        "to see the feature then and now.",
+    )
+    shown = found.columns[: charts.FEATURES_SHOWN]
+    event = st.plotly_chart(
+        charts.heat_map(
+            [square(one) for one in found.squares],
+            windows=[one.label for one in found.windows],
+            features=[shown_name(one) for one in shown],
+            events=happened,
+            colours=theme.colours(),
+        ),
+        theme=None,
+        key=f"monitor_map_{row.id}",
+        config={"displayModeBar": False},
+        on_select="rerun",
+        selection_mode="points",
+        alt=f"Drift of {len(shown)} features over {theme.count(len(found.windows), 'window')}. {heading}.",
+    )
+    if folded := len(found.columns) - len(shown):
+        panels.quiet(f"{theme.count(folded, 'quieter feature')} {'is' if folded == 1 else 'are'} in the table below.")
+    follow(row, [(int(point["x"]), int(point["y"])) for point in event["selection"]["points"]], found.windows, shown)
+
+
+def square(one: DriftSquare) -> charts.Square:
+    """A square of the map as it is drawn, and what it says when pointed at."""
+    drifted = one.state == WindowState.DRIFTED
+    said = "drifted" if drifted else "no drift" if one.effect is not None else "not enough data"
+    return charts.Square(
+        one.place,
+        one.rank,
+        None if one.effect is None else one.effect / (one.threshold or 1.0),
+        drifted,
+        f"effect {theme.number(one.effect)}, threshold {_threshold(one.threshold)}, {said}",
+    )
+
+
+@lru_cache(maxsize=1024)
+def _threshold(value: float) -> str:
+    """In words once for the many squares that share it."""
+    return theme.number(value)
+
+
+def follow(
+    row: MonitorRow,
+    chosen: Sequence[tuple[int, int]],
+    windows: Sequence[WindowSpan],
+    shown: Sequence[WatchedColumn],
+) -> None:
+    """Turn a newly chosen square into the page's selection; a choice is followed once, until another is made.
+
+    Parameters
+    ----------
+    chosen : sequence of (column, row)
+        Where on the map it lies, from the left and from the bottom.
+    """
+    last = f"monitor_square_{row.id}"
+    if not chosen:
+        st.session_state.pop(last, None)
+    for column, from_below in chosen:
+        # The chart keeps what is chosen while its windows move on: a place that is gone is no choice.
+        if st.session_state.get(last) != (column, from_below) and column < len(windows) and from_below < len(shown):
+            st.session_state[last] = (column, from_below)
+            st.query_params["window"] = str(windows[column].id)
+            st.query_params["feature"] = shown_name(shown[len(shown) - 1 - from_below])
+            st.rerun()
