@@ -10,7 +10,15 @@ import pytest
 from numpy.typing import NDArray
 
 from core.incidents.labels import label_evidence
-from core.incidents.seasons import Earlier, distance, follows_calendar, season_evidence
+from core.incidents.seasons import (
+    Apart,
+    Earlier,
+    distance,
+    follows_calendar,
+    reference_evidence,
+    season_evidence,
+    season_words,
+)
 from core.monitoring.tables import DriftResult
 
 
@@ -182,3 +190,27 @@ def test_a_column_that_follows_the_calendar_does_not_stand_still(
     bins: dict[str, Any], before: dict[str, Any] | None, follows: bool
 ) -> None:
     assert follows_calendar(bins, before, JULY, timedelta(days=31)) is follows
+
+
+@pytest.mark.parametrize(
+    ("found", "matches", "said"),
+    [
+        ([Apart("temp", 0.04, 0.6, 0.1)], True, "temp is the furthest from them, at 0.04, and 0.60 from all"),
+        ([Apart("temp", 0.04, 0.6, 0.1), Apart("hum", 0.28, 0.6, 0.1)], True, "hum is the furthest"),  # less than half
+        ([Apart("temp", 0.04, 0.6, 0.1), Apart("hum", 0.4, 0.6, 0.1)], False, "look different too in hum."),
+        ([Apart("temp", 0.13, 0.2, 0.15)], True, "temp is the furthest"),  # of few rows chance explains as much
+        ([Apart("temp", 0.13, 0.2, 0.05)], False, "look different too in temp."),
+    ],
+)
+def test_the_training_rows_of_the_season_explain_what_moved_or_do_not(
+    found: list[Apart], matches: bool, said: str
+) -> None:
+    told = reference_evidence("July", found)
+    assert told.matches is matches
+    assert said in told.sentence
+    assert told.sentence.startswith("The training rows of July")
+
+
+@pytest.mark.parametrize(("key", "words"), [("month=06", "June"), ("weekday=Monday", "Mondays"), ("hour=13", "13:00")])
+def test_seasons_are_said_as_people_say_them(key: str, words: str) -> None:
+    assert season_words(key) == words
