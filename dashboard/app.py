@@ -25,6 +25,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.access import queries as access
+from core.automation.watching import WATCH_SECONDS, look_after_others
 from core.database import utc_now
 from core.errors import PermissionDenied
 from core.health import queries as health_queries
@@ -32,7 +33,6 @@ from core.health.exposition import CONTENT_TYPE, exposition
 from core.health.sampling import Sampler
 from core.jobs import processes
 from core.jobs.parts import PARTS
-from core.monitoring.liveness_job import judge_parts
 from core.permissions import Permission, require
 from dashboard import entrance, uploading
 from dashboard.security import SafeHeaders
@@ -43,7 +43,6 @@ logger = logging.getLogger(__name__)
 HERE = Path(__file__).resolve().parent
 COLLECT_SECONDS = 60.0
 LOOK_SECONDS = 1.0
-WATCH_SECONDS = 60.0
 AHEAD = ("pandas", "core.datasets.ingest", "plotly.graph_objects")
 
 
@@ -157,7 +156,7 @@ async def _keep_beating(started_at: datetime) -> None:
 async def _keep_watching() -> None:
     while True:
         await asyncio.sleep(WATCH_SECONDS)
-        await run_in_threadpool(_tried, lambda: judge_parts(workspace(), utc_now()))
+        await run_in_threadpool(_tried, lambda: look_after_others(workspace(), utc_now()))
 
 
 def _tried(step: Callable[[], object]) -> None:

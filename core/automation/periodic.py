@@ -30,7 +30,7 @@ PERIODIC: tuple[Periodic, ...] = (
     Periodic("core.serving.compaction:enqueue_due", every_seconds=600.0),
     Periodic("core.automation.sweeping:sweep", every_seconds=3600.0),
     Periodic("core.monitoring.liveness_job:judge_all", every_seconds=180.0),
-    Periodic("core.monitoring.liveness_job:judge_parts", every_seconds=60.0),
+    Periodic("core.automation.watching:look_after_others", every_seconds=60.0),
     Periodic("core.health.sampling:sample_home", every_seconds=FIGURES["home_bytes"].every_seconds),
     Periodic("core.health.sampling:thin", every_seconds=3600.0),
 )

@@ -145,11 +145,11 @@ def _run(role: str, settings: Settings, environment: str) -> None:
         migrate(settings)
         _serve(application, settings.host, settings.port)
     elif role == "scoring":
-        from core.monitoring.liveness_job import judge_parts
+        from core.automation.watching import look_after_others
         from core.serving.app import create_app
 
         migrate(settings)
-        _serve(create_app(settings, environment, watch=judge_parts), settings.host, settings.scoring_port)
+        _serve(create_app(settings, environment, watch=look_after_others), settings.host, settings.scoring_port)
     elif role == "worker":
         from core.automation.worker import run_worker
 
