@@ -260,8 +260,8 @@ def _to_json(stream: Share | _Drawn) -> dict[str, Any]:
 def _from_json(document: Mapping[str, Any]) -> Share | _Drawn:
     if document["kind"] == "share":
         # Calibrations from before rows were seen to hang together know no common part.
-        common = float(document.get("common", 0.0))
-        return Share(*(float(document[name]) for name in ("seen", "with_it", "without", "weight")), common)
+        names = ("seen", "with_it", "without", "weight", "common")
+        return Share(**{name: float(document[name]) for name in names if name in document})
     return _Drawn(
         int(document["n_reference"]),
         np.array(document["n_current"], dtype=np.float64),

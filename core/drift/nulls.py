@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,14 +112,14 @@ class DrawnNull:
         Rows of the reference that hold a value.
     n_current : ndarray of shape (s,)
         Rows that hold a value in windows of each size.
-    tails : list of s Tail or UnsureTail
+    tails : sequence of s Tail or UnsureTail
     weight : float
         Which part of a stream's level it gets, in (0, 1].
     """
 
     n_reference: int
     n_current: Floats
-    tails: list[Tail] | list[UnsureTail]
+    tails: Sequence[Tail | UnsureTail]
     weight: float
 
     def attained(self, place: int, level: float) -> float:
@@ -339,7 +340,7 @@ class _Drawing:
         test = DRIFT_TESTS[self.test]
         # An index of bins takes logarithms and roots, a distance does not mind a share just below 0.
         shares = np.maximum(shares, 0.0) if test.over == "bins" else shares
-        return test.effects(self.points, self.points.reference, shares * n_rows)
+        return test.effects(self.points, self.points.reference, cast(Any, shares * n_rows))
 
     def _tail(self, drawn: Floats) -> Tail:
         return fit_tail(drawn[np.isfinite(drawn)], from_zero=self.test == "kolmogorov_smirnov")
@@ -350,7 +351,8 @@ class _Drawing:
         rank = (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / 2
         reached = np.cumsum(self.points.reference)
         places = np.searchsorted(reached, rank * (reached[-1] / len(ordered)), side="right")
-        return np.minimum(places, len(reached) - 1)
+        found: NDArray[np.intp] = np.minimum(places, len(reached) - 1)
+        return found
 
     def _names_at(self, values: Sample, _: Sample) -> NDArray[np.intp]:
         assert isinstance(self.points, CountedCategories)
