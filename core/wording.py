@@ -19,6 +19,11 @@ def brief_interval(value: float, low: float | None, high: float | None) -> str:
     return f"{brief(value)} [{brief(low)}, {brief(high)}]"
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """Write a share of 0.66 as 66 %."""
+    return f"{100 * share:,.{digits}f} %"
+
+
 def enumerated(names: Sequence[str], most: int | None = None) -> str:
     """Write names one after the other: "age", "age and pay", "age, pay, job and 4 more".
 

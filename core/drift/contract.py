@@ -15,6 +15,7 @@ import numpy as np
 
 from core.drift.drift_tests import Sample, missing
 from core.statistics.sketches import CategorySketch, NumericSketch, align
+from core.wording import percent
 
 Rule = Literal["never_missing", "known_categories", "within_range"]
 
@@ -22,9 +23,9 @@ ALLOWED_SHARE = 0.01
 CONFIDENCE = 0.999
 MAX_CATEGORIES = 1_000
 SENTENCES: dict[Rule, str] = {
-    "never_missing": "{feature} is missing in {share:.1%} of the rows; in training it never was.",
-    "known_categories": "{feature} holds a category that training never saw in {share:.1%} of the rows.",
-    "within_range": "{feature} lies outside the range of the training rows in {share:.1%} of the rows.",
+    "never_missing": "{feature} is missing in {share} of the rows; in training it never was.",
+    "known_categories": "{feature} holds a category that training never saw in {share} of the rows.",
+    "within_range": "{feature} lies outside the range of the training rows in {share} of the rows.",
 }
 
 
@@ -59,7 +60,7 @@ class Break:
     @property
     def sentence(self) -> str:
         """In words."""
-        return SENTENCES[self.rule].format(feature=self.feature, share=self.share)
+        return SENTENCES[self.rule].format(feature=self.feature, share=percent(self.share, 1))
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored with a window."""

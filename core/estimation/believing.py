@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from core.estimation.concept import ConceptChange
 from core.estimation.support import Outside
-from core.wording import brief, enumerated
+from core.wording import brief, enumerated, percent
 
 FEW_REFERENCE = 500
 FEW_OF_A_CLASS = 30
@@ -41,7 +41,8 @@ def of_reference(n_reference: int, of_rarest: int | None, calibration_error: flo
         said.append(f"The rarest class has {of_rarest:,} reference rows only, so its chances are a guess.")
     if calibration_error is not None and calibration_error > UNCALIBRATED:
         said.append(
-            f"The scores cannot be calibrated: they stay {calibration_error:.0%} off what came true in the reference."
+            f"The scores cannot be calibrated: they stay {percent(calibration_error)} off what came true in the "
+            "reference."
         )
     return said
 
@@ -50,7 +51,7 @@ def of_scores(n_scored: int, n_rows: int) -> list[str]:
     """What speaks against an estimate of a window some of whose rows have no scores."""
     if n_rows == 0 or n_scored >= ALMOST_ALL * n_rows:
         return []
-    return [f"{1 - n_scored / n_rows:.0%} of the rows have no scores and are left out."]
+    return [f"{percent(1 - n_scored / n_rows)} of the rows have no scores and are left out."]
 
 
 def of_support(found: Outside) -> list[str]:
@@ -62,8 +63,8 @@ def of_support(found: Outside) -> list[str]:
         return []
     by = f", by {enumerated(found.names)}" if found.names else ""
     return [
-        f"{found.share:.0%} of the rows have values that the reference hardly holds{by}; "
-        f"of the reference's own rows {found.usual:.0%} do."
+        f"{percent(found.share)} of the rows have values that the reference hardly holds{by}; "
+        f"of the reference's own rows {percent(found.usual)} do."
     ]
 
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidInput
 from core.estimation.estimating import UNKNOWN, ScoreEstimator
+from core.wording import percent
 
 Floats = NDArray[np.float64]
 
@@ -209,8 +210,9 @@ def _said_of_scores(bins: tuple[ConceptBin, ...], name: str, pvalue: float) -> s
         return f"Rows of each score are {name} as often as they were in the reference. {_p(pvalue)}"
     worst = max(bins, key=lambda one: abs(one.observed - one.expected))
     return (
-        f"Scores no longer mean what they meant: {observed:.0%} of the labelled rows are {name}, {expected:.0%} were "
-        f"expected; where {worst.expected:.0%} were, {worst.observed:.0%} are. {_p(pvalue)}"
+        f"Scores no longer mean what they meant: {percent(observed)} of the labelled rows are {name}, "
+        f"{percent(expected)} were expected; where {percent(worst.expected)} were, {percent(worst.observed)} are. "
+        f"{_p(pvalue)}"
     )
 
 

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.statistics.intervals import normal_quantile
+from core.wording import percent
 
 Floats = NDArray[np.float64]
 
@@ -276,7 +277,7 @@ def _rows(n: int) -> str:
 
 
 def _share(n: int, of: float) -> str:
-    return f"{min(1.0, n / of):.0%}" if of > 0 else "all"
+    return percent(min(1.0, n / of)) if of > 0 else "all"
 
 
 def seconds(at: datetime) -> float:

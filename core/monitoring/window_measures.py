@@ -20,7 +20,7 @@ from core.estimation.concept import ConceptChange
 from core.monitoring.bias import GapChange
 from core.monitoring.stretches import Rhythm, longest_hours
 from core.monitoring.tables import WindowState
-from core.wording import enumerated
+from core.wording import enumerated, percent
 
 MIN_EFFECT = 0.1
 LEVEL = 0.01
@@ -185,10 +185,10 @@ def _rebuilt(found: MultivariateMeasure | None) -> WindowFigure:
     if not moved:
         sentence = "Columns move together as they did in the reference."
     elif found.value > 1:
-        by = f"{found.value - 1:.0%} worse" if found.value < 2 else f"{found.value:.2g} times worse"
+        by = f"{percent(found.value - 1)} worse" if found.value < 2 else f"{found.value:.2g} times worse"
         sentence = f"Columns no longer move together as they did: rows are rebuilt {by}."
     else:
-        sentence = f"Rows lie closer to the reference's middle than its own: rebuilt {1 - found.value:.0%} better."
+        sentence = f"Rows lie closer to the reference's middle than its own: rebuilt {percent(1 - found.value)} better."
     return _figure("reconstruction", found, moved, sentence, {})
 
 

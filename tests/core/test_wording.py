@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.wording import brief, brief_interval, enumerated
+from core.wording import brief, brief_interval, enumerated, percent
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,7 @@ def test_an_interval_is_left_out_where_none_is_known() -> None:
 )
 def test_names_are_written_one_after_the_other(names: list[str], most: int | None, said: str) -> None:
     assert enumerated(names, most) == said
+
+
+def test_a_share_is_written_in_per_cent_with_a_space():
+    assert [percent(0.66), percent(0.0334, 1), percent(1.0), percent(12.5)] == ["66 %", "3.3 %", "100 %", "1,250 %"]

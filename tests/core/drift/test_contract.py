@@ -34,10 +34,10 @@ def test_rows_like_those_of_training_break_nothing() -> None:
 @pytest.mark.parametrize(
     ("feature", "value", "rule", "words"),
     [
-        ("age", np.nan, "never_missing", "age is missing in 20.0% of the rows; in training it never was."),
-        ("age", 999.0, "within_range", "age lies outside the range of the training rows in 20.0% of the rows."),
+        ("age", np.nan, "never_missing", "age is missing in 20.0 % of the rows; in training it never was."),
+        ("age", 999.0, "within_range", "age lies outside the range of the training rows in 20.0 % of the rows."),
         ("age", -np.inf, "within_range", "age lies outside the range"),
-        ("job", "poet", "known_categories", "job holds a category that training never saw in 20.0% of the rows."),
+        ("job", "poet", "known_categories", "job holds a category that training never saw in 20.0 % of the rows."),
         ("job", None, "never_missing", "job is missing"),
     ],
 )

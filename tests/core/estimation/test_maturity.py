@@ -79,7 +79,7 @@ def test_of_a_young_window_few_labels_are_due_and_of_an_old_one_all() -> None:
     assert young.due.low <= young.n_labelled <= young.due.high
     assert young.final.low <= young.n_rows <= young.final.high + 1
     assert "are expected in the end" in young.sentence
-    assert found[0].sentence == "2,000 labels are in for 2,000 predictions, 100% of those that will come."
+    assert found[0].sentence == "2,000 labels are in for 2,000 predictions, 100 % of those that will come."
 
 
 def test_the_interval_of_the_final_count_holds_nearly_always() -> None:

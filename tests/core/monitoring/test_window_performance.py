@@ -249,7 +249,7 @@ def test_rows_without_scores_or_predictions_have_what_can_be_told(workspace: Wor
         names[1],
         pa.array([None if row % 4 == 0 else one for row, one in enumerate(rows[names[1]].to_pylist())]),
     )
-    assert "25% of the rows have no scores" in of_source(window_performance(watch, gaps), Source.ESTIMATED)["f1"].note
+    assert "25 % of the rows have no scores" in of_source(window_performance(watch, gaps), Source.ESTIMATED)["f1"].note
     assert window_performance(watch, rows.drop_columns([PREDICTION])).figures == ()
     assert window_performance(watch, rows.slice(0, 0)).figures == ()
     assert window_performance(watch, rows.slice(0, 0), n_looks=1).concept is None
