@@ -19,6 +19,8 @@ LABELS_SHOWN = 24
 CLOSE = 1 / 3
 FULL_STROKES = 60
 MICROSECONDS = 1_000
+MOST_WHOLES = 31
+"""Days of a month: so many whole numbers are read value by value; more are a distribution."""
 
 
 class Square(NamedTuple):
@@ -236,7 +238,9 @@ def _framed(squares: Sequence[Square], top: int) -> list[list[tuple[float, float
 def then_and_now(
     bins: Mapping[str, Any], *, feature: str, colours: Colours, names: tuple[str, str] = ("reference", "current")
 ) -> go.Figure:
-    """One feature in the same bins: the reference filled grey, the current window a teal line; categories as dumbbells.
+    """One feature in the same bins: the reference filled grey, the current window a teal line.
+
+    Categories are dumbbells; a few whole numbers, such as months, are a pair of bars each with its value's name.
 
     Parameters
     ----------
@@ -249,8 +253,34 @@ def then_and_now(
         What the two are called; shown literally.
     """
     said = literal(names[0]), literal(names[1])
-    drawn = _numbers if bins.get("edges") else _categories
-    return drawn(bins, feature, colours, said)
+    if not bins.get("edges"):
+        return _categories(bins, feature, colours, said)
+    wholes = [] if bins.get("of_time") else whole_numbers(bins["edges"])
+    return _wholes(wholes, bins, feature, colours, said) if wholes else _numbers(bins, feature, colours, said)
+
+
+def whole_numbers(edges: Sequence[float]) -> list[int]:
+    """The values that bins hold one of each, where they are few whole numbers in a row; else none."""
+    apart = len(edges) <= MOST_WHOLES + 1 and all(high - low == 1 and low % 1 == 0.5 for low, high in pairwise(edges))
+    return [round((low + high) / 2) for low, high in pairwise(edges)] if apart else []
+
+
+def _wholes(
+    values: Sequence[int], bins: Mapping[str, Any], feature: str, colours: Colours, names: tuple[str, str]
+) -> go.Figure:
+    drawn = blank(height=280, colours=colours)
+    looks = (("reference", names[0], colours.reference), ("current", names[1], colours.candidate))
+    for key, name, tint in looks:
+        drawn.add_bar(
+            x=list(values),
+            y=bins[key],
+            marker={"color": tint, "line": {"width": 0}},
+            name=name,
+            hovertemplate=f"{name} at %{{x}}: %{{y:.1%}}<extra></extra>",
+        )
+    drawn.update_xaxes(tickmode="array", tickvals=list(values), ticktext=[str(one) for one in values], showgrid=False)
+    drawn.update_layout(barmode="group", bargap=0.3, bargroupgap=0.05)
+    return _labelled(drawn, feature, names)
 
 
 def _numbers(bins: Mapping[str, Any], feature: str, colours: Colours, names: tuple[str, str]) -> go.Figure:
