@@ -14,7 +14,7 @@ where the predictions have any (`Predictions.sample_weight`); otherwise rows cou
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -592,9 +592,15 @@ def compute_metrics(
         Primary metric first; all values finite. `omitted_metrics` says why one is missing.
     """
     del rng
-    outcome = Outcome(predictions, costs=costs)
+    return estimates_of(Outcome(predictions, costs=costs))
+
+
+def estimates_of(outcome: Outcome, keys: Collection[str] | None = None) -> list[MetricEstimate]:
+    """As `compute_metrics`, of an outcome; only those of ``keys`` where given."""
     estimates = []
-    for entry in metrics_for(predictions.task):
+    for entry in metrics_for(outcome.predictions.task):
+        if keys is not None and entry.key not in keys:
+            continue
         try:
             measured = measure(entry, outcome)
         except NotApplicable:

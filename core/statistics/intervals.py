@@ -176,7 +176,7 @@ def effective_size(weight: NDArray[np.float64]) -> float:
     return float(weight.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
-def effective_df(influence: NDArray[np.float64], n: float | None = None) -> float:
+def effective_df(influence: NDArray[np.float64], n: float | None = None, explained: float = 0.0) -> float:
     """Degrees of freedom of a variance estimated by a sum of squared influences, 2 V² / Var(V).
 
     The fewer rows carry the variance, the less is known of it: normal influences of n rows give about n, one row that
@@ -187,6 +187,9 @@ def effective_df(influence: NDArray[np.float64], n: float | None = None) -> floa
     influence : ndarray of shape (n,)
     n : float, optional
         How many of the rows count, where some have weight 0.
+    explained : float
+        How much of the variance's spread that goes with the mean, by the influences' skewness, is left out, from 0 to
+        1: for an interval that allows for it in another way.
 
     Returns
     -------
@@ -205,7 +208,9 @@ def effective_df(influence: NDArray[np.float64], n: float | None = None) -> floa
     # In shares of the whole, lest the fourth powers of small numbers vanish.
     shares = squares / variance
     spread = float(shares @ shares) - 1 / n + 2 / (n * n)
-    return float(np.clip(2 / spread, 1.0, n - 1))
+    if explained:
+        spread -= explained * float(shares @ (influence / math.sqrt(variance))) ** 2
+    return float(np.clip(2 / max(spread, 2 / n), 1.0, n - 1))
 
 
 def skewed(
@@ -309,6 +314,52 @@ def auc_score_interval(
     low = 0.0 if auc == 0 else bisect(excess, 0.0, auc)
     high = 1.0 if auc == 1 else bisect(excess, 1.0, auc)
     return Interval(low, high)
+
+
+def unseen_share(n: float, confidence_level: float = CONFIDENCE) -> float:
+    """The largest share of a kind of row of which a sample of ``n`` >= 1 holds none in one case of twenty.
+
+    References
+    ----------
+    Hanley and Lippman-Hand (1983), If nothing goes wrong, is everything all right?, JAMA 249, 1743-1745: about 3 / n.
+    """
+    return float(1 - (1 - confidence_level) ** (1 / max(n, 1.0)))
+
+
+def open_to_unseen(
+    value: float, standard_error: float, *, df: float, unseen: float, confidence_level: float = CONFIDENCE
+) -> Interval:
+    """Interval of a share on the logit scale that allows for rows unlike those seen, which would move it towards 1/2.
+
+    The end towards 1/2 is Student's, its distance and ``unseen`` added as two sides of a right triangle. What that end
+    no longer misses the other one may: together they miss five in a hundred by their own quantiles. The other end takes
+    the normal's, since a share that comes out too near 1/2 comes with too large a standard error, not too small a one.
+
+    Parameters
+    ----------
+    value : float
+        In [0, 1].
+    standard_error : float
+        At 0, or a value of 0 or 1, the interval reaches by ``unseen`` towards 1/2 and not beyond the value.
+    df : float
+        Degrees of freedom of the standard error, > 0.
+    unseen : float
+        >= 0.
+    """
+    from scipy.special import stdtr
+
+    if value < 0.5:
+        low, high = open_to_unseen(1 - value, standard_error, df=df, unseen=unseen, confidence_level=confidence_level)
+        return Interval(1 - high, 1 - low)
+    if standard_error == 0 or value >= 1:
+        return Interval(max(0.0, value - unseen), value)
+    usual = around(value, standard_error, df=df, scale="logit", confidence_level=confidence_level)
+    low = max(0.0, value - math.hypot(value - usual.low, unseen))
+    scale = standard_error / (value * (1 - value))
+    centre = math.log(value / (1 - value))
+    missed = float(stdtr(df, -(centre - math.log(low / (1 - low))) / scale)) if low > 0 else 0.0
+    quantile = NormalDist().inv_cdf(confidence_level + missed)
+    return Interval(low, expit(centre + quantile * scale))
 
 
 def combine(weights: Sequence[float], values: Sequence[float], intervals: Sequence[Interval]) -> Interval:

@@ -125,10 +125,12 @@ def gap_interval(
     """Interval of the sum over groups of the absolute value of each group's sum.
 
     Noise pushes an absolute value up: by 0.8 standard errors where the true sum is 0, by nothing where it is far from
-    0. The low end takes off the largest push that each group's sum still allows (the folded normal's, at one standard
-    error nearer to 0). The high end is the largest true sum that would still give one as small as was seen once in
-    forty samples, the groups' sums moved alike, by standard errors, to reach it. Percentiles of resamples hold the
-    truth far less often here, since resampling pushes up once more.
+    0. Either end is the true sum that would give one as large, or as small, as was seen once in forty samples, the
+    groups' sums moved alike, by standard errors, to reach it. Percentiles of resamples hold the truth far less often
+    here, since resampling pushes up once more.
+
+    Groups of equal size (bins by quantile) have edges that move with the rows, so that what differs between groups
+    varies the sum too, not only what differs within.
 
     Parameters
     ----------
@@ -139,26 +141,40 @@ def gap_interval(
     Returns
     -------
     Interval
-        The low end may be below 0. The sum observed is inside, though noise alone may make it larger than any true sum
-        that goes with it.
+        Not below 0. The sum observed is inside, though noise alone may make it larger than any true sum that goes with
+        it.
     """
     size = np.bincount(groups)
     total = np.abs(np.bincount(groups, weights=values))
     squares = np.bincount(groups, weights=_within(values, groups) ** 2)
     error = np.sqrt(squares * size / np.maximum(size - 1, 1))
-    quantile = normal_quantile(confidence_level)
-    nearer = np.clip(total - error, 0, None)
-    push = float((_folded_mean(nearer, error) - nearer).sum())
     value = float(total.sum())
-    low = value - push - quantile * float(np.sqrt((error**2).sum()))
-    # Each line a move of all groups by so many standard errors, the last far more than any move that fits.
-    moved = np.clip(total + np.linspace(-quantile, quantile + 1, HIGH_STEPS)[:, None] * error, 0, None)
-    mean = _folded_mean(moved, error)
-    spread = np.sqrt(np.clip(moved**2 + error**2 - mean**2, 0, None).sum(axis=1))
-    # Of one or two groups near 0 the spread rises before the mean does.
-    short = np.maximum.accumulate(mean.sum(axis=1) - quantile * spread - value)
-    high = float(np.interp(0.0, short, moved.sum(axis=1)))
-    return Interval(low, max(value, high))
+    mean = total / size
+    # What noise alone makes groups differ by is taken off.
+    between = float(size @ (mean - value / size.sum()) ** 2 - (error**2 / size).sum())
+    quantile = normal_quantile(confidence_level)
+    # Each line a move of all groups by so many standard errors.
+    steps = np.linspace(-quantile, quantile + 1, HIGH_STEPS)
+    outer = quantile * float(np.sqrt((error**2).sum() + max(0.0, between)))
+    ends = []
+    for sign in (-1.0, 1.0):
+        moved = np.clip(total + sign * steps[:, None] * error, 0, None)
+        pushed = _folded_mean(moved, error)
+        spread = np.sqrt(np.clip(moved**2 + error**2 - pushed**2, 0, None).sum(axis=1) + max(0.0, between))
+        # Of one or two groups near 0 the spread rises before the mean does.
+        short = np.maximum.accumulate(sign * (pushed.sum(axis=1) - value) - quantile * spread)
+        if short[-1] > 0:
+            ends.append(float(np.interp(0.0, short, moved.sum(axis=1))))
+        elif sign > 0:
+            ends.append(value + outer)
+        else:
+            # What differs between groups outweighs what varies within, or noise alone may be all there is.
+            ends.append(value - float((pushed[-1] - moved[-1]).sum()) - outer)
+    noise = float(_folded_mean(np.zeros_like(error), error).sum())
+    if value - noise <= quantile * float(np.sqrt((1 - 2 / np.pi) * (error**2).sum() + max(0.0, between))):
+        ends[0] = 0.0
+    low, high = ends
+    return Interval(min(max(0.0, low), value), max(value, high))
 
 
 def gap_difference(

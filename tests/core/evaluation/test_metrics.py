@@ -416,12 +416,15 @@ def test_intervals_hold_the_truth(case: str, n: int) -> None:
     assert len(given) >= len(lines) - 1
 
 
-def test_a_positive_in_twenty_that_no_score_finds_does_not_break_the_interval_of_the_area() -> None:
+@pytest.mark.parametrize(("n_positive", "delong"), [(10, 0.8), (50, 0.88)])
+def test_a_positive_in_twenty_that_no_score_finds_does_not_break_the_interval_of_the_area(
+    n_positive: int, delong: float
+) -> None:
     # Ten positives that all rank above the negatives leave open that one in ten does not; DeLong's interval forgets it.
     rng, held, alone, times = np.random.default_rng(3), 0, 0, 150
     truth = 0.95 * stats.norm.cdf(3.5 / np.sqrt(2)) + 0.05 / 2
     for _ in range(times):
-        positive = rng.permutation(1_000) < 10
+        positive = rng.permutation(1_000) < n_positive
         seen = rng.normal(size=1_000) + 3.5 * (positive & (rng.random(1_000) < 0.95))
         outcome = Outcome(binary(positive, 1 / (1 + np.exp(-seen))))
         measured = measure(METRICS["roc_auc"], outcome)
@@ -432,7 +435,22 @@ def test_a_positive_in_twenty_that_no_score_finds_does_not_break_the_interval_of
         alone += measured.value - half <= truth <= measured.value + half
 
     assert held >= stats.binom.ppf(0.001, times, 0.95)
-    assert alone < 0.8 * times
+    assert alone < delong * times
+
+
+def test_the_interval_of_an_area_is_no_wider_than_need_be_once_a_tail_would_have_been_seen() -> None:
+    # 500 positives, of which one in 170 may be unlike the others unseen; a score interval is half as wide again.
+    rng, widths = np.random.default_rng(4), []
+    for _ in range(5):
+        positive = np.arange(20_000) < 500
+        seen = rng.normal(size=20_000) + 3.6 * positive
+        outcome = Outcome(binary(positive, 1 / (1 + np.exp(-seen))))
+        measured = measure(METRICS["roc_auc"], outcome)
+        found = METRICS["roc_auc"].interval(outcome, measured)
+        assert found is not None
+        widths.append((found.high - found.low) / (2 * 1.96 * measured.standard_error))
+
+    assert 1 < np.mean(widths) < 1.6
 
 
 def test_weights_that_go_with_the_class_do_not_break_the_interval_of_f2() -> None:

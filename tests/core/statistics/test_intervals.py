@@ -101,6 +101,46 @@ def test_auc_interval_solves_its_equation() -> None:
     assert 0.8 - low == pytest.approx(1.959964 * math.sqrt(low * (1 - low) * inner / 2100), abs=1e-6)
 
 
+@pytest.mark.parametrize("n", [1, 5, 60, 1_000])
+def test_a_share_that_may_be_unseen_is_missed_by_a_sample_in_one_case_of_twenty(n: int) -> None:
+    assert (1 - intervals.unseen_share(n)) ** n == pytest.approx(0.05)
+    # The rule of three.
+    assert n < 60 or intervals.unseen_share(n) == pytest.approx(3 / n, rel=0.03)
+
+
+def test_with_nothing_unseen_an_open_interval_is_the_usual_one_with_normal_quantiles_beyond() -> None:
+    found = intervals.open_to_unseen(0.8, 0.05, df=12, unseen=0.0)
+
+    assert found.low == pytest.approx(intervals.around(0.8, 0.05, df=12, scale="logit").low)
+    assert found.high == pytest.approx(intervals.around(0.8, 0.05, df=1e9, scale="logit").high)
+    mirrored = intervals.open_to_unseen(0.2, 0.05, df=12, unseen=0.0)
+    assert (1 - mirrored.high, 1 - mirrored.low) == pytest.approx(found)
+
+
+def test_what_the_open_end_no_longer_misses_the_other_may() -> None:
+    found = intervals.open_to_unseen(0.9, 0.01, df=1e9, unseen=0.2)
+
+    logit = math.log(9)
+    assert found.low == pytest.approx(0.9 - math.hypot(0.2, 0.9 - intervals.expit(logit - 1.959964 / 9)), abs=1e-5)
+    # The low end is so far that it misses next to nothing: the high one is a one-sided bound.
+    assert found.high == pytest.approx(intervals.expit(logit + 1.644854 / 9), abs=1e-5)
+
+
+def test_without_a_standard_error_the_interval_reaches_to_what_may_be_unseen() -> None:
+    assert intervals.open_to_unseen(1.0, 0.1, df=5, unseen=0.3) == (0.7, 1.0)
+    assert intervals.open_to_unseen(0.0, 0.0, df=5, unseen=0.3) == (0.0, pytest.approx(0.3))
+    assert intervals.open_to_unseen(0.6, 0.0, df=5, unseen=0.9) == (0.0, 0.6)
+
+
+def test_the_spread_of_a_variance_that_skewness_explains_may_be_left_out() -> None:
+    # The variance of a share follows from the share: of rows that are 0 or 1 nothing else is left to vary.
+    influence = np.where(np.arange(400) < 8, 1.0, 0.0) - 8 / 400
+
+    assert intervals.effective_df(influence) == pytest.approx(16, rel=0.1)
+    assert intervals.effective_df(influence, explained=0.5) == pytest.approx(32, rel=0.1)
+    assert intervals.effective_df(influence, explained=1.0) > 300
+
+
 def test_combining_two_proportions_is_newcombes_hybrid_score_interval() -> None:
     # Newcombe (1998), Statistics in Medicine 17:873, table II, method 10, case (a): 56/70 - 48/80.
     values = [56 / 70, 48 / 80]

@@ -51,6 +51,24 @@ def test_large_gaps_are_not_taken_for_noise(rng: np.random.Generator) -> None:
     assert values.sum() - 8 < low < high < values.sum() + 8
 
 
+def test_gaps_of_one_sign_that_differ_between_bins_by_quantile_vary_as_their_sum_does(rng: np.random.Generator) -> None:
+    # Bins of equal size have edges that move with the rows. The sum is then that of all rows, and varies as theirs.
+    score = rng.random(5_000)
+    values = score**2 + 0.05 * rng.normal(size=5_000)
+    bins = np.argsort(np.argsort(score)) // 500
+
+    low, high = resampling.gap_interval(values, bins)
+
+    half = 1.959964 * values.std(ddof=1) * np.sqrt(5_000)
+    assert (low, high) == pytest.approx((values.sum() - half, values.sum() + half), rel=0.01)
+
+
+def test_gaps_of_noise_alone_may_all_be_0(rng: np.random.Generator) -> None:
+    missed = sum(resampling.gap_interval(rng.normal(size=200), GROUPS[:200]).low > 0 for _ in range(300))
+
+    assert missed <= stats.binom.ppf(0.999, 300, 0.05)
+
+
 def test_an_interval_of_gaps_is_not_much_wider_than_need_be_and_holds_what_was_seen(rng: np.random.Generator) -> None:
     widths = []
     for _ in range(50):
@@ -64,6 +82,9 @@ def test_an_interval_of_gaps_is_not_much_wider_than_need_be_and_holds_what_was_s
     assert 88 < np.mean(widths) < 1.6 * 88
     assert resampling.gap_interval(np.tile([1.0, -1.0], 50), np.repeat([0], 100)).high > 0
     assert resampling.gap_interval(np.full(8, 0.5), np.arange(8) % 2) == (4.0, 4.0)
+    # Without any spread within, what differs between two groups is all there is.
+    apart = resampling.gap_interval(np.repeat([0.5, 1.5], 50), np.repeat([0, 1], 50))
+    assert apart == pytest.approx((100 - 1.959964 * 5, 100 + 1.959964 * 5))
 
 
 def test_the_difference_of_gaps_is_seen_and_not_imagined(rng: np.random.Generator) -> None:

@@ -1,0 +1,114 @@
+"""How often the best of all intervals that hold everywhere would hold at one truth: no interval can hold less often.
+
+A share of few rows takes few values. An interval that holds a share p in 95 of 100 samples, whatever p is, has to hold
+it at outcomes whose probabilities sum to 95 % or more; the fewest that do are the most probable ones (Sterne 1954,
+Biometrika 41:275; they also make intervals shortest in sum, Crow 1956, Biometrika 43:423). Where one outcome has nearly
+all the probability, those sum to far more than 95 %.
+
+The bound of a metric is that of an interval that is told everything but one such share: of F2, the mix of its mistakes;
+of a mean over classes, all of the other classes; and of the calibration error, every bin's standard error. So it is on
+the low side: the product is told none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.evaluation.measures import calibration_gaps
+from core.evaluation.outcomes import Outcome
+
+HOLDS = 0.95
+N_DRAWS = 20_000
+RARE = "of the rarest class"
+# Which share decides a metric, binary and multiclass; see `class_shares`.
+DECIDES = {
+    "accuracy": "right",
+    "top_3_accuracy": "top_3_accuracy",
+    "recall": f"found {RARE}",
+    "balanced_accuracy": f"found {RARE}",
+    "precision": f"right {RARE}",
+    "macro_precision": f"right {RARE}",
+    "f1": f"joint {RARE}",
+    "f0_5": f"joint {RARE}",
+    "f2": f"joint {RARE}",
+    "macro_f1": f"joint {RARE}",
+}
+
+
+def class_shares(outcome: Outcome) -> dict[str, tuple[float, float]]:
+    """The shares that decide metrics, each as rows in and rows in all.
+
+    The rarest class is the last of the model's, as the cases are made: how many of its rows are found, how many rows
+    called it are right, and how many are both of those that are either.
+    """
+    code = len(outcome.predictions.classes) - 1
+    hits = float(outcome.confusion[code, code])
+    actual, called = float(outcome.confusion[code].sum()), float(outcome.confusion[:, code].sum())
+    return {
+        "right": (float(outcome.confusion.trace()), float(outcome.n_counted)),
+        f"found {RARE}": (hits, actual),
+        f"right {RARE}": (hits, called),
+        f"joint {RARE}": (hits, actual + called - hits),
+    }
+
+
+@lru_cache(maxsize=10_000)
+def sterne(n: int, share: float) -> float:
+    """Probability, at a share, of the fewest outcomes of ``n`` rows that reach 95 %; 1 without any row."""
+    from scipy.stats import binom
+
+    falling = np.sort(binom.pmf(np.arange(n + 1), n, share))[::-1]
+    reached = np.cumsum(falling)
+    return float(min(1.0, reached[min(n, int(np.searchsorted(reached, HOLDS)))]))
+
+
+class Least:
+    """The bound of one metric, over the samples of a cell."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.bounds: list[float] = []
+        self.sums: list[float] = []
+        self.errors: list[NDArray[np.float64]] = []
+        self.truth = 0.0
+
+    def add(self, outcome: Outcome, truth: Mapping[str, float]) -> None:
+        """Take in one sample, with what is true where it comes from."""
+        if self.key == "expected_calibration_error":
+            self._add_gaps(outcome, truth[self.key])
+        elif self.key in DECIDES and not outcome.is_weighted:
+            name = DECIDES[self.key]
+            n = outcome.n_rows if name == self.key else class_shares(outcome)[name][1]
+            self.bounds.append(sterne(int(n), truth[name]))
+
+    def coverage(self) -> float | None:
+        """How often the best interval holds, as a share; None where nobody knows."""
+        if self.sums:
+            return self._coverage_of_gaps()
+        return float(np.mean(self.bounds)) if self.bounds else None
+
+    def _add_gaps(self, outcome: Outcome, truth: float) -> None:
+        gaps, bins = calibration_gaps(outcome)
+        size, total = np.bincount(bins), np.bincount(bins, weights=gaps)
+        squares = np.bincount(bins, weights=(gaps - (total / size)[bins]) ** 2)
+        self.sums.append(float(np.abs(total).sum()))
+        self.errors.append(np.sort(np.sqrt(squares * size / np.maximum(size - 1, 1)))[::-1])
+        self.truth = truth * outcome.n_counted
+
+    def _coverage_of_gaps(self) -> float:
+        """Of an interval that sees the sum of gaps, holds it, and knows the bins' standard errors.
+
+        It has to hold where all of the true sum is in one bin, so only a larger sum than is seen there once in twenty
+        may lie above it; of a sum that is spread over the bins so large a one is rarer. On the other side it cannot
+        miss, since noise makes the sum seen the larger.
+        """
+        width = max(map(len, self.errors))
+        error = np.mean([np.pad(one, (0, width - len(one))) for one in self.errors], axis=0)
+        noise = np.random.default_rng(5).normal(size=(N_DRAWS, width)) * error
+        noise[:, 0] += self.truth
+        most = float(np.quantile(np.abs(noise).sum(axis=1), HOLDS))
+        return float(np.mean(np.array(self.sums) <= most))
