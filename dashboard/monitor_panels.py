@@ -20,7 +20,9 @@ from dashboard.panels import Row
 
 def alerts(opened: Sequence[AlertRow]) -> None:
     """One alert asks for attention; the rest of the same story is a click away."""
-    ordered = sorted(opened, key=lambda alert: (alert.state != AlertState.OPEN, alert.kind != "drift"))
+    ordered = sorted(
+        opened, key=lambda alert: (alert.earlier_cut != "", alert.state != AlertState.OPEN, alert.kind != "drift")
+    )
     for alert in ordered[:1]:
         show_alert(alert, first=True)
     if ordered[1:]:
@@ -32,10 +34,12 @@ def alerts(opened: Sequence[AlertRow]) -> None:
 def show_alert(alert: AlertRow, *, first: bool) -> None:
     """An alert's sentence, how long it stands, and what can be done with it."""
     since = f"{theme.words(alert.state)}, raised {theme.ago(alert.opened_at, session.now())}"
+    # Its window is not among those shown, so no later one will end it by itself.
+    earlier = f". Of the earlier cut {alert.earlier_cut}: resolve it when it is dealt with" if alert.earlier_cut else ""
     panels.notice(
         alert.sentence,
         "attention" if first and alert.state == AlertState.OPEN else "neutral",
-        detail=since + (f". Note: {alert.note}" if alert.note else ""),
+        detail=since + earlier + (f". Note: {alert.note}" if alert.note else ""),
     )
     if not session.may(Permission.ALERT_ACKNOWLEDGE):
         if first:

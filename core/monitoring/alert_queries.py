@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from core.monitoring.tables import Alert, AlertState, Monitor, Window
+from core.monitoring.windows import BATCH, cut_in_words, length_of
 from core.registry.tables import RegisteredModel
 
 INSTALLATION = "This installation"
@@ -15,7 +16,14 @@ INSTALLATION = "This installation"
 
 @dataclass(frozen=True)
 class AlertRow:
-    """One alert as lists show it; one of the whole installation has no monitor or model, and says so as a name."""
+    """One alert as lists show it; one of the whole installation has no monitor or model, and says so as a name.
+
+    Parameters
+    ----------
+    earlier_cut : str
+        How the monitor cut windows when this one's was measured, "by day", where it cuts otherwise now: the window is
+        no longer shown. "" otherwise.
+    """
 
     id: int
     monitor_id: int | None
@@ -33,12 +41,13 @@ class AlertRow:
     acknowledged_by: int | None
     acknowledged_at: datetime | None
     note: str
+    earlier_cut: str = ""
 
 
 def alerts(session: Session, *, monitor_id: int | None = None, state: str | None = None) -> list[AlertRow]:
     """Alerts, newest first, of one monitor or state where given."""
     query = (
-        select(Alert, Window.label, Monitor, RegisteredModel.name)
+        select(Alert, Window.label, Window.length, Monitor, RegisteredModel.name)
         .join(Window, col(Window.id) == col(Alert.window_id), isouter=True)
         .join(Monitor, col(Monitor.id) == col(Alert.monitor_id), isouter=True)
         .join(RegisteredModel, col(RegisteredModel.id) == col(Monitor.model_id), isouter=True)
@@ -66,11 +75,18 @@ def alerts(session: Session, *, monitor_id: int | None = None, state: str | None
             acknowledged_by=alert.acknowledged_by,
             acknowledged_at=alert.acknowledged_at,
             note=alert.note,
+            earlier_cut=_earlier_cut(length, watched),
         )
-        for alert, label, watched, name in session.exec(query)
+        for alert, label, length, watched, name in session.exec(query)
     ]
 
 
 def open_alerts(session: Session) -> list[AlertRow]:
     """Alerts nobody has acknowledged or resolved, newest first."""
     return alerts(session, state=AlertState.OPEN)
+
+
+def _earlier_cut(length: str | None, monitor: Monitor | None) -> str:
+    if length is None or monitor is None or length in (BATCH, length_of(monitor.window, monitor.window_rows)):
+        return ""
+    return cut_in_words(length)

@@ -60,6 +60,12 @@ def length_of(window: str, window_rows: int | None) -> str:
     return f"{COUNT} {window_rows}" if window == COUNT else window
 
 
+def cut_in_words(length: str) -> str:
+    """A stored window's length as part of a sentence: "by month", "by 5,000 rows", "by batch"."""
+    kind, _, n_rows = length.partition(" ")
+    return f"by {int(n_rows):,} rows" if kind == COUNT and n_rows else f"by {kind}"
+
+
 def bucket_of(window: str) -> Bucket:
     """In which buckets rows are counted for windows of this length: hours for hours, days for all else."""
     return "hour" if window == "hour" else "day"

@@ -101,7 +101,8 @@ panels.table(
                 if alert.state == AlertState.OPEN
                 else theme.mark("Acknowledged", "neutral"),
                 "What happened": alert.sentence,
-                "Window": alert.window or theme.MISSING,
+                "Window": (alert.window or theme.MISSING)
+                + (f", of the earlier cut {alert.earlier_cut}" if alert.earlier_cut else ""),
                 "Raised": theme.ago(alert.opened_at, session.now()),
             },
             page="monitor" if alert.monitor_id else "monitoring",

@@ -14,6 +14,7 @@ from core.monitoring.windows import (
     WINDOW_CHOICES,
     Span,
     cut,
+    cut_in_words,
     in_season,
     length_of,
     season_of,
@@ -133,7 +134,9 @@ def test_a_month_of_windows_by_rows_follows_the_flow_in_steps() -> None:
         windows_a_month("count", window_rows=1_000, rows_a_month=rows) for rows in (0, 900, 1_100, 2_100, 10**7)
     ] == pytest.approx([1, 1, 2, 4, 365.25 / 12])
     assert windows_a_month("week") == pytest.approx(4.35, abs=0.01)
-    assert [length_of(window, 500) for window in WINDOW_CHOICES] == ["hour", "day", "week", "month", "count 500"]
+    lengths = [length_of(window, 5_000) for window in WINDOW_CHOICES]
+    assert lengths == ["hour", "day", "week", "month", "count 5000"]
+    assert [cut_in_words(one) for one in lengths] == ["by hour", "by day", "by week", "by month", "by 5,000 rows"]
 
 
 @given(st.lists(moments, min_size=1, max_size=30), st.sampled_from([one for one in SEASON_CHOICES if one != "none"]))

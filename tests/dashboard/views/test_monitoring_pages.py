@@ -271,6 +271,15 @@ def test_an_operator_handles_alerts_and_others_read_who_does(
     assert "Acknowledging and resolving take the role operator." in said(other)
 
 
+def test_alerts_of_windows_cut_otherwise_say_so(open_as: OpenAs, workspace: Workspace, operator: Actor, watched: Made):
+    assert "earlier cut" not in said(open_as(operator, "monitor", monitor=watched.monitor_id))
+    with workspace.write() as session:
+        session.get_one(Monitor, watched.monitor_id).window = "week"
+    told = said(open_as(operator, "monitor", monitor=watched.monitor_id))
+    assert "Of the earlier cut by month: resolve it when it is dealt with" in told
+    assert "2026-03, of the earlier cut by month" in said(open_as(operator, "monitoring"))
+
+
 def test_the_rules_say_what_holds_and_are_changed_by_who_may(
     open_as: OpenAs, workspace: Workspace, operator: Actor, viewer: Actor, watched: Made
 ):
