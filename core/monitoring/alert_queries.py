@@ -47,7 +47,7 @@ class AlertRow:
 def alerts(session: Session, *, monitor_id: int | None = None, state: str | None = None) -> list[AlertRow]:
     """Alerts, newest first, of one monitor or state where given."""
     query = (
-        select(Alert, Window.label, Window.length, Monitor, RegisteredModel.name)
+        select(Alert, Window, Monitor, RegisteredModel.name)
         .join(Window, col(Window.id) == col(Alert.window_id), isouter=True)
         .join(Monitor, col(Monitor.id) == col(Alert.monitor_id), isouter=True)
         .join(RegisteredModel, col(RegisteredModel.id) == col(Monitor.model_id), isouter=True)
@@ -66,7 +66,7 @@ def alerts(session: Session, *, monitor_id: int | None = None, state: str | None
             environment=watched.environment if watched else "",
             alias=watched.alias if watched else "",
             window_id=alert.window_id,
-            window=label,
+            window=window.label if window else None,
             kind=alert.kind,
             severity=alert.severity,
             state=alert.state,
@@ -75,9 +75,9 @@ def alerts(session: Session, *, monitor_id: int | None = None, state: str | None
             acknowledged_by=alert.acknowledged_by,
             acknowledged_at=alert.acknowledged_at,
             note=alert.note,
-            earlier_cut=_earlier_cut(length, watched),
+            earlier_cut=_earlier_cut(window, watched),
         )
-        for alert, label, length, watched, name in session.exec(query)
+        for alert, window, watched, name in session.exec(query)
     ]
 
 
@@ -86,7 +86,7 @@ def open_alerts(session: Session) -> list[AlertRow]:
     return alerts(session, state=AlertState.OPEN)
 
 
-def _earlier_cut(length: str | None, monitor: Monitor | None) -> str:
-    if length is None or monitor is None or length in (BATCH, length_of(monitor.window, monitor.window_rows)):
+def _earlier_cut(window: Window | None, monitor: Monitor | None) -> str:
+    if window is None or monitor is None or window.length in (BATCH, length_of(monitor.window, monitor.window_rows)):
         return ""
-    return cut_in_words(length)
+    return cut_in_words(window.length)
