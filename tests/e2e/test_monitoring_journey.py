@@ -150,7 +150,10 @@ def retraining_is_started(gatehouse: Gatehouse, sam: Visitor, folder: Path) -> N
     done = gatehouse.command("dataset", "add", str(file), "--name", "loans", "--adds-to", "1", "--as", "Sam")
     assert done.returncode == 0, done.stderr
     sam.open("/monitor?monitor=1", "loans")
-    press(sam, "Retrain on newer data", "loans v2")
+    heading(sam, "Advised: fix the pipeline")
+    sam.page.get_by_text(re.compile(r"^\d+ other ways$")).click()
+    sam.page.locator(".st-key-remedy_retrain button").click()
+    heading(sam, "loans v2")
     press(sam, "Retrain loans v1's set-up on this version", "Run 2")
     expect(button(sam.page, "Register")).to_be_visible(timeout=WORK_MS)
 
