@@ -198,16 +198,16 @@ def remedies(row: MonitorRow, window_id: int) -> None:
         return
     window = reads.fresh(window_queries.window, window_id)
     since = reads.fresh(queries.began_at, window)
-    _remedies(reads.fresh(_options, row.id, kept.triage.to_json(), since))
+    _remedies(reads.fresh(_options, row.id, kept.triage.to_json(), since), on="monitor")
 
 
 def incident_remedies(incident: Incident) -> None:
     """What can be done about an incident, each with its consequence here."""
-    _remedies(reads.fresh(_options, incident.monitor_id, incident.findings, incident.since_at))
+    _remedies(reads.fresh(_options, incident.monitor_id, incident.findings, incident.since_at), on="incident")
 
 
-def _remedies(found: Sequence[Option]) -> None:
-    """Those advised stand first, the others folded."""
+def _remedies(found: Sequence[Option], *, on: str) -> None:
+    """Those advised stand first, the others folded; ``on`` is the page they are shown on."""
     advised = [one for one in found if one.advised]
     panels.section(
         f"Advised: {' or '.join(theme.inside(one.title) for one in advised)}"
@@ -216,12 +216,12 @@ def _remedies(found: Sequence[Option]) -> None:
         "Each with what it does and does not help against here.",
     )
     for one in advised:
-        _remedy(one)
+        _remedy(one, on)
     rest = [one for one in found if not one.advised]
     if rest:
-        with st.expander(theme.count(len(rest), "other way", "other ways"), expanded=not advised):
+        with st.expander(theme.count(len(rest), "other way", "other ways"), expanded=on == "incident" and not advised):
             for one in rest:
-                _remedy(one)
+                _remedy(one, on)
 
 
 def _options(
@@ -230,11 +230,11 @@ def _options(
     return options(situation_of(reading, monitor_id=monitor_id, findings=findings, since=since))
 
 
-def _remedy(one: Option) -> None:
+def _remedy(one: Option, on: str) -> None:
     with st.container(gap="xsmall"):
         st.markdown(f"**{theme.plain(one.title)}**")
         st.text(one.consequence)
-        if one.destination is None:
+        if one.destination is None or (one.destination.page == on and "view" not in one.destination.query):
             return
         needs = NEEDS.get(one.destination.page)
         if needs is not None and not session.may(needs[0]):

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from core.incidents.evidence import Evidence, FeatureEvidence, Figure
 from core.incidents.signs import SIGNS
-from core.wording import brief_interval, enumerated
+from core.wording import brief_interval, enumerated, percent
 
 NAMED = 3
 REPEATED_RISE = 0.1
@@ -121,7 +121,7 @@ def _repeats(evidence: Evidence) -> str:
     then, now = evidence.repeated_then, evidence.repeated_now
     if then is None or now is None or now - then < REPEATED_RISE:
         return ""
-    return f"{100 * now:.0f} % of the rows repeat an earlier row; of as many rows in training {100 * then:.0f} % did."
+    return f"{percent(now)} of the rows repeat an earlier row; of as many rows in training {percent(then)} did."
 
 
 def _no_fault(evidence: Evidence) -> str:

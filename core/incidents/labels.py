@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from core.incidents.evidence import LabelEvidence
 from core.statistics import two_sample
 from core.statistics.sketches import counted, counted_categories
+from core.wording import percent
 
 LEVEL = 0.001
 LEAST_EFFECT = 0.05
@@ -59,8 +60,8 @@ def label_evidence(
     shares_then, shares_now = two_sample.shares(both.reference), two_sample.shares(both.current)
     most = int(np.argmax(np.abs(shares_now - shares_then)))
     sentence = (
-        f"{names[most]} is the label of {100 * shares_now[most]:.0f} % of {len(now):,} labelled rows; it was that of "
-        f"{100 * shares_then[most]:.0f} %."
+        f"{names[most]} is the label of {percent(shares_now[most])} of {len(now):,} labelled rows; it was that of "
+        f"{percent(shares_then[most])}."
     )
     within = None
     if scores_then is not None and scores_now is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from core.wording import enumerated
+from core.wording import enumerated, percent
 
 ENOUGH_SHARE = 0.1
 ENOUGH_ROWS = 200
@@ -333,7 +333,7 @@ REMEDIES: dict[str, Remedy] = {
 
 
 def _percent(share: float) -> str:
-    return "less than 1 %" if share < 0.01 else f"{100 * share:.0f} %"
+    return "less than 1 %" if share < 0.01 else percent(share)
 
 
 def _day(at: datetime | None) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from core import wording
+
 CONSTANT_BEFORE = 0.95
 """A column of which one value held this share already says nothing by holding it alone."""
 
@@ -75,4 +77,4 @@ SIGNS: dict[str, SignKind] = {
 
 def percent(share: float) -> str:
     """Write a share of rows as marks say it: "12 %", below a tenth "3.4 %"."""
-    return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.1f} %"
+    return wording.percent(share, 0 if share >= 0.1 or share == 0 else 1)
