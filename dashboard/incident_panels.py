@@ -91,6 +91,8 @@ def triage_of(row: MonitorRow, window_id: int) -> None:
         return
     likely_cause(document, heading=f"Likely cause in {window.label}: {theme.inside(cause_title(found.cause))}")
     panels.quiet(f"Harm: {found.harm}")
+    for sentence in found.remarks:
+        panels.quiet(sentence)
     unresolved = reads.fresh(queries.unresolved_of, row.id)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if unresolved is not None:
@@ -181,6 +183,7 @@ def facts(incident: Incident) -> None:
             "Since": theme.stamp(incident.since_at),
             "Estimated harm": str(findings["harm"]),
             "Changed in that time": " ".join(changes) or "Nothing that is recorded here.",
+            **({"Also seen": " ".join(findings["remarks"])} if findings.get("remarks") else {}),
             "Looked at": _looked_at(findings),
         }
     )
@@ -219,7 +222,8 @@ def _remedies(found: Sequence[Option], *, on: str) -> None:
         _remedy(one, on)
     rest = [one for one in found if not one.advised]
     if rest:
-        with st.expander(theme.count(len(rest), "other way", "other ways"), expanded=on == "incident" and not advised):
+        words = ("other way", "other ways") if advised else ("way", "ways")
+        with st.expander(theme.count(len(rest), *words), expanded=on == "incident" and not advised):
             for one in rest:
                 _remedy(one, on)
 

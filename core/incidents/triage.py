@@ -78,6 +78,8 @@ class Triage:
         What is missing, and what could not be seen without it.
     changes : tuple of Change
         What changed just before, newest first.
+    remarks : tuple of str
+        What else is worth saying of the window's rows, whatever the cause.
     """
 
     cause: str
@@ -87,6 +89,7 @@ class Triage:
     harm: str
     unseen: tuple[str, ...]
     changes: tuple[Change, ...]
+    remarks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The document an incident keeps: the fields by name, moments as ISO 8601."""
@@ -113,6 +116,7 @@ class Triage:
                 Change(one["kind"], one["sentence"], None if one["at"] is None else datetime.fromisoformat(one["at"]))
                 for one in document["changes"]
             ),
+            remarks=tuple(document.get("remarks", ())),
         )
 
 
@@ -134,6 +138,7 @@ def triage(evidence: Evidence) -> Triage:
         harm=harm(evidence),
         unseen=tuple(sentence for holds, sentence in UNSEEN if holds(evidence)),
         changes=tuple(sorted(evidence.changes, key=lambda one: one.at.timestamp() if one.at else 0.0, reverse=True)),
+        remarks=(evidence.stopped,) if evidence.stopped else (),
     )
 
 

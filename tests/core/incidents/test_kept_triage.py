@@ -76,6 +76,7 @@ def test_what_triage_says_comes_back_as_it_was_kept(now: datetime) -> None:
                 FeatureEvidence("age", "number", True, 0.9, 0.1, signs=(Sign("unit_change", "age times 60."),)),
                 FeatureEvidence("pay", "number", False, None, 0.1, importance=0.4),
             ),
+            stopped="None came on Monday.",
             changes=(Change("volume", "Fewer rows."), Change("dataset", "v2 was added.", now)),
         )
     )  # fmt: skip

@@ -136,6 +136,11 @@ def test_what_is_not_known_makes_no_rule_speak() -> None:
 def test_rows_that_stopped_for_a_while_are_no_quiet_window() -> None:
     told = triage(replace(QUIET, stopped="None came on Monday."))
     assert (told.cause, told.sentence) == ("infrastructure", "Infrastructure: None came on Monday.")
+    # Whatever the cause is called, it is said.
+    worse = triage(replace(DRIFTED, stopped="None came on Monday.", concept=ConceptEvidence(True, "Outcomes changed.")))
+    assert worse.cause == "concept_change"
+    assert worse.remarks == ("None came on Monday.",)
+    assert triage(QUIET).remarks == ()
 
 
 def test_an_estimate_that_lets_expect_anything_speaks_for_no_shift() -> None:

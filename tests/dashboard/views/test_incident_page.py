@@ -17,7 +17,7 @@ from core.incidents.signs import Sign
 from core.incidents.tables import Incident, IncidentAction, IncidentState
 from core.incidents.triage import triage
 from core.jobs.tables import Job, JobState
-from core.monitoring.tables import Alert, AlertState, DriftResult, Window
+from core.monitoring.tables import Alert, AlertState, DriftResult, Window, WindowMeasure
 from core.permissions import Actor, Role
 from core.workspace import Workspace
 from tests.dashboard.conftest import OpenAs
@@ -260,9 +260,20 @@ def test_the_likely_cause_of_a_window_leads_to_an_incident(
 
     with workspace.write() as session:
         session.get_one(Window, ids[1]).computed_at = utc_now()
+        session.add(
+            WindowMeasure(
+                window_id=ids[1], kind="missing_stretch", state="drifted", sentence="Rows come every hour, but stopped."
+            )
+        )
     old = said(shown(viewer, ids[1]))
     assert "What is said here is of earlier figures. A worker is looking for the causes" in old
     assert "Likely cause in 2026-03: input shift" in old
+    assert "but stopped." not in old
+    triage_job.enqueue_due(workspace, utc_now())
+    run_all(workspace)
+    anew = said(shown(viewer, ids[1]))
+    assert "Rows come every hour, but stopped." in anew
+    assert "of earlier figures" not in anew
 
 
 def test_a_window_far_back_is_looked_into_when_somebody_asks(
