@@ -135,3 +135,18 @@ def test_a_column_that_is_gone_or_of_another_kind_is_refused(table: pa.Table, tm
             sketch_table(source, {"height": Scale(0.0, 1.0)})
         with pytest.raises(SchemaMismatch, match="watched as numbers"):
             sketch_table(source, {"job": Scale(0.0, 1.0)})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.DictionaryArray.from_arrays(pa.array([0, 2, None, 2, 0], pa.int8()), ["a", "never", "b"]),
+        pa.DictionaryArray.from_arrays(pa.array([1, 0, 0], pa.int32()), pa.array(["a", None])),
+        pa.DictionaryArray.from_arrays(pa.array([None, 127] * 3, pa.int8()), [f"n{one}" for one in range(128)]),
+        pa.DictionaryArray.from_arrays(pa.array([0, 1, None], pa.int32()), pa.array([1.0, 2.5])),
+        pa.array([], pa.string()).dictionary_encode(),
+    ],
+    ids=["unused", "null among the names", "full", "numbers", "empty"],
+)
+def test_names_stored_once_are_counted_as_names_spelled_out(values: pa.DictionaryArray) -> None:
+    assert sketching.name_counts(values) == sketching.name_counts(values.cast(values.type.value_type))
