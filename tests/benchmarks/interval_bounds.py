@@ -1,13 +1,13 @@
-"""How often the best of all intervals that hold everywhere would hold at one truth: no interval can hold less often.
+"""How often the shortest interval that holds everywhere would hold at one truth, told more than the product is.
 
 A share of few rows takes few values. An interval that holds a share p in 95 of 100 samples, whatever p is, has to hold
 it at outcomes whose probabilities sum to 95 % or more; the fewest that do are the most probable ones (Sterne 1954,
-Biometrika 41:275; they also make intervals shortest in sum, Crow 1956, Biometrika 43:423). Where one outcome has nearly
-all the probability, those sum to far more than 95 %.
+Biometrika 41:275), which make intervals shortest in sum (Crow 1956, Biometrika 43:423). Where one outcome has nearly
+all the probability they sum to far more than 95 %, and no interval of any kind can hold less often.
 
 The bound of a metric is that of an interval that is told everything but one such share: of F2, the mix of its mistakes;
-of a mean over classes, all of the other classes; and of the calibration error, every bin's standard error. So it is on
-the low side: the product is told none of it.
+of a mean over classes, all of the other classes; of lift, how many positives there are; and of the calibration error,
+every bin's standard error. What the product is not told can only make it wider.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.measures import calibration_gaps
+from core.evaluation.measures import TOP_SHARE, calibration_gaps, top_hits
 from core.evaluation.outcomes import Outcome
 
 HOLDS = 0.95
 N_DRAWS = 20_000
 RARE = "of the rarest class"
+TOP = "in the top tenth"
 # Which share decides a metric, binary and multiclass; see `class_shares`.
 DECIDES = {
     "accuracy": "right",
     "top_3_accuracy": "top_3_accuracy",
+    "lift": TOP,
     "recall": f"found {RARE}",
     "balanced_accuracy": f"found {RARE}",
     "precision": f"right {RARE}",
@@ -43,17 +45,22 @@ def class_shares(outcome: Outcome) -> dict[str, tuple[float, float]]:
     """The shares that decide metrics, each as rows in and rows in all.
 
     The rarest class is the last of the model's, as the cases are made: how many of its rows are found, how many rows
-    called it are right, and how many are both of those that are either.
+    called it are right, and how many are both of those that are either. In a binary task also how many of the
+    best-scored tenth are positive.
     """
     code = len(outcome.predictions.classes) - 1
     hits = float(outcome.confusion[code, code])
     actual, called = float(outcome.confusion[code].sum()), float(outcome.confusion[:, code].sum())
-    return {
+    shares = {
         "right": (float(outcome.confusion.trace()), float(outcome.n_counted)),
         f"found {RARE}": (hits, actual),
         f"right {RARE}": (hits, called),
         f"joint {RARE}": (hits, actual + called - hits),
     }
+    if outcome.is_binary and actual > 0:
+        found, _, total = top_hits(outcome)
+        shares[TOP] = (found, TOP_SHARE * total)
+    return shares
 
 
 @lru_cache(maxsize=10_000)
@@ -83,7 +90,7 @@ class Least:
         elif self.key in DECIDES and not outcome.is_weighted:
             name = DECIDES[self.key]
             n = outcome.n_rows if name == self.key else class_shares(outcome)[name][1]
-            self.bounds.append(sterne(int(n), truth[name]))
+            self.bounds.append(sterne(round(n), min(1.0, truth[name])))
 
     def coverage(self) -> float | None:
         """How often the best interval holds, as a share; None where nobody knows."""
