@@ -57,7 +57,7 @@ class Look:
 
 LOOKS = (
     Look(
-        "Errors",
+        "Failed or refused requests",
         ("errors", "refused"),
         "requests a minute",
         1,
