@@ -15,9 +15,9 @@ from dashboard.theme import Colours
 
 HIGHEST_RATIO = 3.0
 FEATURES_SHOWN = 20
-LABELS_SHOWN = 24
+LABELS_SHOWN = 14
+MANY = 60
 CLOSE = 1 / 3
-FULL_STROKES = 60
 MICROSECONDS = 1_000
 MOST_WHOLES = 31
 """Days of a month: so many whole numbers are read value by value; more are a distribution."""
@@ -96,7 +96,7 @@ def heat_map(
         if square.ratio is not None:
             # Below the threshold every square looks alike: what is quiet must not draw the eye.
             values[top - square.rank][square.column] = max(1.0, min(square.ratio, HIGHEST_RATIO))
-    gap = 2 if len(windows) <= 60 else 0
+    gap = 2 if len(windows) <= MANY else 0
     named, when = [literal(one) for one in features], [literal(one) for one in windows]
     tints = colours.sequential
     traces: list[dict[str, Any]] = [
@@ -127,7 +127,7 @@ def heat_map(
     ]
     marks = [
         strokes("not enough data", _struck(shown, top, len(windows)), colour=colours.muted, width=1),
-        strokes("drifted", _framed(shown, top), colour=colours.attention, width=2),
+        strokes("drifted", _framed(shown, top, len(windows)), colour=colours.attention, width=2 if gap else 1),
     ]
     lines = event_lines(events, colours, n_windows=len(windows))
     return whole(
@@ -144,7 +144,10 @@ def heat_map(
 
 
 def over_windows(windows: Sequence[str]) -> dict[str, Any]:
-    """The axis of windows by position; as categories "2012-06" would be read as a date. At most some 24 are named."""
+    """The axis of windows by position; as categories "2012-06" would be read as a date.
+
+    At most 14 are named: a phone has room for no more.
+    """
     step = -(-len(windows) // LABELS_SHOWN) if windows else 1
     return {
         "tickmode": "array",
@@ -189,7 +192,7 @@ def event_lines(events: Sequence[Event], colours: Colours, *, n_windows: int, na
                 "yref": "paper",
                 "xanchor": "left",
                 "yanchor": "bottom",
-                "text": short(", ".join(words), 40),
+                "text": short(", ".join(_counted(words)), 40),
                 "showarrow": False,
                 "font": {"color": colours.muted, "size": 12},
             }
@@ -209,6 +212,12 @@ def _said_together(events: Sequence[Event], n_windows: int) -> list[tuple[float,
     return found
 
 
+def _counted(words: Sequence[str]) -> list[str]:
+    """What happened, each kind once: "3 incidents"."""
+    times = {one: list(words).count(one) for one in words}
+    return [one if n == 1 else f"{n} {one}s" for one, n in times.items()]
+
+
 def strokes(name: str, lines: Sequence[Sequence[tuple[float, float]]], *, colour: str, width: float) -> dict[str, Any]:
     """Many lines between points of the axes as one shape: of a trace that is broken the browser draws every piece."""
     return {
@@ -223,16 +232,26 @@ def strokes(name: str, lines: Sequence[Sequence[tuple[float, float]]], *, colour
 
 def _struck(squares: Sequence[Square], top: int, n_windows: int) -> list[list[tuple[float, float]]]:
     """Not enough data, a stroke a square; a dozen pixels wide where there is room."""
-    across = 0.35 * min(1.0, n_windows / FULL_STROKES)
+    across = 0.35 * min(1.0, n_windows / MANY)
     places = [(one.column, top - one.rank) for one in squares if one.ratio is None]
     return [[(x - across, y - 0.2), (x + across, y + 0.2)] for x, y in places]
 
 
-def _framed(squares: Sequence[Square], top: int) -> list[list[tuple[float, float]]]:
-    """What drifted, a frame a square."""
-    frame = ((-0.48, -0.46), (0.48, -0.46), (0.48, 0.46), (-0.48, 0.46), (-0.48, -0.46))
-    places = [(one.column, top - one.rank) for one in squares if one.drifted]
-    return [[(x + right, y + up) for right, up in frame] for x, y in places]
+def _framed(squares: Sequence[Square], top: int, n_windows: int) -> list[list[tuple[float, float]]]:
+    """What drifted, a frame a square; over many windows one a stretch, or frames would hide the colour."""
+    places = sorted((top - one.rank, one.column) for one in squares if one.drifted)
+    stretches: list[tuple[int, int, int]] = []
+    for y, column in places:
+        if n_windows > MANY and stretches and stretches[-1][0] == y and stretches[-1][2] == column - 1:
+            stretches[-1] = (y, stretches[-1][1], column)
+        else:
+            stretches.append((y, column, column))
+    return [
+        [(x + right, y + up) for x, right, up in (
+            (first, -0.48, -0.46), (last, 0.48, -0.46), (last, 0.48, 0.46), (first, -0.48, 0.46), (first, -0.48, -0.46),
+        )]
+        for y, first, last in stretches
+    ]  # fmt: skip
 
 
 def then_and_now(

@@ -9,13 +9,12 @@ from typing import Any
 import plotly.graph_objects as go
 
 from dashboard.charts.canvas import literal, whole
-from dashboard.charts.monitoring import Event, event_lines, over_windows, strokes
+from dashboard.charts.monitoring import MANY, Event, event_lines, over_windows, strokes
 from dashboard.theme import Colours
 
 # How each source is drawn: realised is what is known, so it alone is drawn full and with its bars.
 DASHES: Mapping[str, str] = {"realised": "solid", "corrected": "dash", "estimated": "dot"}
 SYMBOLS: Mapping[str, str] = {"realised": "circle", "corrected": "diamond", "estimated": "circle-open"}
-MANY = 60
 OFFSETS: Mapping[str, float] = {"realised": 0.0, "corrected": 0.14, "estimated": -0.14}
 
 
@@ -271,7 +270,7 @@ def maturity(windows_of: Sequence[Maturity], *, windows: Sequence[str], colours:
                 "hovertemplate": "in %{y:.0%}: %{customdata[0]:,} of %{customdata[1]:,}<extra></extra>",
             },
         ],
-        height=180,
+        height=180 if len(windows) <= MANY else 210,
         colours=colours,
         x=over_windows(windows),
         y={"title": {"text": "labels"}, "tickformat": ".0%", "range": [0, 1.02], "zeroline": False},
