@@ -124,7 +124,7 @@ METRICS: dict[str, Metric] = {
         margin=0.01,
         margin_is_share=False,
         sentence="How often a positive row outscores another; 0.5 is chance. Multiclass: one against the rest, macro.",
-        reference="DeLong et al. (1988), Biometrics 44:837, logit scale; Newcombe (2006) where few rows misrank",
+        reference="DeLong et al. (1988), Biometrics 44:837, logit scale; widened by what may be unseen (3 in n)",
     ),
     "average_precision": Metric(
         key="average_precision",
