@@ -46,6 +46,7 @@ DRAWN_CELLS = 500_000
 LEAST_DRAWS, MOST_DRAWS = 1_000, 50_000
 BLOCK_CELLS = 2_000_000
 NEVER_SEEN = 0.05
+RARE_ROWS = 32
 FINEST = 1 / 1_024
 BLOCK_DRAWS = 1_000
 POWERS = {"psi": 2.0}
@@ -280,6 +281,10 @@ def _new_names(sketch: CategorySketch) -> Share:
     """Of the mass of names never seen: Good and Turing's estimate, the share of rows whose name occurred once."""
     once, twice = (float((sketch.counts == times).sum()) for times in (1, 2))
     n_rows = max(1.0, float(sketch.n_present))
+    rare = int((sketch.counts <= RARE_ROWS).sum())
+    if not once and rare:
+        # A name as rare as these may have been missed as a whole: of each with a share above s the chance is exp(-n s).
+        return Share(0.0, 1.0, n_rows, NEVER_SEEN / rare)
     unseen = min(0.5, (once + JEFFREYS) / (n_rows + 1))
     # As sure as the estimate is: its variance is (once + 2 twice) / n**2 (Robbins 1968, equation 4).
     with_it = max(JEFFREYS, (once + JEFFREYS) ** 2 / (once + 2 * twice + JEFFREYS))

@@ -54,9 +54,9 @@ def continuous(quantile: object, missing: float = 0.0, ratio: float = 2 / 3) -> 
     return Population("number", np.asarray(quantile(middle)), np.diff(edges), missing)  # type: ignore[operator]
 
 
-def inflated(zero: float) -> Population:
+def inflated(zero: float, ratio: float = 2 / 3) -> Population:
     """Zeros, and lognormal values beside them."""
-    rest = continuous(stats.lognorm(1).ppf)
+    rest = continuous(stats.lognorm(1).ppf, ratio=ratio)
     return Population("number", np.append(0.0, rest.values), np.append(zero, (1 - zero) * rest.shares))
 
 
@@ -84,7 +84,15 @@ POPULATIONS: dict[str, Population] = {
     "4 categories, 1 % missing": categories(4, 0.01),
     "300 categories": categories(300),
 }
-FINER = {"normal, finer ends": continuous(stats.norm.ppf, ratio=0.92)}
+FINER_RATIO = 0.96
+"""Of ends in which a value beyond the reference's last one lies in a cell of its own, as in a sketch; far slower."""
+FINER = {
+    "normal, finer ends": continuous(stats.norm.ppf, ratio=FINER_RATIO),
+    "lognormal, 2 % missing, finer ends": continuous(stats.lognorm(1).ppf, 0.02, FINER_RATIO),
+    "heavy tails (t, 2 df), finer ends": continuous(stats.t(2).ppf, ratio=FINER_RATIO),
+    "60 % zeros, finer ends": inflated(0.6, FINER_RATIO),
+    "95 % zeros, finer ends": inflated(0.95, FINER_RATIO),
+}
 
 
 @dataclass(frozen=True, eq=False)
