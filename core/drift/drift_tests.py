@@ -122,7 +122,7 @@ class DriftTest:
         rng : Generator, optional
             For p-values that take drawing: milliseconds where the samples are alike, some 0.1 s where they are not.
         """
-        n, m = int(points.reference.sum()), int(points.current.sum())
+        n, m = points.n_reference, points.n_current
         if n == 0 or m == 0:
             return TestOutcome(self.key, None, None, None, None, n, m)
         found_of = self.of_points or (lambda held: self.effects(held, held.reference, held.current))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.statistics import binning, two_sample
+from core.statistics.counted import TwoSamples
 from core.statistics.relabelling import relabelled_pvalue
 from core.statistics.sketches import Counted, CountedCategories
 
@@ -25,7 +27,7 @@ PERMUTED_POINTS = 512
 
 
 @dataclass(frozen=True, eq=False)
-class CountedRows:
+class CountedRows(TwoSamples):
     """Two samples as counts of their missing and their present rows, in that order.
 
     Parameters
@@ -38,7 +40,7 @@ class CountedRows:
 
 
 @dataclass(frozen=True, eq=False)
-class Binned:
+class Binned(TwoSamples):
     """Two samples as counts of those of the reference's 32 bins that hold a row.
 
     Parameters
@@ -52,6 +54,11 @@ class Binned:
     reference: Counts
     current: Counts
     points: Counted | CountedCategories
+
+    @cached_property
+    def in_the_limit(self) -> bool:
+        """Whether distances over these bins are chi-square: each bin is one of the reference's, and full enough."""
+        return bool(self.reference.all()) and two_sample.all_expected(self.reference, self.current)
 
 
 Points = Counted | CountedCategories | CountedRows | Binned
@@ -78,7 +85,7 @@ class Evidence:
 
 def of_kolmogorov_smirnov(points: Counted, effect: float, _: np.random.Generator | None) -> Evidence:
     """The largest gap itself; exact for few rows, else in the limit."""
-    pvalue, exact = two_sample.ks_tail(effect, int(points.reference.sum()), int(points.current.sum()))
+    pvalue, exact = two_sample.ks_tail(effect, points.n_reference, points.n_current)
     return Evidence(effect, pvalue, "exact" if exact else "asymptotic")
 
 
@@ -172,7 +179,7 @@ def share_outside(_: Counted, reference: Counts, current: Counts) -> Floats:
 
 def of_outside_range(points: Counted, effect: float, _: np.random.Generator | None) -> Evidence:
     """How many current rows those are; exact over all orders of the pooled rows."""
-    n, m = int(points.reference.sum()), int(points.current.sum())
+    n, m = points.n_reference, points.n_current
     rows = round(effect * m)
     return Evidence(float(rows), two_sample.outside_pvalue(rows, n, m), "exact")
 
@@ -208,7 +215,7 @@ def of_bins(
         points: Counted | CountedCategories | Binned, effect: float, rng: np.random.Generator | None
     ) -> Evidence:
         held = points if isinstance(points, Binned) else binned(points)
-        if held.reference.all() and two_sample.all_expected(held.reference, held.current):
+        if held.in_the_limit:
             pvalue = two_sample.binned_pvalue(in_rows(effect), held.reference, held.current)
             return Evidence(effect, pvalue, "asymptotic")
         if rng is None:

@@ -239,7 +239,7 @@ def measure(
     family = family_of(kind, chosen)
     points, rows = _side_by_side(reference, current, kind, family)
     held = {"points": points, "bins": binned(points), "rows": rows}
-    streams = streams_of(kind, int(points.reference.sum()), chosen)
+    streams = streams_of(kind, points.n_reference, chosen)
     outcomes = tuple(
         test.test(held[test.over], rng if draw_all or test.key in streams else None)
         for test in DRIFT_TESTS.values()
@@ -280,7 +280,7 @@ def measure_deciding(
     """
     family = family_of(kind, chosen)
     points, rows = _side_by_side(reference, current, kind, family)
-    streams = streams_of(kind, int(points.reference.sum()), chosen)
+    streams = streams_of(kind, points.n_reference, chosen)
     outcomes = tuple(
         test.test(rows if test.over == "rows" else points)
         for test in DRIFT_TESTS.values()
@@ -299,8 +299,8 @@ def _measured(
     return ColumnMeasure(
         outcomes=outcomes,
         streams=streams,
-        n_reference=int(rows.reference.sum()),
-        n_current=int(rows.current.sum()),
+        n_reference=rows.n_reference,
+        n_current=rows.n_current,
         n_missing=int(rows.reference[0] + rows.current[0]),
         named=isinstance(points, CountedCategories),
         coarseness=_coarseness(points),

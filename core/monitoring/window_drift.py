@@ -158,10 +158,13 @@ def measure_window(
     """
     measures: dict[Key, ColumnMeasure] = {}
     exact: set[Key] = set()
+    rng = np.random.default_rng(SEED)
+    seeded = rng.bit_generator.state
     for key, kind in kinds.items():
         chosen = None if key[0] else settings.tests.get(key[1])
         now = current.get(key, _empty(reference[key]))
-        rng = np.random.default_rng(SEED)
+        # Each column as if it were drawn for alone; a new generator costs more than most tests.
+        rng.bit_generator.state = seeded
         found = measure(reference[key], now, kind, chosen, rng=rng)
         if found.too_coarse:
             exact.add(key)

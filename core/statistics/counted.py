@@ -18,8 +18,25 @@ MAX_COARSENESS = 0.01
 OTHER = "all other names"
 
 
+class TwoSamples:
+    """Two samples as counts, ``reference`` and ``current``; how many rows each has is summed up once."""
+
+    reference: NDArray[np.int64]
+    current: NDArray[np.int64]
+
+    @cached_property
+    def n_reference(self) -> int:
+        """Rows of the reference."""
+        return int(self.reference.sum())
+
+    @cached_property
+    def n_current(self) -> int:
+        """Rows of the current sample."""
+        return int(self.current.sum())
+
+
 @dataclass(frozen=True, eq=False)
-class Counted:
+class Counted(TwoSamples):
     """Two samples of numbers as counts of the same points.
 
     Parameters
@@ -48,7 +65,7 @@ class Counted:
 
 
 @dataclass(frozen=True, eq=False)
-class CountedCategories:
+class CountedCategories(TwoSamples):
     """Two samples of categories as counts of the same names.
 
     Parameters
