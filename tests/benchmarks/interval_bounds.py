@@ -18,8 +18,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.measures import TOP_SHARE, calibration_gaps, top_hits
+from core.evaluation.measures import N_BINS, TOP_SHARE, calibration_gaps, top_hits
 from core.evaluation.outcomes import Outcome
+
+Floats = NDArray[np.float64]
 
 HOLDS = 0.95
 N_DRAWS = 20_000
@@ -80,7 +82,7 @@ class Least:
         self.key = key
         self.bounds: list[float] = []
         self.sums: list[float] = []
-        self.errors: list[NDArray[np.float64]] = []
+        self.bins: list[Floats] = []
         self.truth = 0.0
 
     def add(self, outcome: Outcome, truth: Mapping[str, float]) -> None:
@@ -95,27 +97,39 @@ class Least:
     def coverage(self) -> float | None:
         """How often the best interval holds, as a share; None where nobody knows."""
         if self.sums:
-            return self._coverage_of_gaps()
+            return float(np.mean(np.array(self.sums) <= self._largest_sum()))
         return float(np.mean(self.bounds)) if self.bounds else None
 
     def _add_gaps(self, outcome: Outcome, truth: float) -> None:
         gaps, bins = calibration_gaps(outcome)
         size, total = np.bincount(bins), np.bincount(bins, weights=gaps)
         squares = np.bincount(bins, weights=(gaps - (total / size)[bins]) ** 2)
+        error = np.sqrt(squares * size / np.maximum(size - 1, 1))
+        score = outcome.score if outcome.is_binary else outcome.scores_of(outcome.y_pred)
+        weight = np.bincount(bins, weights=outcome.weight)
+        mean = np.bincount(bins, weights=score * outcome.weight) / weight
         self.sums.append(float(np.abs(total).sum()))
-        self.errors.append(np.sort(np.sqrt(squares * size / np.maximum(size - 1, 1)))[::-1])
+        if len(size) == N_BINS:
+            self.bins.append(np.stack([mean, weight, error]))
         self.truth = truth * outcome.n_counted
 
-    def _coverage_of_gaps(self) -> float:
-        """Of an interval that sees the sum of gaps, holds it, and knows the bins' standard errors.
+    def _largest_sum(self) -> float:
+        """The sum of gaps that the true one gives once in twenty where all of it is in one bin.
 
-        It has to hold where all of the true sum is in one bin, so only a larger sum than is seen there once in twenty
-        may lie above it; of a sum that is spread over the bins so large a one is rarer. On the other side it cannot
-        miss, since noise makes the sum seen the larger.
+        An interval that sees the sum and holds it has to hold there too, so only a larger sum may leave it below; where
+        the true sum is spread over the bins so large a one is rarer. On the other side it cannot miss, since noise
+        makes the sum seen the larger. The bin is the one that gives the largest: that bin's rows then come out positive
+        as often as its gap says, and vary accordingly.
         """
-        width = max(map(len, self.errors))
-        error = np.mean([np.pad(one, (0, width - len(one))) for one in self.errors], axis=0)
-        noise = np.random.default_rng(5).normal(size=(N_DRAWS, width)) * error
-        noise[:, 0] += self.truth
-        most = float(np.quantile(np.abs(noise).sum(axis=1), HOLDS))
-        return float(np.mean(np.array(self.sums) <= most))
+        mean, weight, error = np.mean(self.bins, axis=0)
+        noise = np.random.default_rng(5).normal(size=(N_DRAWS, N_BINS))
+        sums = np.abs(noise * error)
+        largest = 0.0
+        for place in range(N_BINS):
+            for gap in (self.truth, -self.truth):
+                share = mean[place] + gap / weight[place]
+                if 0 <= share <= 1:
+                    own = error[place] * np.sqrt(share * (1 - share) / (mean[place] * (1 - mean[place])))
+                    moved = sums.sum(axis=1) - sums[:, place] + np.abs(gap + own * noise[:, place])
+                    largest = max(largest, float(np.quantile(moved, HOLDS)))
+        return largest
