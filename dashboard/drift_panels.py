@@ -16,7 +16,8 @@ from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import DriftResult, WindowState
 from core.monitoring.window_measures import WINDOW_MEASURES
 from dashboard import panels, reads, selection, session, theme
-from dashboard.charts import monitoring as charts
+from dashboard.charts.monitoring import FEATURES_SHOWN
+from dashboard.charts.then_and_now import then_and_now as then_and_now_chart
 from dashboard.panels import Row
 
 PREDICTION = "the prediction"
@@ -55,11 +56,11 @@ def one_window(row: MonitorRow, found: DriftMap, part: str) -> int | None:
 def features_table(row: MonitorRow, results: Sequence[DriftResult], window_id: str) -> None:
     """The features of a window that moved most, each a click away; all of them on request."""
     kept = {name: st.query_params[name] for name in ("slice", "against", "windows", "list") if name in st.query_params}
-    folded = len(results) - charts.FEATURES_SHOWN
+    folded = len(results) - FEATURES_SHOWN
     if folded > 0:
-        lists = {"": f"The {charts.FEATURES_SHOWN} that moved most", "all": f"All {len(results)}"}
+        lists = {"": f"The {FEATURES_SHOWN} that moved most", "all": f"All {len(results)}"}
         if selection.view("Which features to list", lists, name="list") != "all":
-            results = results[: charts.FEATURES_SHOWN]
+            results = results[:FEATURES_SHOWN]
     panels.table(
         [
             Row(
@@ -154,7 +155,7 @@ def then_and_now(result: DriftResult, label: str) -> None:
             in_slices(result, label)
         case _ if result.bins:
             panels.figure(
-                charts.then_and_now(
+                then_and_now_chart(
                     {**result.bins, "of_time": result.column_kind in TIMES}, feature=name, colours=theme.colours()
                 ),
                 key="monitor_then_and_now",

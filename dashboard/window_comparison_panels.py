@@ -15,7 +15,7 @@ from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import Window, WindowState
 from core.wording import enumerated
 from dashboard import panels, reads, selection, session, theme
-from dashboard.charts import monitoring as charts
+from dashboard.charts.then_and_now import then_and_now
 from dashboard.drift_panels import PREDICTION, STATES, TIMES
 from dashboard.panels import Row
 
@@ -97,7 +97,7 @@ def show(row: MonitorRow, found: Mapping[str, Any]) -> None:
     one = next((one for one in features if shown_name(one) == asked), features[0])
     if one["bins"]:
         panels.figure(
-            charts.then_and_now(
+            then_and_now(
                 {**one["bins"], "of_time": one["kind"] in TIMES},
                 feature=shown_name(one),
                 colours=theme.colours(),

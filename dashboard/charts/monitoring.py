@@ -1,16 +1,15 @@
-"""Drift over time; one feature then and now."""
+"""Drift over time: the heat map, and what happened meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import plotly.graph_objects as go
 
-from dashboard.charts.canvas import blank, literal, name_rows, named_rows, short, whole
+from dashboard.charts.canvas import literal, named_rows, short, whole
 from dashboard.theme import Colours
 
 HIGHEST_RATIO = 3.0
@@ -18,9 +17,6 @@ FEATURES_SHOWN = 20
 LABELS_SHOWN = 14
 MANY = 60
 CLOSE = 1 / 3
-MICROSECONDS = 1_000
-MOST_WHOLES = 31
-"""Days of a month: so many whole numbers are read value by value; more are a distribution."""
 
 
 class Square(NamedTuple):
@@ -252,112 +248,3 @@ def _framed(squares: Sequence[Square], top: int, n_windows: int) -> list[list[tu
         )]
         for y, first, last in stretches
     ]  # fmt: skip
-
-
-def then_and_now(
-    bins: Mapping[str, Any], *, feature: str, colours: Colours, names: tuple[str, str] = ("reference", "current")
-) -> go.Figure:
-    """One feature in the same bins: the reference filled grey, the current window a teal line.
-
-    Categories are dumbbells; a few whole numbers, such as months, are a pair of bars each with its value's name.
-
-    Parameters
-    ----------
-    bins : mapping
-        ``edges`` or ``values``, with the shares of ``reference`` and ``current``; ``of_time`` where the edges are
-        microseconds since 1970.
-    feature : str
-        The axis title; shown literally.
-    names : (str, str)
-        What the two are called; shown literally.
-    """
-    said = literal(names[0]), literal(names[1])
-    if not bins.get("edges"):
-        return _categories(bins, feature, colours, said)
-    wholes = [] if bins.get("of_time") else whole_numbers(bins["edges"])
-    return _wholes(wholes, bins, feature, colours, said) if wholes else _numbers(bins, feature, colours, said)
-
-
-def whole_numbers(edges: Sequence[float]) -> list[int]:
-    """The values that bins hold one of each, where they are few whole numbers in a row; else none."""
-    apart = len(edges) <= MOST_WHOLES + 1 and all(high - low == 1 and low % 1 == 0.5 for low, high in pairwise(edges))
-    return [round((low + high) / 2) for low, high in pairwise(edges)] if apart else []
-
-
-def _wholes(
-    values: Sequence[int], bins: Mapping[str, Any], feature: str, colours: Colours, names: tuple[str, str]
-) -> go.Figure:
-    drawn = blank(height=280, colours=colours)
-    looks = (("reference", names[0], colours.reference), ("current", names[1], colours.candidate))
-    for key, name, tint in looks:
-        drawn.add_bar(
-            x=list(values),
-            y=bins[key],
-            marker={"color": tint, "line": {"width": 0}},
-            name=name,
-            hovertemplate=f"{name} at %{{x}}: %{{y:.1%}}<extra></extra>",
-        )
-    drawn.update_xaxes(tickmode="array", tickvals=list(values), ticktext=[str(one) for one in values], showgrid=False)
-    drawn.update_layout(barmode="group", bargap=0.3, bargroupgap=0.05)
-    return _labelled(drawn, feature, names)
-
-
-def _numbers(bins: Mapping[str, Any], feature: str, colours: Colours, names: tuple[str, str]) -> go.Figure:
-    # Plotly takes milliseconds for a time; they are kept in microseconds.
-    per_unit = MICROSECONDS if bins.get("of_time") else 1
-    edges = [float(edge) / per_unit for edge in bins["edges"]]
-    drawn = blank(height=280, colours=colours)
-    drawn.add_bar(
-        x=[(low + high) / 2 for low, high in pairwise(edges)],
-        width=[high - low for low, high in pairwise(edges)],
-        y=bins["reference"],
-        marker={"color": colours.reference, "opacity": 0.55, "line": {"width": 0}},
-        name=names[0],
-        hovertemplate=f"{names[0]} %{{y:.1%}}<extra></extra>",
-    )
-    drawn.add_scatter(
-        x=edges,
-        y=[*bins["current"], bins["current"][-1]],
-        mode="lines",
-        line={"color": colours.candidate, "width": 2.5, "shape": "hv"},
-        name=names[1],
-        hovertemplate=f"{names[1]} %{{y:.1%}}<extra></extra>",
-    )
-    if bins.get("of_time"):
-        drawn.update_xaxes(type="date")
-    return _labelled(drawn, feature, names)
-
-
-def _categories(bins: Mapping[str, Any], feature: str, colours: Colours, names: tuple[str, str]) -> go.Figure:
-    values = [str(value) for value in bins["values"]]
-    positions = list(range(len(values)))[::-1]
-    drawn = blank(height=max(180, 100 + 28 * len(values)), colours=colours)
-    for position, before, after in zip(positions, bins["reference"], bins["current"], strict=True):
-        drawn.add_scatter(
-            x=[before, after], y=[position, position], mode="lines", hoverinfo="skip",
-            line={"color": colours.grid, "width": 3},
-        )  # fmt: skip
-    tints = (colours.reference, colours.candidate)
-    for key, name, tint in zip(("reference", "current"), names, tints, strict=True):
-        drawn.add_scatter(
-            x=bins[key],
-            y=positions,
-            mode="markers",
-            marker={"color": tint, "size": 11},
-            name=name,
-            hovertemplate=f"{name} %{{x:.1%}}<extra></extra>",
-        )
-    name_rows(drawn, values[::-1])
-    drawn.update_xaxes(title=f"share of rows by {literal(feature)}", tickformat=".0%", rangemode="tozero")
-    return _with_key(drawn, names)
-
-
-def _labelled(drawn: go.Figure, feature: str, names: tuple[str, str]) -> go.Figure:
-    drawn.update_xaxes(title=literal(feature))
-    drawn.update_yaxes(title="share of rows", tickformat=".0%", rangemode="tozero")
-    return _with_key(drawn, names)
-
-
-def _with_key(drawn: go.Figure, names: tuple[str, str]) -> go.Figure:
-    drawn.for_each_trace(lambda trace: trace.update(showlegend=trace.name in names))
-    return drawn.update_layout(showlegend=True, margin={"t": 34})
