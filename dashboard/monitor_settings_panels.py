@@ -258,7 +258,8 @@ def _against_the_season(given: dict[str, Any], kept: MonitorSettings, trained: T
         "Time of the training rows",
         times,
         index=times.index(kept.season_column) if kept.season_column in times else 0,
-        help="The column of the training data that says when a row was; only a season needs it.",
+        help="The column of the training data that says when a row was; only a season needs it. How rows hang together "
+        "is told by the time that the dataset names where no season is held against.",
     )
     given["season_column"] = None if given["season"] == "none" else column
 

@@ -2,11 +2,14 @@
 
 The promise over the windows of a month is the level of one window (`promises`). Columns count as independent,
 ``1 - (1 - a) ** m``; where they depend on each other the rate is lower: by a third for twenty columns correlated by one
-half, by nine tenths for twenty copies of one. Reference rows drawn jointly would win that back; sketches do not hold
-them, so the promise is kept from below. All streams of all columns (the value test, the missing share, what the
-reference never held) get one level, raised until the levels they attain, counts being whole, use up the window's. A
-stream of something the reference never had gets a twentieth: if it never happens in truth either, its share would be
-lost.
+half, two thirds by nine tenths, nine tenths for twenty copies of one. Rows drawn jointly would win that back, but a
+thousand of such windows tell of chances of 1 in 100, and how often columns exceed together falls from there to the
+chances of 1 in 10,000 that are needed (for normal columns to none, Sibuya 1960): what they tell would break the
+promise. What it would win is a threshold lower by 4 % at one half, by 8 % at nine tenths, by 20 % for copies.
+
+All streams of all columns (the value test, the missing share, what the reference never held) get one level, raised
+until the levels they attain, counts being whole, use up the window's. A stream of something the reference never had
+gets a twentieth: if it never happens in truth either, its share would be lost.
 
 *False discoveries.* Where all is quiet every finding is false, so the chance of any finding is both the false-discovery
 rate and the family-wise error. Where some columns drift, as few of the quiet ones are named as before. Benjamini and

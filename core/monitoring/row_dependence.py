@@ -54,9 +54,10 @@ def dependence(
         )
     elif not by_column:
         there = max((one.n_blocks for tests in found.values() for one in tests.values()), default=0)
+        needed = f"{LEAST_BLOCKS + 1}" if settings.season == "none" else f"{LEAST_BLOCKS} and one for each season"
         sentence = (
-            f"The training data holds {_windows(there, settings)}; from {LEAST_BLOCKS + 1} on (and one more for each "
-            "season) it would tell how rows hang together. Until then each counts as independent of the others."
+            f"The training data holds {_windows(there, settings)}; from {needed} on it would tell how rows hang "
+            "together. Until then each counts as independent of the others."
         )
     elif not seen:
         n_blocks = max(one.n_blocks for tests in by_column.values() for one in tests.values())
