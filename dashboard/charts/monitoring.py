@@ -188,7 +188,7 @@ def event_lines(events: Sequence[Event], colours: Colours, *, n_windows: int, na
                 "yref": "paper",
                 "xanchor": "left",
                 "yanchor": "bottom",
-                "text": short(", ".join(_counted(words)), 40),
+                "text": short(words, 40),
                 "showarrow": False,
                 "font": {"color": colours.muted, "size": 12},
             }
@@ -197,21 +197,27 @@ def event_lines(events: Sequence[Event], colours: Colours, *, n_windows: int, na
     }
 
 
-def _said_together(events: Sequence[Event], n_windows: int) -> list[tuple[float, list[str]]]:
+def _said_together(events: Sequence[Event], n_windows: int) -> list[tuple[float, str]]:
     """Where to write which words: what lies within a third of the axis of the last place joins it, as a phone needs."""
-    found: list[tuple[float, list[str]]] = []
+    found: list[list[Event]] = []
     for event in sorted(events, key=lambda one: one.column):
-        if found and event.column - found[-1][0] < n_windows * CLOSE:
-            found[-1][1].append(event.words)
+        if found and event.column - found[-1][0].column < n_windows * CLOSE:
+            found[-1].append(event)
         else:
-            found.append((event.column, [event.words]))
-    return found
+            found.append([event])
+    return [(together[0].column, ", ".join(_counted(together))) for together in found]
 
 
-def _counted(words: Sequence[str]) -> list[str]:
-    """What happened, each kind once: "3 incidents"."""
-    times = {one: list(words).count(one) for one in words}
-    return [one if n == 1 else f"{n} {one}s" for one, n in times.items()]
+def _counted(events: Sequence[Event]) -> list[str]:
+    """Deployments in their order, for a version can come back; incidents of the same words once: "3 incidents"."""
+    incidents = [one.words for one in events if one.kind == "incident"]
+    told: list[str] = []
+    for one in events:
+        n = incidents.count(one.words) if one.kind == "incident" else 1
+        words = f"{n} {one.words}s" if n > 1 else one.words
+        if one.kind == "deployment" or words not in told:
+            told.append(words)
+    return told
 
 
 def strokes(name: str, lines: Sequence[Sequence[tuple[float, float]]], *, colour: str, width: float) -> dict[str, Any]:

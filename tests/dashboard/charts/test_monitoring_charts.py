@@ -110,6 +110,13 @@ def test_what_happened_again_and_again_is_counted():
     assert [one.text for one in drawn.layout.annotations] == ["3 incidents"]
 
 
+def test_a_version_that_came_back_is_named_again():
+    words = ["v1 live", "v2 live", "v1 live"]
+    happened = [Event(0.1 * place, one, "deployment") for place, one in enumerate(words)]
+    drawn = map_of(square(0, 0, 0.1), features=["age"], events=[*happened, Event(0.15, "incident", "incident")])
+    assert [one.text for one in drawn.layout.annotations] == ["v1 live, v2 live, incident, v1 live"]
+
+
 def strip_of(*points: Measured, evaluated: tuple[float, float, float] | None = None):
     return performance.strip(points, windows=WINDOWS, metric="ROC AUC", evaluated=evaluated, events=[], colours=LIGHT)
 
