@@ -5,9 +5,10 @@ it at outcomes whose probabilities sum to 95 % or more; the fewest that do are t
 Biometrika 41:275), which make intervals shortest in sum (Crow 1956, Biometrika 43:423). Where one outcome has nearly
 all the probability they sum to far more than 95 %, and no interval of any kind can hold less often.
 
-The bound of a metric is that of an interval that is told everything but one such share: of F2, the mix of its mistakes;
-of a mean over classes, all of the other classes; of lift, how many positives there are; and of the calibration error,
-every bin's standard error. What the product is not told can only make it wider.
+The bound of a metric is that of an interval that is told everything but one such share: of a mean over classes, all of
+the other classes; of lift, how many positives there are; and of the calibration error, every bin's standard error. What
+the product is not told can only make it wider. F0.5 and F2 rest on two shares, of what was found and of misses among
+the mistakes: their bound has to hold whatever the second is.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ HOLDS = 0.95
 N_DRAWS = 20_000
 RARE = "of the rarest class"
 TOP = "in the top tenth"
+MISSED = f"missed of the mistakes {RARE}"
+SQUARED_BETA = {"f0_5": 0.25, "f2": 4.0}
+N_MIXES = 11
 # Which share decides a metric, binary and multiclass; see `class_shares`.
 DECIDES = {
     "accuracy": "right",
@@ -47,8 +51,8 @@ def class_shares(outcome: Outcome) -> dict[str, tuple[float, float]]:
     """The shares that decide metrics, each as rows in and rows in all.
 
     The rarest class is the last of the model's, as the cases are made: how many of its rows are found, how many rows
-    called it are right, and how many are both of those that are either. In a binary task also how many of the
-    best-scored tenth are positive.
+    called it are right, how many are both of those that are either, and how many are of it of those that are but one.
+    In a binary task also how many of the best-scored tenth are positive.
     """
     code = len(outcome.predictions.classes) - 1
     hits = float(outcome.confusion[code, code])
@@ -58,6 +62,7 @@ def class_shares(outcome: Outcome) -> dict[str, tuple[float, float]]:
         f"found {RARE}": (hits, actual),
         f"right {RARE}": (hits, called),
         f"joint {RARE}": (hits, actual + called - hits),
+        MISSED: (actual - hits, actual + called - 2 * hits),
     }
     if outcome.is_binary and actual > 0:
         found, _, total = top_hits(outcome)
@@ -75,6 +80,37 @@ def sterne(n: int, share: float) -> float:
     return float(min(1.0, reached[min(n, int(np.searchsorted(reached, HOLDS)))]))
 
 
+@lru_cache(maxsize=10_000)
+def fewest(n: int, joint: float, missed: float, square: float) -> float:
+    """As `sterne`, of an F-score of ``n`` rows that are, or are called, positive; the most probable of the fewest sets.
+
+    An outcome is how many rows are found, missed and false alarms. The set reaches 95 % at every mix of the mistakes
+    that goes with the same F-score.
+    """
+    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.stats import multinomial
+
+    if n == 0:
+        return 1.0
+    outcomes = np.array([(found, lost, n - found - lost) for found in range(n + 1) for lost in range(n + 1 - found)])
+    odds = joint / (1 - joint) / (square * missed + 1 - missed)
+
+    def probability(mix: float) -> Floats:
+        ratio = odds * (square * mix + 1 - mix)
+        found = ratio / (1 + ratio)
+        return np.asarray(multinomial.pmf(outcomes, n, [found, (1 - found) * mix, (1 - found) * (1 - mix)]))
+
+    own = probability(missed)
+    every = np.array([own, *map(probability, np.linspace(0, 1, N_MIXES))])
+    chosen = milp(
+        1 - 0.5 * own,
+        constraints=LinearConstraint(every, HOLDS, np.inf),
+        integrality=np.ones(len(outcomes), dtype=np.int64),
+        bounds=Bounds(0, 1),
+    )
+    return float(own @ np.round(np.asarray(chosen.x)))
+
+
 class Least:
     """The bound of one metric, over the samples of a cell."""
 
@@ -89,6 +125,10 @@ class Least:
         """Take in one sample, with what is true where it comes from."""
         if self.key == "expected_calibration_error":
             self._add_gaps(outcome, truth[self.key])
+        elif self.key in SQUARED_BETA and not outcome.is_weighted:
+            rows = class_shares(outcome)[DECIDES[self.key]][1]
+            shares = truth[DECIDES[self.key]], truth[MISSED]
+            self.bounds.append(fewest(round(rows), *shares, SQUARED_BETA[self.key]))
         elif self.key in DECIDES and not outcome.is_weighted:
             name = DECIDES[self.key]
             n = outcome.n_rows if name == self.key else class_shares(outcome)[name][1]
