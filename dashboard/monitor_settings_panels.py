@@ -114,20 +114,20 @@ def hanging_together(how: dict[str, Any], *, key: str) -> None:
                         "Feature": PREDICTION if one["is_prediction"] else one["feature"],
                         "Test": DRIFT_TESTS[one["test"]].title,
                         "Rows of a window": theme.number(round(one["n_rows"])),
-                        "Carry as much as": theme.number(max(1.0, one["independent_rows"])),
-                        "Design effect": f"{theme.number(one['design_effect'])} "
-                        f"[{theme.number(one['low'])}, {theme.number(one['high'])}]",
+                        "As independent rows": theme.number(max(1.0, one["independent_rows"]), 1),
+                        "Design effect": f"{theme.number(one['design_effect'], 1)} "
+                        f"[{theme.number(one['low'], 1)}, {theme.number(one['high'], 1)}]",
                     }
                 )
                 for one in how["columns"]
             ],
             key=f"{key}_together",
-            right=("Rows of a window", "Carry as much as", "Design effect"),
+            right=("Rows of a window", "As independent rows", "Design effect"),
         )
         panels.quiet(
             "The training data is cut as the windows are. The design effect is how many times as far such parts lie "
-            "from the rest, in squares, as so many independent rows would, with its 95 % interval; rows over it is how "
-            "many independent ones they carry as much as. Only columns where it is more than chance explains are told."
+            "from the rest, in squares, as so many independent rows would, with its 95 % interval; rows divided by it "
+            "are how many independent ones they carry as much as. Told are columns with more than chance explains."
         )
 
 

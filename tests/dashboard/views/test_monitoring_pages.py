@@ -16,6 +16,7 @@ from core.jobs.queries import queue
 from core.jobs.tables import Job, JobState
 from core.monitoring.tables import (
     Batch,
+    Calibration,
     DriftResult,
     LabelArrival,
     Monitor,
@@ -334,6 +335,7 @@ def test_settings_are_tried_on_the_past_before_they_are_saved(
         "n_windows": 3,
         "sentence": "1 alert in 3 months.",
         "thresholds": thresholds,
+        "together": {"sentence": "A month of age carries as much as 12 rows.", "advice": "", "columns": [TOGETHER]},
     }
     job_id = finish(workspace, "preview_rule", found)
     told = said(open_as(operator, "monitor", monitor=watched.monitor_id, view="settings", preview=job_id))
@@ -341,6 +343,47 @@ def test_settings_are_tried_on_the_past_before_they_are_saved(
     assert "1 alert in 3 months. Nothing is saved yet." in told
     assert "monthly_charge, age" in told
     assert "0.073" in told
+    assert "A month of age carries as much as 12 rows." in told
+    assert "8.3 [5.1, 14.0]" in told
+
+
+def test_how_rows_hang_together_is_said_and_switched_off(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, watched: Made
+):
+    with workspace.write() as session:
+        monitor = session.get_one(Monitor, watched.monitor_id)
+        session.add(
+            Calibration(
+                monitor_id=watched.monitor_id,
+                version_id=watched.version_id,
+                settings_digest="1",
+                thresholds={
+                    "level": 0.1, "sizes": [], "levels": [],
+                    "of": {"slice": "", "dependent_rows": True, "time_column": "day"},
+                    "columns": [
+                        {"is_prediction": False, "name": "age", "streams": {}, "together": {"chi_square": HANGS}}
+                    ],
+                },
+                computed_at=utc_now(),
+            )
+        )  # fmt: skip
+        assert monitor.dependent_rows
+    page = open_as(operator, "monitor", monitor=watched.monitor_id, view="settings")
+    assert "of age, 100 rows, carries as much as 12 independent ones." in said(page)
+    assert "8.3 [5.1, 14.0]" in said(page)
+    next(one for one in page.checkbox if one.label == "Look at how rows hang together").uncheck()
+    next(one for one in page.button if one.label == "Save").click().run()
+    with workspace.read() as session:
+        assert not session.get_one(Monitor, watched.monitor_id).dependent_rows
+
+
+HANGS = {
+    "n_blocks": 30, "freedom": 29, "n_rows": 100.0, "design_effect": 8.3, "low": 5.1, "high": 14.0, "seen": True,
+}  # fmt: skip
+TOGETHER = {
+    "feature": "age", "is_prediction": False, "test": "chi_square", "n_blocks": 30, "n_rows": 100.0,
+    "independent_rows": 12.0, "design_effect": 8.3, "low": 5.1, "high": 14.0,
+}  # fmt: skip
 
 
 def test_any_two_windows_are_held_against_each_other(
