@@ -273,7 +273,7 @@ def test_the_files_own_predictions_are_used(workspace: Workspace, live: LiveMode
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"day,hours,age\n2026-01-01,3,4\n", "lacks 'job', 'member'"),
+        (b"day,hours,age\n2026-01-01,3,4\n", "lacks 'job' and 'member'"),
         (b"day,hours,age,job,member\n2026-01-01,3,4,cook,true\n2026-01-02,many,4,cook,true\n", "many"),
         (b"day,hours,age,job,member\nsoon,3,4,cook,true\n", "time column 'day'"),
     ],
