@@ -123,7 +123,7 @@ CASES: tuple[Case, ...] = (
         for name in FINER
         if n > 50 or name == "normal, finer ends"
     ),
-    Case(MIXED_FINER, promised=3.0, pool=MANY_POOL),
+    Case(MIXED_FINER, promised=3.0, pool=LARGE_POOL),
 )
 
 MANY = (
