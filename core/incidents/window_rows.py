@@ -11,8 +11,8 @@ from sqlmodel import Session, col, select
 
 from core.errors import LifecycleError
 from core.monitoring import cells
-from core.monitoring.kept_rows import READ_STATES, KeptRows
-from core.monitoring.tables import Batch, BucketSketch, Monitor, Window
+from core.monitoring.kept_rows import KeptRows
+from core.monitoring.tables import READ_STATES, Batch, BucketSketch, Monitor, Window
 from core.monitoring.windows import BATCH, Span
 from core.serving import queries as serving
 from core.workspace import Workspace

@@ -20,15 +20,16 @@ from core.datasets.tables import ColumnKind, DatasetVersion, Upload
 from core.drift.columns import moments
 from core.errors import InsufficientData, InvalidInput
 from core.jobs.context import JobContext
+from core.jobs.service import enqueue
 from core.jobs.tables import Job, JobState
-from core.monitoring import queries
+from core.monitoring import cells, queries
 from core.monitoring.batches import batch_table, check_columns, reading_options
 from core.monitoring.computing import compute_windows
 from core.monitoring.lifecycle import move_batch
 from core.monitoring.recording import record_ahead, record_windows
 from core.monitoring.service import record
 from core.monitoring.tables import Batch, BatchState
-from core.permissions import Actor, Permission, require
+from core.permissions import Actor, Permission, require, system_actor
 from core.registry import queries as registry
 from core.registry.tables import ModelVersion
 from core.serving.frames import AT, LABEL, PREDICTION, score_column, to_parquet
@@ -56,7 +57,7 @@ class _Read:
 
 
 def settle(session: Session, job: Job, now: datetime) -> None:
-    """Let the batch follow its job; its end without success is an event."""
+    """Let the batch follow its job; its end without success is an event, and takes its rows out of the windows."""
     batch = session.get(Batch, job.subject_id)
     if batch is None or job.state not in BATCH_STATES:
         return
@@ -69,6 +70,16 @@ def settle(session: Session, job: Job, now: datetime) -> None:
         actor = Actor(user_id=job.actor_id, name=job.actor_name, roles=frozenset(), via="job")
         details: dict[str, object] = {"batch_id": batch.id, "error": batch.error}
         record(session, queries.monitor(session, batch.monitor_id), f"batch.{wanted.value}", actor, now, details)
+        if cells.forget_batch(session, batch):
+            enqueue(
+                session,
+                kind="watch_log",
+                payload={"monitor_id": batch.monitor_id, "everything": True},
+                subject_kind="monitor",
+                subject_id=batch.monitor_id,
+                actor=system_actor("monitoring"),
+                now=now,
+            )
 
 
 def read_batch(workspace: Workspace, context: JobContext) -> None:

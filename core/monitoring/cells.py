@@ -18,8 +18,8 @@ from sqlmodel import Session, col, func, select
 
 from core.drift.sketching import Basis, Sketch
 from core.monitoring.counting import CountedBucket, Key, Slice, count_rows
-from core.monitoring.tables import Batch, BucketSketch
-from core.monitoring.windows import BATCH, Bucket, Span, span_at, spans_between
+from core.monitoring.tables import READ_STATES, Batch, BucketSketch, CountedSource
+from core.monitoring.windows import BATCH, Bucket, Span, spans_between
 from core.serving import queries as serving
 from core.serving.tables import PredictionSegment
 from core.statistics.sketches import from_bytes, merge, to_bytes
@@ -68,8 +68,8 @@ def count_log(
 ) -> None:
     """Count the log anew in every bucket that spans of time reach into, or throughout where ``touched`` is None.
 
-    A day at a time, so that memory does not grow with the log; the earliest last, so that where it is stored all is
-    (`is_counted`), wherever an attempt may have broken off.
+    A day at a time, so that memory does not grow with the number of days. An attempt that broke off leaves the log
+    uncounted (`is_counted`).
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def count_log(
         All of this monitor and version.
     """
     spans = [(one.from_at, one.to_at) for one in segments] if touched is None else touched
-    days = sorted({day for pair in spans for day in spans_between(*pair, "day")}, reverse=True)
+    days = sorted({day for pair in spans for day in spans_between(*pair, "day")})
     if touched is None:
         with workspace.write() as session:
             _forget(session, watching, LOG)
@@ -88,6 +88,9 @@ def count_log(
         counted = [one for one in counted if day.from_at <= one.at < day.to_at]
         with workspace.write() as session:
             put(session, watching, LOG, counted, span=day)
+    if touched is None:
+        with workspace.write() as session:
+            _counted_whole(session, watching, LOG, watching.bucket)
 
 
 def count_batch(workspace: Workspace, watching: Watching, batch: Batch, rows: pa.Table) -> None:
@@ -97,36 +100,27 @@ def count_batch(workspace: Workspace, watching: Watching, batch: Batch, rows: pa
     with workspace.write() as session:
         _forget(session, watching, source_of(batch))
         put(session, watching, source_of(batch), counted, bucket=BATCH if bucket is None else bucket)
+        _counted_whole(session, watching, source_of(batch), BATCH if bucket is None else bucket)
 
 
-def is_counted(
-    session: Session, watching: Watching, source: str, *, timed: bool, first_at: datetime | None = None
-) -> bool:
-    """Whether a source is stored whole, in exactly the buckets and slices that are asked for now.
+def is_counted(session: Session, watching: Watching, source: str, *, timed: bool) -> bool:
+    """Whether a source is stored whole, in exactly the buckets and slices that are asked for now."""
+    found = session.get(CountedSource, (watching.monitor_id, watching.version_id, source))
+    wanted = watching.bucket if timed else BATCH
+    return found is not None and (found.bucket, found.slices) == (wanted, _labels(watching))
 
-    Where no row of it lies in any slice of a column that cannot be told, and it is counted again.
 
-    Parameters
-    ----------
-    first_at : datetime, optional
-        Of the log: when its earliest row was, whose bucket is stored last.
-    """
-    query = (
-        sqlalchemy.select(col(BucketSketch.bucket), col(BucketSketch.slice))
-        .where(*_of(watching, [source]), col(BucketSketch.is_prediction))
-        .distinct()
-    )
-    found = session.connection().execute(query).all()
-    buckets, stored = {row.bucket for row in found}, {row.slice for row in found} - {""}
-    asked = {one.label: one.column for one in watching.slices}
-    if buckets != {watching.bucket if timed else BATCH} or not stored <= asked.keys():
-        return False
-    if {asked[label] for label in stored} != set(asked.values()):
-        return False
-    if first_at is None:
-        return True
-    earliest = col(BucketSketch.bucket_at) == span_at(first_at, watching.bucket).from_at
-    return session.exec(select(BucketSketch.id).where(*_of(watching, [source]), earliest).limit(1)).first() is not None
+def n_logged(session: Session, watching: Watching) -> int:
+    """How many rows of the log are stored."""
+    return sum(_n_rows(session, watching.monitor_id, watching.version_id, [LOG]).values())
+
+
+def forget_batch(session: Session, batch: Batch) -> bool:
+    """Drop what was counted of a batch that came to nothing; tells whether there was anything."""
+    of_it = (col(BucketSketch.monitor_id) == batch.monitor_id, col(BucketSketch.source) == source_of(batch))
+    counted = (col(CountedSource.monitor_id) == batch.monitor_id, col(CountedSource.source) == source_of(batch))
+    session.connection().execute(sqlalchemy.delete(CountedSource).where(*counted))
+    return session.connection().execute(sqlalchemy.delete(BucketSketch).where(*of_it)).rowcount > 0
 
 
 def put(
@@ -138,21 +132,28 @@ def put(
     bucket: str | None = None,
     span: Span | None = None,
 ) -> None:
-    """Write a source's buckets in place of those that were there, in a span or throughout."""
+    """Write a source's buckets in place of those that were there, in a span or throughout.
+
+    Of a span that was counted later by buckets of another length nothing is written: its rows are there already.
+    """
+    bucket = watching.bucket if bucket is None else bucket
     where = [*_of(watching, [source])]
     if span is not None:
         where += [col(BucketSketch.bucket_at) >= span.from_at, col(BucketSketch.bucket_at) < span.to_at]
-    newer = select(BucketSketch.bucket_at).where(*where, col(BucketSketch.read_at) > watching.read_at).distinct()
-    kept = set(session.exec(newer))
+    newer = sqlalchemy.select(col(BucketSketch.bucket_at), col(BucketSketch.bucket)).distinct()
+    found = session.connection().execute(newer.where(*where, col(BucketSketch.read_at) > watching.read_at)).all()
+    kept = {at for at, _ in found}
     older = sqlalchemy.delete(BucketSketch).where(*where, col(BucketSketch.read_at) <= watching.read_at)
     session.connection().execute(older)
+    if any(length != bucket for _, length in found):
+        return
     rows = [
         {
             "monitor_id": watching.monitor_id,
             "version_id": watching.version_id,
             "source": source,
             "bucket_at": one.at,
-            "bucket": watching.bucket if bucket is None else bucket,
+            "bucket": bucket,
             "slice": one.slice,
             "feature": name,
             "is_prediction": is_prediction,
@@ -170,12 +171,17 @@ def put(
 
 def buckets(session: Session, monitor_id: int, version_id: int) -> list[tuple[datetime, int]]:
     """Every bucket of time that holds rows, by its start, with how many from all sources."""
+    return sorted(_n_rows(session, monitor_id, version_id, _sources(session, monitor_id, version_id)).items())
+
+
+def _n_rows(session: Session, monitor_id: int, version_id: int, sources: Sequence[str]) -> dict[datetime, int]:
     rows = func.max(col(BucketSketch.n_rows)).label("n_rows")
     by_source = (
         sqlalchemy.select(col(BucketSketch.bucket_at), rows)
         .where(
             col(BucketSketch.monitor_id) == monitor_id,
             col(BucketSketch.version_id) == version_id,
+            col(BucketSketch.source).in_(sources),
             col(BucketSketch.bucket).in_(TIMED),
             col(BucketSketch.slice) == "",
             col(BucketSketch.is_prediction),
@@ -185,7 +191,7 @@ def buckets(session: Session, monitor_id: int, version_id: int) -> list[tuple[da
     found: dict[datetime, int] = {}
     for at, count in session.connection().execute(by_source):
         found[at] = found.get(at, 0) + count
-    return sorted(found.items())
+    return found
 
 
 def reach(session: Session, monitor_id: int, version_id: int) -> dict[int, tuple[datetime, datetime]]:
@@ -196,7 +202,7 @@ def reach(session: Session, monitor_id: int, version_id: int) -> dict[int, tuple
         .where(
             col(BucketSketch.monitor_id) == monitor_id,
             col(BucketSketch.version_id) == version_id,
-            col(BucketSketch.source) != LOG,
+            col(BucketSketch.source).in_(_sources(session, monitor_id, version_id)[1:]),
             col(BucketSketch.bucket).in_(TIMED),
         )
         .group_by(col(BucketSketch.source))
@@ -232,9 +238,14 @@ def sums(
 
 
 def _sources(session: Session, monitor_id: int, version_id: int) -> list[str]:
-    """Named one by one they let the index find a span; there are few."""
+    """The log, then the batches that were read; named one by one they let the index find a span, and there are few.
+
+    A batch that failed after it was counted, or was read for another version then, is in no window.
+    """
     batches = session.exec(
-        select(Batch.id).where(col(Batch.monitor_id) == monitor_id, col(Batch.version_id) == version_id)
+        select(Batch.id).where(
+            col(Batch.monitor_id) == monitor_id, col(Batch.version_id) == version_id, col(Batch.state).in_(READ_STATES)
+        )
     )
     return [LOG, *(f"{BATCH} {one}" for one in batches)]
 
@@ -251,3 +262,21 @@ def _forget(session: Session, watching: Watching, source: str) -> None:
     """Drop what was counted in other buckets or slices."""
     older = (*_of(watching, [source]), col(BucketSketch.read_at) <= watching.read_at)
     session.connection().execute(sqlalchemy.delete(BucketSketch).where(*older))
+    whole = session.get(CountedSource, (watching.monitor_id, watching.version_id, source))
+    if whole is not None and whole.read_at <= watching.read_at:
+        session.delete(whole)
+        session.flush()
+
+
+def _counted_whole(session: Session, watching: Watching, source: str, bucket: str) -> None:
+    key = (watching.monitor_id, watching.version_id, source)
+    there = session.get(CountedSource, key)
+    if there is not None and there.read_at > watching.read_at:
+        return
+    row = there or CountedSource(monitor_id=key[0], version_id=key[1], source=source, bucket=bucket)
+    row.bucket, row.slices, row.read_at = bucket, _labels(watching), watching.read_at
+    session.add(row)
+
+
+def _labels(watching: Watching) -> list[str]:
+    return sorted(one.label for one in watching.slices)

@@ -81,7 +81,8 @@ def compute_windows(
     settings = settings_of(monitor)
     say(0.0, "counting")
     reference = reference_of(workspace, version_id)
-    _count(kept, cells_of(monitor_id, settings, reference, read_at), grown)
+    if _count(kept, cells_of(monitor_id, settings, reference, read_at), grown):
+        touched = None
     with workspace.read() as session:
         buckets = cells.buckets(session, monitor_id, version_id)
         kept = replace(kept, reach=cells.reach(session, monitor_id, version_id))
@@ -118,8 +119,15 @@ def cells_of(monitor_id: int, settings: MonitorSettings, reference: Reference, r
     )
 
 
-def _count(kept: KeptRows, watching: cells.Watching, grown: Sequence[tuple[datetime, datetime]]) -> None:
-    """Count what was never counted in these buckets and slices, and the log where it has grown."""
+def _count(kept: KeptRows, watching: cells.Watching, grown: Sequence[tuple[datetime, datetime]]) -> bool:
+    """Count what was never counted in these buckets and slices, and the log where it has grown.
+
+    Returns
+    -------
+    bool
+        Whether rows of the log had been left out before: a clock that was ahead for a while lets segments look as if
+        they had been counted. They are now, wherever they lie.
+    """
     workspace = kept.workspace
     with workspace.read() as session:
         new = [
@@ -127,14 +135,21 @@ def _count(kept: KeptRows, watching: cells.Watching, grown: Sequence[tuple[datet
             for one in kept.batches
             if not cells.is_counted(session, watching, cells.source_of(one), timed=one.time_column is not None)
         ]
-        first_at = min((one.from_at for one in kept.segments), default=None)
-        log_is_counted = cells.is_counted(session, watching, cells.LOG, timed=True, first_at=first_at)
+        log_is_counted = cells.is_counted(session, watching, cells.LOG, timed=True)
     for batch in new:
         cells.count_batch(workspace, watching, batch, kept.of_batch(batch))
-    if kept.segments and not log_is_counted:
+    if not kept.segments:
+        return False
+    if not log_is_counted:
         cells.count_log(workspace, watching, kept.segments, None)
-    elif grown:
+        return False
+    if grown:
         cells.count_log(workspace, watching, kept.segments, grown)
+    with workspace.read() as session:
+        left_out = cells.n_logged(session, watching) < sum(one.n_rows for one in kept.segments)
+    if left_out:
+        cells.count_log(workspace, watching, kept.segments, None)
+    return left_out
 
 
 def _closed(session: Session, monitor_id: int, version_id: int, length: str) -> list[Span]:

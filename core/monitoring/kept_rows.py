@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlmodel import Session, col, select
 
 from core.drift.columns import moments
-from core.monitoring.tables import Batch, BatchState, Monitor
+from core.monitoring.tables import READ_STATES, Batch, Monitor
 from core.monitoring.windows import Span
 from core.serving import queries as serving
 from core.serving.frames import AT
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FILES_AT_HAND = 4
-READ_STATES = (BatchState.MEASURING, BatchState.READY)
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,10 +18,9 @@ from core.evaluation.tables import Task
 from core.jobs.context import JobContext
 from core.monitoring import queries
 from core.monitoring.computing import compute_windows
-from core.monitoring.kept_rows import READ_STATES
 from core.monitoring.labels import mark_known, put_labels
 from core.monitoring.recording import record_ahead, record_windows
-from core.monitoring.tables import Batch, Monitor
+from core.monitoring.tables import READ_STATES, Batch, Monitor
 from core.permissions import Permission, require
 from core.registry import queries as registry
 from core.registry.tables import ModelVersion

@@ -27,8 +27,7 @@ def watch_log(workspace: Workspace, context: JobContext) -> None:
     """Count the log of the monitor ``monitor_id`` where it has grown, and compute the windows that reach into there.
 
     With ``everything`` in the payload all windows of every version that has data are computed anew, from what is
-    counted; the log is read only where it was not counted yet. Result:
-    ``monitor_id``, ``n_windows``.
+    counted; rows are read only where they were not counted yet. Result: ``monitor_id``, ``n_windows``.
     """
     if context.actor.user_id is not None:  # the program itself keeps windows up to date without asking anybody
         require(context.actor, Permission.BATCH_ADD)
@@ -54,7 +53,7 @@ def watch_log(workspace: Workspace, context: JobContext) -> None:
     with context.record() as session:
         row = queries.monitor(session, monitor_id)
         record_windows(session, monitor=row, windows=rest, actor=context.actor, now=context.now())
-        row.watched_to = max(began, row.watched_to or began)
+        row.watched_to = max(began, _watched_to(row, utc_now()) or began)
         session.add(row)
         context.log(f"{len(windows)} windows computed.")
         context.result = {"monitor_id": monitor_id, "n_windows": len(windows)}
@@ -66,7 +65,7 @@ def enqueue_due(workspace: Workspace, now: datetime) -> int:
     To be called about once a minute. Asking twice for the same newest segment enqueues once.
     """
     with workspace.read() as session:
-        due = _due(session)
+        due = _due(session, utc_now())
     if not due:
         return 0
     with workspace.write() as session:
@@ -84,7 +83,7 @@ def enqueue_due(workspace: Workspace, now: datetime) -> int:
     return len(due)
 
 
-def _due(session: Session) -> list[tuple[int, int]]:
+def _due(session: Session, now: datetime) -> list[tuple[int, int]]:
     newest = (
         sqlalchemy.select(
             col(PredictionSegment.model_id).label("model_id"),
@@ -105,15 +104,21 @@ def _due(session: Session) -> list[tuple[int, int]]:
     return [
         (monitor_id, segment_id)
         for monitor_id, watched_to, segment_id, sealed_at in session.connection().execute(query)
-        if watched_to is None or sealed_at >= watched_to - MARGIN
+        if watched_to is None or watched_to > now or sealed_at >= watched_to - MARGIN
     ]
+
+
+def _watched_to(monitor: Monitor, now: datetime) -> datetime | None:
+    """Up to when the log was looked at; None where that was noted while the clock was ahead, for it says nothing."""
+    return None if monitor.watched_to is None or monitor.watched_to > now else monitor.watched_to
 
 
 def _grown(session: Session, monitor: Monitor) -> dict[int, list[tuple[datetime, datetime]]]:
     """By version, the spans of time of segments sealed since the log was last looked at."""
     query = select(PredictionSegment).where(*_segments_of(monitor))
-    if monitor.watched_to is not None:
-        query = query.where(col(PredictionSegment.sealed_at) >= monitor.watched_to - MARGIN)
+    watched_to = _watched_to(monitor, utc_now())
+    if watched_to is not None:
+        query = query.where(col(PredictionSegment.sealed_at) >= watched_to - MARGIN)
     grown: dict[int, list[tuple[datetime, datetime]]] = {}
     for segment in session.exec(query):
         grown.setdefault(segment.version_id, []).append((segment.from_at, segment.to_at))

@@ -30,6 +30,10 @@ class BatchState(StrEnum):
     CANCELLED = "cancelled"
 
 
+READ_STATES = (BatchState.MEASURING, BatchState.READY)
+"""Of a batch whose rows count."""
+
+
 class AlertState(StrEnum):
     """Where an alert is."""
 
@@ -128,6 +132,19 @@ class BucketSketch(SQLModel, table=True):
     n_rows: int
     read_at: datetime = moment()
     cells: bytes
+
+
+class CountedSource(SQLModel, table=True):
+    """A source whose rows are counted whole, in which buckets and slices; not there while that is being done."""
+
+    __tablename__ = "counted_source"
+
+    monitor_id: int = Field(foreign_key="monitor.id", primary_key=True)
+    version_id: int = Field(foreign_key="model_version.id", primary_key=True)
+    source: str = Field(max_length=32, primary_key=True)
+    bucket: str = Field(max_length=8)
+    slices: list[Any] = document(list)
+    read_at: datetime = moment()
 
 
 class Calibration(SQLModel, table=True):

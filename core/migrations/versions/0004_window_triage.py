@@ -27,6 +27,18 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["window_id"], ["window.id"]),
         sa.PrimaryKeyConstraint("window_id"),
     )
+    op.create_table(
+        "counted_source",
+        sa.Column("monitor_id", sa.Integer(), nullable=False),
+        sa.Column("version_id", sa.Integer(), nullable=False),
+        sa.Column("source", TEXT(length=32), nullable=False),
+        sa.Column("bucket", TEXT(length=8), nullable=False),
+        sa.Column("slices", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("read_at", core.database.UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["monitor_id"], ["monitor.id"]),
+        sa.ForeignKeyConstraint(["version_id"], ["model_version.id"]),
+        sa.PrimaryKeyConstraint("monitor_id", "version_id", "source"),
+    )
     op.add_column("process", sa.Column("beating_since", core.database.UtcDateTime(timezone=True), nullable=True))
     with op.batch_alter_table("monitor") as batch:
         batch.add_column(sa.Column("dependent_rows", sa.Boolean(), nullable=False, server_default=sa.true()))

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from core.monitoring import cells
 from core.monitoring.counting import Key, Slice
 from core.monitoring.service import ensure_monitor
-from core.monitoring.tables import Batch, BucketSketch
+from core.monitoring.tables import Batch, BatchState, BucketSketch
 from core.monitoring.windows import span_at
 from core.serving.frames import to_parquet
 from core.serving.tables import PredictionSegment
@@ -77,6 +77,7 @@ def batch_of(workspace: Workspace, watching: cells.Watching, now: datetime, *, t
             monitor_id=watching.monitor_id,
             version_id=watching.version_id,
             time_column="at" if timed else None,
+            state=BatchState.MEASURING,
             added_at=now,
         )
         session.add(batch)
@@ -166,8 +167,9 @@ def asked(workspace: Workspace, watching: cells.Watching, source: str) -> bool:
         {"bucket": "hour"},
         {"slices": (Slice("job", "cook"),)},
         {"slices": (Slice("job", "cook"), Slice("job", "pilot"))},
+        {"slices": (Slice("job", "pilot"),)},
     ],
-    ids=["shorter buckets", "a slice", "a slice nobody is in"],
+    ids=["shorter buckets", "a slice", "a slice nobody is in", "a column in whose slices nobody is"],
 )
 def test_other_buckets_and_slices_are_counted_anew_once(
     workspace: Workspace, watching: cells.Watching, over: dict[str, object]
@@ -198,7 +200,7 @@ def test_counting_that_broke_off_is_begun_again(
 
     def whole() -> bool:
         with workspace.read() as session:
-            return cells.is_counted(session, watching, cells.LOG, timed=True, first_at=segment.from_at)
+            return cells.is_counted(session, watching, cells.LOG, timed=True)
 
     monkeypatch.setattr(cells, "put", breaking)
     with pytest.raises(KeyboardInterrupt):
@@ -217,3 +219,33 @@ def test_what_a_batch_reaches_is_known(workspace: Workspace, watching: cells.Wat
     with workspace.read() as session:
         found = cells.reach(session, watching.monitor_id, watching.version_id)
     assert found == {batch.id: (DAY, DAY + timedelta(days=2))}
+
+
+def test_an_older_count_by_days_adds_nothing_beside_a_newer_one_by_hours(
+    workspace: Workspace, watching: cells.Watching
+) -> None:
+    segments = [seal(workspace, watching, rows(300, DAY, 20))]
+    by_hour = replace(watching, bucket="hour", read_at=watching.read_at + timedelta(seconds=5))
+    cells.count_log(workspace, by_hour, segments, None)
+    cells.count_log(workspace, watching, segments, [(DAY, DAY)])
+    assert sum(n_rows for _, n_rows in counts(workspace, watching)) == 300
+
+
+def test_a_batch_that_failed_after_it_was_counted_is_in_no_sum(
+    workspace: Workspace, watching: cells.Watching, now: datetime
+) -> None:
+    batch = batch_of(workspace, watching, now, timed=True)
+    cells.count_batch(workspace, watching, batch, rows(400, DAY, 72))
+    assert sum(n_rows for _, n_rows in counts(workspace, watching)) == 400
+    with workspace.write() as session:
+        row = session.get_one(Batch, batch.id)
+        row.state = BatchState.FAILED
+        session.add(row)
+    assert counts(workspace, watching) == []
+    with workspace.read() as session:
+        at = (watching.monitor_id, watching.version_id)
+        assert cells.sums(session, *at, span=span_at(DAY, "month")) == {}
+        assert cells.reach(session, *at) == {}
+    with workspace.write() as session:
+        assert cells.forget_batch(session, batch)
+        assert not cells.forget_batch(session, batch)

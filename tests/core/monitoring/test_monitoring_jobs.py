@@ -11,6 +11,7 @@ from sqlmodel import col, select
 
 from core.audit.tables import AuditEvent
 from core.automation.inline import run_all
+from core.database import utc_now
 from core.datasets.ingest import inspect
 from core.datasets.service import store_upload
 from core.errors import InvalidInput
@@ -18,9 +19,10 @@ from core.jobs.service import enqueue
 from core.jobs.tables import Job
 from core.monitoring import alert_queries, drift_queries, log_job, performance_queries, queries, service, window_queries
 from core.monitoring.examples import example_rows
-from core.monitoring.tables import AlertState, Batch, BatchState, WindowState
+from core.monitoring.tables import AlertState, Batch, BatchState, Monitor, WindowState
 from core.permissions import Actor
 from core.serving.log import Answered, PredictionLog
+from core.serving.tables import PredictionSegment
 from core.workspace import Workspace
 from tests.factories import key
 from tests.live_models import (
@@ -376,6 +378,37 @@ def test_a_later_segment_is_added_to_its_window(workspace: Workspace, live: Live
     finished(workspace)
     with workspace.read() as session:
         assert [window.n_rows for window in window_queries.windows(session, live.monitor_id)] == [400]
+
+
+def test_a_clock_that_was_ahead_for_a_while_leaves_no_row_out(
+    workspace: Workspace, live: LiveModel, now: datetime
+) -> None:
+    def logged(day: int) -> None:
+        answer(workspace, live, stream(150, seed=60 + day), datetime(2026, 3, day, tzinfo=UTC))
+
+    def watch() -> int:
+        log_job.enqueue_due(workspace, now)
+        finished(workspace)
+        with workspace.read() as session:
+            return sum(window.n_rows for window in window_queries.windows(session, live.monitor_id))
+
+    logged(1)
+    assert watch() == 150
+    with workspace.write() as session:
+        monitor = session.get_one(Monitor, live.monitor_id)
+        monitor.watched_to = utc_now() + timedelta(days=1)
+        session.add(monitor)
+    logged(2)
+    assert watch() == 300
+    logged(3)
+    with workspace.write() as session:
+        # Sealed while what was noted still lay ahead, and nobody watched before the clock caught up.
+        segment = session.exec(select(PredictionSegment).order_by(col(PredictionSegment.id).desc())).first()
+        assert segment is not None
+        segment.sealed_at = utc_now() - timedelta(days=2)
+        session.add(segment)
+    logged(4)
+    assert watch() == 600
 
 
 Labels = Sequence[tuple[str, str]]
