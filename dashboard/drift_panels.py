@@ -29,6 +29,11 @@ STATES = {
     WindowState.PENDING: theme.mark("Computing", "running"),
     "no_data": theme.mark("No data yet", "neutral"),
 }
+MEASURE_STATES = STATES | {
+    WindowState.DRIFTED: theme.mark("Shows", "attention"),
+    WindowState.QUIET: theme.mark("Quiet", "healthy"),
+}
+"""Of what is measured on a window as a whole: a stretch without rows is no drift."""
 
 
 def shown_name(one: WatchedColumn | DriftResult) -> str:
@@ -107,7 +112,7 @@ def together(window_id: int) -> None:
             Row(
                 {
                     "What": WINDOW_MEASURES[one.kind].title,
-                    "State": STATES.get(one.state, one.state),
+                    "State": MEASURE_STATES.get(one.state, one.state),
                     "Value": theme.interval(one.value, one.low, one.high),
                     "What was found": one.sentence,
                 }

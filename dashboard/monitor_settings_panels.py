@@ -41,7 +41,7 @@ def settings(row: MonitorRow) -> None:
     if row.version_id is not None:
         how = reads.fresh(kept_dependence, monitor_id=row.id, version_id=row.version_id, settings=kept)
         if how is not None:
-            hanging_together(how, key="monitor")
+            dependence(how, key="monitor")
     if not session.may(Permission.MONITOR_EDIT):
         panels.quiet("Changing how a monitor decides takes the role operator.")
         return
@@ -81,8 +81,8 @@ def preview(row: MonitorRow) -> None:
         [Row({"Window": one["window"], "Would have alerted by": ", ".join(one["columns"])}) for one in alerts[::-1]],
         key="preview_windows",
     )
-    if "together" in found:
-        hanging_together(found["together"], key="preview")
+    if "dependence" in found:
+        dependence(found["dependence"], key="preview")
     if found["thresholds"]:
         with st.expander("Thresholds of the newest window"):
             panels.table(
@@ -101,7 +101,7 @@ def preview(row: MonitorRow) -> None:
             )
 
 
-def hanging_together(how: dict[str, Any], *, key: str) -> None:
+def dependence(how: dict[str, Any], *, key: str) -> None:
     """How rows hang together: a sentence, and the columns whose windows vary most for how many rows they have."""
     panels.quiet(" ".join(said for said in (how["sentence"], how["advice"]) if said))
     if not how["columns"]:

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.drift.hanging import Together
+from core.drift.dependence import Dependence
 from core.drift.nulls import Column, DrawnNull, Null, Share, ShareNull, null
 from core.drift.promises import MOST_LEVEL, WINDOWS_A_MONTH, Promise, firing_chance, window_level
 from core.errors import InvalidInput, NotFound
@@ -78,7 +78,7 @@ class Thresholds:
         Rows of a window at which thresholds were worked out, rising.
     levels : ndarray of shape (s,)
         Of one stream at these sizes.
-    together : mapping of Key to mapping of test to Together
+    dependence : mapping of Key to mapping of test to Dependence
         How rows hang together where that was looked at.
     """
 
@@ -86,7 +86,7 @@ class Thresholds:
     sizes: Floats
     levels: Floats
     _streams: Mapping[Key, Mapping[str, Share | _Drawn]]
-    together: Mapping[Key, Mapping[str, Together]] = field(default_factory=dict)
+    dependence: Mapping[Key, Mapping[str, Dependence]] = field(default_factory=dict)
 
     def of(self, key: Key, test: str, n_current: int) -> float:
         """The largest effect that does not fire; one strictly above it does.
@@ -123,7 +123,7 @@ class Thresholds:
         return stream.tail(n_current).threshold(level * stream.weight)
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON document: ``level``, ``sizes``, ``levels``, and ``columns`` their ``streams``, ``together``."""
+        """As a JSON document: ``level``, ``sizes``, ``levels``, and ``columns`` their ``streams``, ``dependence``."""
         return {
             "level": self.level,
             "sizes": self.sizes.tolist(),
@@ -133,7 +133,7 @@ class Thresholds:
                     "is_prediction": key[0],
                     "name": key[1],
                     "streams": {test: _to_json(stream) for test, stream in streams.items()},
-                    "together": {test: asdict(found) for test, found in self.together.get(key, {}).items()},
+                    "dependence": {test: asdict(found) for test, found in self.dependence.get(key, {}).items()},
                 }
                 for key, streams in self._streams.items()
             ],
@@ -154,10 +154,10 @@ class Thresholds:
             },
             {
                 (bool(column["is_prediction"]), str(column["name"])): {
-                    test: Together(**found) for test, found in column["together"].items()
+                    test: Dependence(**found) for test, found in column["dependence"].items()
                 }
                 for column in document["columns"]
-                if column.get("together")
+                if column.get("dependence")
             },
         )
 
@@ -205,8 +205,8 @@ def calibrate(
         key: {test: _threshold(stream, levels) for test, stream in found.streams.items()}
         for key, found in nulls.items()
     }
-    hanging = {key: found.together for key, found in nulls.items() if found.together}
-    return Thresholds(level, grid, levels, streams, hanging)
+    dependence = {key: found.dependence for key, found in nulls.items() if found.dependence}
+    return Thresholds(level, grid, levels, streams, dependence)
 
 
 def _stream_level(nulls: Sequence[Null], place: int, level: float, windows_needed: int, windows_of: int) -> float:

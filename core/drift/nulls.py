@@ -7,7 +7,7 @@ Drawing both samples from the reference instead takes what it holds once, or nev
 values would call far too often. What the reference never held gets its due: half a row for a missing value, the gaps
 beyond its two ends for a number, Good and Turing's share for new categories.
 
-Where the reference carries a time, `hanging` tells from its blocks how far windows lie from it though nothing changed;
+Where the reference carries a time, `dependence` tells from its blocks how far windows lie though nothing changed;
 where that is more than independent rows explain, a value test's windows are drawn as the blocks lie, and shares as if
 there were only so many independent rows.
 
@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.tables import ColumnKind
+from core.drift.dependence import Blocks, Dependence, Deviations, dependence_of, deviations
 from core.drift.drift_tests import DRIFT_TESTS, Sample, missing
-from core.drift.hanging import Blocks, Deviations, Together, deviations, together
 from core.statistics.predictive import JEFFREYS, ShareTail, draw_counts, draw_shares, share_tail
 from core.statistics.sketches import (
     MAX_COARSENESS,
@@ -88,7 +88,7 @@ class Share:
     weight : float
         Which part of a stream's level it gets, in (0, 1].
     common : float
-        What rows of a window share (`hanging.Together.common`); 0 where they are independent.
+        What rows of a window share (`dependence.Dependence.common`); 0 where they are independent.
     """
 
     seen: float
@@ -157,14 +157,14 @@ class Null:
         By key of the test; without the value test where the reference holds no value.
     shared : ndarray of shape (s,)
         Which part of the variance of a window's distance is the reference's, so that windows have it in common.
-    together : mapping of str to Together
+    dependence : mapping of str to Dependence
         How the rows hang together, of the value test and the missing share; empty where that was not looked at.
     """
 
     n_reference: int
     streams: Mapping[str, DrawnNull | ShareNull]
     shared: Floats
-    together: Mapping[str, Together]
+    dependence: Mapping[str, Dependence]
 
     def exceeding(self, place: int, level: float, whole: bool) -> float:
         """With which chance any stream exceeds: as far as whole counts allow, or as if each level could be attained."""
@@ -188,14 +188,14 @@ def null(column: Column, grid: Floats, rng: np.random.Generator) -> Null:
     present = np.maximum(1.0, np.round(grid * (sketch.n_present / max(1, sketch.n_rows))))
     shared = grid / (grid + max(1, sketch.n_rows))
     streams: dict[str, DrawnNull | ShareNull] = {}
-    found: dict[str, Together] = {}
+    found: dict[str, Dependence] = {}
     common, fewer = 0.0, 1.0
     for key in column.streams:
         match DRIFT_TESTS[key].role:
             case "missing":
                 share = _missing(sketch)
                 if column.blocks is not None:
-                    found[key] = _missing_together(column.blocks, share.seen, rng)
+                    found[key] = _missing_dependence(column.blocks, share.seen, rng)
                     share = _of_fewer(share, found[key].common, _fewer(found[key]))
                 streams[key] = ShareNull(share, [share.tail(int(n)) for n in grid])
             case "support":
@@ -208,7 +208,7 @@ def null(column: Column, grid: Floats, rng: np.random.Generator) -> Null:
                 weight = NEVER_SEEN if _is_constant(sketch) else 1.0
                 apart = None if column.blocks is None else drawn.apart(column.blocks)
                 if apart is not None:
-                    found[key] = one = drawn.together(apart, rng)
+                    found[key] = one = drawn.dependence(apart, rng)
                     if one.seen:
                         common, fewer = one.common, _fewer(one)
                         own = np.array([one.wider(n) for n in present])
@@ -226,7 +226,7 @@ def null(column: Column, grid: Floats, rng: np.random.Generator) -> Null:
     return Null(sketch.n_rows, streams, shared, found)
 
 
-def _fewer(found: Together) -> float:
+def _fewer(found: Dependence) -> float:
     """How many rows of the reference tell as much as one independent one."""
     return max(1.0, found.design_effect) if found.seen else 1.0
 
@@ -238,10 +238,10 @@ def _of_fewer(share: Share, common: float, fewer: float) -> Share:
     return replace(share, with_it=max(JEFFREYS, share.with_it / fewer), without=share.without / fewer, common=common)
 
 
-def _missing_together(blocks: Blocks, share: float, rng: np.random.Generator) -> Together:
+def _missing_dependence(blocks: Blocks, share: float, rng: np.random.Generator) -> Dependence:
     gone = missing(blocks.values).astype(np.float64)
     apart = deviations(replace(blocks, values=gone), lambda values, _: values.astype(np.intp), 2)
-    return together(
+    return dependence_of(
         apart,
         np.array([1 - share, share]),
         lambda shares, _: np.abs(shares[..., 1] - share),
@@ -331,10 +331,10 @@ class _Drawing:
             return None
         return deviations(blocks, self._names_at if named else self._numbers_at, len(self.shares))
 
-    def together(self, apart: Deviations, rng: np.random.Generator) -> Together:
+    def dependence(self, apart: Deviations, rng: np.random.Generator) -> Dependence:
         """How the rows hang together."""
         power = POWERS.get(self.test, 1.0)
-        return together(apart, self.shares, self._effects, power=power, n_draws=BLOCK_DRAWS, rng=rng)
+        return dependence_of(apart, self.shares, self._effects, power=power, n_draws=BLOCK_DRAWS, rng=rng)
 
     def blocks_tail(self, apart: Deviations, n_rows: float, wider: float, rng: np.random.Generator) -> Tail:
         """Of windows that lie as far away as blocks do, whose variance is so many times as large."""

@@ -175,7 +175,7 @@ def residual_change(reference: Floats, current: Floats, *, n_looks: int = 1) -> 
     if 2 * n_looks * spread_pvalue <= ALPHA:
         told.append(f"errors scatter {100 * abs(ratio):.0f} % {'more' if ratio > 0 else 'less'} than in the reference")
     said = " and ".join(told) if told else "predictions are off as they were in the reference"
-    return ConceptChange(effect, pvalue, len(now), about, (), f"{said[0].upper()}{said[1:]}. {_p(pvalue)}")
+    return ConceptChange(effect, pvalue, len(now), about, (), f"{said[0].upper()}{said[1:]} {_p(pvalue)}.")
 
 
 def _by_bins(chances: Floats, moved: Floats, hits: NDArray[np.bool_]) -> tuple[float, tuple[ConceptBin, ...]] | None:
@@ -207,12 +207,12 @@ def _said_of_scores(bins: tuple[ConceptBin, ...], name: str, pvalue: float) -> s
     n = sum(one.n for one in bins)
     expected, observed = (sum(one.n * getattr(one, part) for one in bins) / n for part in ("expected", "observed"))
     if pvalue > ALPHA:
-        return f"Rows of each score are {name} as often as they were in the reference. {_p(pvalue)}"
+        return f"Rows of each score are {name} as often as they were in the reference {_p(pvalue)}."
     worst = max(bins, key=lambda one: abs(one.observed - one.expected))
     return (
         f"Scores no longer mean what they meant: {percent(observed)} of the labelled rows are {name}, "
-        f"{percent(expected)} were expected; where {percent(worst.expected)} were, {percent(worst.observed)} are. "
-        f"{_p(pvalue)}"
+        f"{percent(expected)} were expected; where {percent(worst.expected)} were, {percent(worst.observed)} are "
+        f"{_p(pvalue)}."
     )
 
 

@@ -81,7 +81,7 @@ def previewed(
         ``n_alerts``, ``alerts_a_month`` with its 95 % interval ``low`` to ``high`` (None without a window),
         ``above_promise`` and ``sentence``. ``windows``: oldest first with ``window``, ``enough`` and ``columns`` (the
         names that would have alerted, foremost first). ``would_have_alerted``: those with any. ``thresholds``: of the
-        newest window that could be judged, by ``feature``, ``is_prediction`` and ``test``. ``together``: how its rows
+        newest window that could be judged, by ``feature``, ``is_prediction`` and ``test``. ``dependence``: how its rows
         hang together, as `row_dependence.dependence` says it.
 
     Raises
@@ -114,9 +114,9 @@ def previewed(
         settings.min_effect,
     )
     newest = told[-1] if told else None
-    hanging = {} if newest is None or newest.thresholds is None else newest.thresholds.together
-    together = dependence(hanging, settings, thresholds.time_column)
-    return {"settings": settings.to_json(), "together": together} | _document(found, past, newest)
+    found_of = {} if newest is None or newest.thresholds is None else newest.thresholds.dependence
+    how = dependence(found_of, settings, thresholds.time_column)
+    return {"settings": settings.to_json(), "dependence": how} | _document(found, past, newest)
 
 
 def _spans(settings: MonitorSettings, monitor: Monitor, buckets: Sequence[tuple[datetime, int]]) -> list[Span]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.drift.hanging import LEAST_ROWS, MOST_BLOCKS, Blocks
+from core.drift.dependence import LEAST_ROWS, MOST_BLOCKS, Blocks
 from core.monitoring.counting import Key
 from core.monitoring.monitor_settings import MonitorSettings
 from core.monitoring.reference import Reference, Some

@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from core.drift.calibrating import Key, Thresholds
-from core.drift.hanging import LEAST_BLOCKS, Together
+from core.drift.dependence import LEAST_BLOCKS, Dependence
 from core.monitoring.monitor_settings import MonitorSettings
 from core.monitoring.tables import Calibration
 from core.monitoring.windows import COUNT, SEASONS_OF
@@ -21,14 +21,14 @@ LARGE = 10.0
 
 
 def dependence(
-    found: Mapping[Key, Mapping[str, Together]], settings: MonitorSettings, time_column: str | None
+    found: Mapping[Key, Mapping[str, Dependence]], settings: MonitorSettings, time_column: str | None
 ) -> dict[str, Any]:
     """How rows hang together, as a JSON document.
 
     Parameters
     ----------
-    found : mapping of Key to mapping of test to Together
-        As `Thresholds.together`.
+    found : mapping of Key to mapping of test to Dependence
+        As `Thresholds.dependence`.
     time_column : str or None
         Of the training data, None where it has none.
 
@@ -94,11 +94,11 @@ def kept_dependence(
     for row in rows:
         of = row.thresholds.get("of")
         if of is not None and not of["slice"] and of["dependent_rows"] == settings.dependent_rows:
-            return dependence(Thresholds.from_json(row.thresholds).together, settings, of["time_column"])
+            return dependence(Thresholds.from_json(row.thresholds).dependence, settings, of["time_column"])
     return None
 
 
-def _line(key: Key, test: str, one: Together) -> dict[str, Any]:
+def _line(key: Key, test: str, one: Dependence) -> dict[str, Any]:
     return {
         "feature": _name(key),
         "is_prediction": key[0],

@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 
 from core.database import utc_now
 from core.drift.calibrating import Column, Promise, Thresholds, calibrate, window_level
-from core.drift.hanging import Blocks
+from core.drift.dependence import Blocks
 from core.drift.measuring import streams_of
 from core.drift.sketching import Sketch
 from core.monitoring.counting import Key

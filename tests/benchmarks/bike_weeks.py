@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.drift.calibrating import WINDOWS_A_MONTH, Column, Key, Promise, Thresholds, calibrate, window_level
-from core.drift.hanging import Blocks
+from core.drift.dependence import Blocks
 from core.drift.measuring import measure, streams_of
 from core.statistics.sketches import fit_scale, fit_vocabulary, sketch_categories, sketch_numbers
 
@@ -116,7 +116,7 @@ def main() -> None:
         most = ", ".join(f"{name} {n}" for name, n in by_column.most_common(4))
         print(f"| {title} | {' | '.join(counts)} | {most} |", flush=True)  # noqa: T201
         if looks:
-            for (_, name), tests in held[0 if not seasonal else 6][1].together.items():
+            for (_, name), tests in held[0 if not seasonal else 6][1].dependence.items():
                 one = next(iter(tests.values()))
                 print(  # noqa: T201
                     f"    {name}: {one.n_blocks} weeks, design effect {one.design_effect:.1f} "

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from core.drift.calibrating import WINDOWS_A_MONTH, Column, Promise, Thresholds, calibrate, window_level
-from core.drift.hanging import Blocks
+from core.drift.dependence import Blocks
 from core.drift.measuring import streams_of
 from core.statistics.sketches import fit_scale, sketch_numbers
 
@@ -146,7 +146,7 @@ def run(case: Case, n_references: int, rng: np.random.Generator) -> tuple[Found,
                 blocks = Blocks(one, block, no_season, no_season[: case.n_blocks]) if looks else None
                 columns[False, f"c{place}"] = Column(sketch, "number", streams_of("number", n_reference), blocks)
             thresholds = calibrate(columns, sizes=[case.n_rows], level=level, rng=rng)
-            design_effects += [one["kolmogorov_smirnov"].design_effect for one in thresholds.together.values()]
+            design_effects += [one["kolmogorov_smirnov"].design_effect for one in thresholds.dependence.values()]
             called = [_fires(thresholds, key, one, case.n_rows) for key, one in zip(columns, effects, strict=True)]
             fired[looks].append(float(np.any(called, axis=0).mean()))
             power[looks].append(float(_fires(thresholds, (False, "c0"), shifted, case.n_rows).mean()))

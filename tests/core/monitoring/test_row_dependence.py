@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from core.drift.hanging import Together
+from core.drift.dependence import Dependence
 from core.monitoring import service
 from core.monitoring.monitor_settings import MonitorSettings
 from core.monitoring.reference import ALL, Some, reference_of
@@ -34,11 +34,13 @@ from tests.live_models import COLUMNS, LiveModel, csv_bytes, go_live, keep_versi
 
 WEEKLY = MonitorSettings("week", None, 50, 0.0, 0.5, 1, 1, "none", None, {}, ())
 CHOSEN: dict[str, Any] = {"window": "week", "min_rows": 50, "min_effect": 0.0, "false_alerts": 0.5}
-SEEN = Together(52, 51, 117.0, 40.0, 28.0, 62.0, True)
-UNSEEN = Together(52, 51, 117.0, 1.1, 0.8, 1.7, False)
+SEEN = Dependence(52, 51, 117.0, 40.0, 28.0, 62.0, True)
+UNSEEN = Dependence(52, 51, 117.0, 1.1, 0.8, 1.7, False)
 
 
-def said(found: Mapping[str, Together], settings: MonitorSettings = WEEKLY, time: str | None = "day") -> dict[str, Any]:
+def said(
+    found: Mapping[str, Dependence], settings: MonitorSettings = WEEKLY, time: str | None = "day"
+) -> dict[str, Any]:
     held = {(False, name): {"kolmogorov_smirnov": one} for name, one in found.items()}
     return dependence(held, settings, time)
 
@@ -59,13 +61,13 @@ def test_a_week_is_said_in_independent_rows_and_a_season_is_suspected() -> None:
     ("found", "settings", "time", "words"),
     [
         ({"pay": UNSEEN}, WEEKLY, "day", "Over 52 weeks of training data no column varies more"),
-        ({"pay": Together(7, 6, 90.0, 1.0, 1.0, 1.0, False)}, WEEKLY, "day", "holds 7 weeks; from 13 on"),
+        ({"pay": Dependence(7, 6, 90.0, 1.0, 1.0, 1.0, False)}, WEEKLY, "day", "holds 7 weeks; from 13 on"),
         ({}, WEEKLY, None, "The training data has no time"),
         ({}, MonitorSettings(**{**vars(WEEKLY), "dependent_rows": False}), "day", "is not looked at"),
     ],
 )
 def test_what_is_not_used_is_said_too(
-    found: Mapping[str, Together], settings: MonitorSettings, time: str | None, words: str
+    found: Mapping[str, Dependence], settings: MonitorSettings, time: str | None, words: str
 ) -> None:
     told = said(found, settings, time)
     assert words in told["sentence"]
@@ -127,7 +129,7 @@ def test_weeks_that_vary_as_the_training_datas_do_are_quiet(
         )
     tried = result_of(workspace, job.id)
     assert sum("hours" in one["columns"] for one in tried["would_have_alerted"]) <= 1
-    assert tried["together"]["columns"][0]["feature"] == "hours"
+    assert tried["dependence"]["columns"][0]["feature"] == "hours"
     on = True
     edit(workspace, weekly.monitor_id, operator, now, dependent_rows=True)
     assert drifted(windows(workspace, weekly)) == tried["n_alerts"]

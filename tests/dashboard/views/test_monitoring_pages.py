@@ -335,7 +335,7 @@ def test_settings_are_tried_on_the_past_before_they_are_saved(
         "n_windows": 3,
         "sentence": "1 alert in 3 months.",
         "thresholds": thresholds,
-        "together": {"sentence": "A month of age carries as much as 12 rows.", "advice": "", "columns": [TOGETHER]},
+        "dependence": {"sentence": "A month of age carries as much as 12 rows.", "advice": "", "columns": [TOGETHER]},
     }
     job_id = finish(workspace, "preview_rule", found)
     told = said(open_as(operator, "monitor", monitor=watched.monitor_id, view="settings", preview=job_id))
@@ -361,7 +361,7 @@ def test_how_rows_hang_together_is_said_and_switched_off(
                     "level": 0.1, "sizes": [], "levels": [],
                     "of": {"slice": "", "dependent_rows": True, "time_column": "day"},
                     "columns": [
-                        {"is_prediction": False, "name": "age", "streams": {}, "together": {"chi_square": HANGS}}
+                        {"is_prediction": False, "name": "age", "streams": {}, "dependence": {"chi_square": HANGS}}
                     ],
                 },
                 computed_at=utc_now(),

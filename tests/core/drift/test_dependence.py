@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from core.drift.calibrating import Column, Thresholds, calibrate
-from core.drift.hanging import LEAST_BLOCKS, Blocks, Together
+from core.drift.dependence import LEAST_BLOCKS, Blocks, Dependence
 from core.drift.measuring import streams_of
 from core.statistics.sketches import fit_scale, fit_vocabulary, sketch_categories, sketch_numbers
 from tests.benchmarks.dependent_rows import Case, clusters, following, run
@@ -34,8 +34,8 @@ def calibrated(one: Column, *, size: int = 100, level: float = 0.01) -> Threshol
     return calibrate({(False, "x"): one}, sizes=[size], level=level, rng=np.random.default_rng(1))
 
 
-def together(one: Column, *, size: int = 100) -> Mapping[str, Together]:
-    return calibrated(one, size=size).together[False, "x"]
+def dependence_of(one: Column, *, size: int = 100) -> Mapping[str, Dependence]:
+    return calibrated(one, size=size).dependence[False, "x"]
 
 
 def draw(kind: str, seed: int) -> Floats:
@@ -48,7 +48,7 @@ def test_independent_rows_keep_their_thresholds(kind: str) -> None:
     looked_at = column(draw(kind, 0), 40)
     plain = Column(looked_at.sketch, looked_at.kind, looked_at.streams)
     found, without = calibrated(looked_at), calibrated(plain)
-    seen = found.together[False, "x"]["kolmogorov_smirnov"]
+    seen = found.dependence[False, "x"]["kolmogorov_smirnov"]
     assert (seen.n_blocks, seen.freedom, seen.n_rows, seen.seen) == (40, 39, 100.0, False)
     assert seen.low < 1 < seen.high
     assert seen.independent_rows(100) == 100
@@ -57,27 +57,27 @@ def test_independent_rows_keep_their_thresholds(kind: str) -> None:
 
 
 def test_of_twenty_independent_columns_hardly_any_is_taken_for_dependent() -> None:
-    seen = [together(column(draw("normal", seed), 40))["kolmogorov_smirnov"].seen for seed in range(20)]
+    seen = [dependence_of(column(draw("normal", seed), 40))["kolmogorov_smirnov"].seen for seed in range(20)]
     assert sum(seen) <= 4
 
 
 def test_rows_that_come_ten_at_a_time_count_as_one() -> None:
     rng = np.random.default_rng(2)
-    found = together(column(np.repeat(rng.normal(size=500), 10), 50))["kolmogorov_smirnov"]
+    found = dependence_of(column(np.repeat(rng.normal(size=500), 10), 50))["kolmogorov_smirnov"]
     assert found.seen
     # Kish: 1 + (size - 1) * correlation within.
     assert found.low < 10 < found.high
     assert found.design_effect == pytest.approx(10, rel=0.35)
     assert found.independent_rows(100) == pytest.approx(10, rel=0.4)
     names = np.repeat(np.array(list("abcd"), dtype=object)[rng.integers(0, 4, 500)], 10)
-    assert together(column(names, 50))["chi_square"].design_effect == pytest.approx(10, rel=0.35)
+    assert dependence_of(column(names, 50))["chi_square"].design_effect == pytest.approx(10, rel=0.35)
 
 
 def test_the_missing_share_is_looked_at_as_pearsons_dispersion_does() -> None:
     rng = np.random.default_rng(3)
     gone = rng.random((30, 200)) < rng.beta(2, 38, size=(30, 1))
     values = np.where(gone, np.nan, rng.normal(size=gone.shape)).ravel()
-    found = together(column(values, 30))
+    found = dependence_of(column(values, 30))
     table = np.column_stack([gone.sum(axis=1), (~gone).sum(axis=1)])
     dispersion = stats.chi2_contingency(table, correction=False).statistic / 29
     assert found["missing_share"].design_effect == pytest.approx(dispersion, rel=0.15)
@@ -97,23 +97,23 @@ def test_a_missing_share_that_varies_by_block_has_a_wider_threshold() -> None:
 def test_too_few_blocks_claim_nothing() -> None:
     rng = np.random.default_rng(5)
     values = np.repeat(rng.normal(size=LEAST_BLOCKS), 100) + rng.normal(size=100 * LEAST_BLOCKS)
-    few = together(column(values, LEAST_BLOCKS))["kolmogorov_smirnov"]
+    few = dependence_of(column(values, LEAST_BLOCKS))["kolmogorov_smirnov"]
     assert (few.enough, few.seen, few.common) == (False, False, 0.0)
     one_more = np.append(values, rng.normal(size=100))
-    assert together(column(one_more, LEAST_BLOCKS + 1))["kolmogorov_smirnov"].enough
+    assert dependence_of(column(one_more, LEAST_BLOCKS + 1))["kolmogorov_smirnov"].enough
 
 
 def test_blocks_are_held_against_their_own_season() -> None:
     rng = np.random.default_rng(6)
     season = np.repeat(np.arange(40) // 10, 100)
     values = rng.normal(size=4_000) + season
-    assert together(column(values, 40))["kolmogorov_smirnov"].design_effect > 10
-    within = together(column(values, 40, season.astype(np.intp)))["kolmogorov_smirnov"]
+    assert dependence_of(column(values, 40))["kolmogorov_smirnov"].design_effect > 10
+    within = dependence_of(column(values, 40, season.astype(np.intp)))["kolmogorov_smirnov"]
     assert (within.freedom, within.seen) == (36, False)
 
 
 def test_larger_windows_are_never_taken_to_vary_less_than_may_be() -> None:
-    found = Together(40, 39, 100.0, 3.0, 2.0, 5.0, True)
+    found = Dependence(40, 39, 100.0, 3.0, 2.0, 5.0, True)
     assert found.wider(100) == 1.0
     assert found.wider(50) == pytest.approx((0.02 + 0.02) / (0.01 + 0.02))
     assert found.wider(400) == pytest.approx((0.0025 + 0.04) / (0.01 + 0.04))
@@ -134,7 +134,7 @@ def test_larger_windows_are_never_taken_to_vary_less_than_may_be() -> None:
 )
 def test_awkward_columns_have_an_answer(values: NDArray[np.generic]) -> None:
     found = calibrated(column(values, 20))
-    for test, one in found.together.get((False, "x"), {}).items():
+    for test, one in found.dependence.get((False, "x"), {}).items():
         assert np.isfinite([one.design_effect, one.n_rows, one.common, one.low, one.high]).all()
         assert np.isfinite(found.of((False, "x"), test, 100))
 
@@ -151,11 +151,11 @@ def test_what_was_found_is_kept_and_calibrations_from_before_can_be_read() -> No
     found = calibrated(column(np.repeat(np.random.default_rng(9).normal(size=500), 10), 50))
     document = found.to_json()
     again = Thresholds.from_json(document)
-    assert again.together == found.together
+    assert again.dependence == found.dependence
     for test in ("kolmogorov_smirnov", "range_violations"):
         assert again.of((False, "x"), test, 90) == found.of((False, "x"), test, 90)
     for one in document["columns"]:
-        del one["together"]
+        del one["dependence"]
         for stream in one["streams"].values():
             stream.pop("common", None)
-    assert Thresholds.from_json(document).together == {}
+    assert Thresholds.from_json(document).dependence == {}

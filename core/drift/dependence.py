@@ -66,7 +66,7 @@ class Blocks:
 
 
 @dataclass(frozen=True)
-class Together:
+class Dependence:
     """How the rows of a stream hang together.
 
     Parameters
@@ -117,7 +117,7 @@ class Together:
         return max((1 / n_rows + common) / (1 / self.n_rows + common) for common in limits)
 
 
-NOTHING_KNOWN = Together(0, 0, 1.0, 1.0, 1.0, 1.0, False)
+NOTHING_KNOWN = Dependence(0, 0, 1.0, 1.0, 1.0, 1.0, False)
 """Of a reference without a time."""
 
 
@@ -190,9 +190,9 @@ def deviations(blocks: Blocks, places: Callable[[Sample, Sample], NDArray[np.int
     return Deviations(shares, np.array(sizes), len(seasons))
 
 
-def together(
+def dependence_of(
     found: Deviations, shares: Floats, effects: Effects, *, power: float, n_draws: int, rng: np.random.Generator
-) -> Together:
+) -> Dependence:
     """How far the blocks vary beyond what as many independent rows do.
 
     Parameters
@@ -209,7 +209,7 @@ def together(
     n_blocks = len(found.n_rows)
     if found.freedom < LEAST_BLOCKS:
         n_rows = float(np.median(found.n_rows)) if n_blocks else 1.0
-        return Together(n_blocks, found.freedom, n_rows, 1.0, 1.0, 1.0, False)
+        return Dependence(n_blocks, found.freedom, n_rows, 1.0, 1.0, 1.0, False)
     from scipy.stats import chi2
 
     n_rows = float(np.median(found.n_rows))
@@ -221,4 +221,4 @@ def together(
     design_effect = float(seen.mean()) / expected if expected > 0 else 1.0
     low, high = (design_effect * found.freedom / chi2.ppf(at, found.freedom) for at in (0.975, 0.025))
     exceeds = bool(seen.mean() > np.quantile(means, GATE))
-    return Together(n_blocks, found.freedom, n_rows, design_effect, float(low), float(high), exceeds)
+    return Dependence(n_blocks, found.freedom, n_rows, design_effect, float(low), float(high), exceeds)
