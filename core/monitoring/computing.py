@@ -6,7 +6,7 @@ which is counted once too, and against the window before (`one_window`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -175,8 +175,8 @@ def _timed(
     """Compute windows of time, oldest first, each beside the one before."""
     settings = watched.settings
     length = length_of(settings.window, settings.window_rows)
-    wanted = _to_compute(spans, touched, looks_back=max(1, settings.windows_of - 1))
     exceeded = _stored_exceeded(watched, length) if settings.windows_of > 1 else {}
+    wanted = _to_compute(spans, touched, exceeded, looks_back=settings.windows_of - 1)
     done: list[ComputedWindow] = []
     last: Counted | None = None
     for number, place in enumerate(wanted):
@@ -221,16 +221,27 @@ def _untimed(watched: Watched, batches: Sequence[Batch], wanted: set[int] | None
 
 
 def _to_compute(
-    spans: Sequence[Span], touched: Sequence[tuple[datetime, datetime]] | None, *, looks_back: int
+    spans: Sequence[Span],
+    touched: Sequence[tuple[datetime, datetime]] | None,
+    judged: Container[str],
+    *,
+    looks_back: int,
 ) -> list[int]:
-    """Places of the windows that were touched, and of those after that are held beside or counted with them."""
+    """Places of the windows that were touched, and of those after that are held beside or counted with them.
+
+    k of n counts only windows that had enough data, here ``judged`` by their labels, so it reaches past the others.
+    """
     if touched is None:
         return list(range(len(spans)))
-    places: set[int] = set()
+    places: list[int] = []
+    beside, left = False, 0
     for place, span in enumerate(spans):
-        if any(first < span.to_at and last >= span.from_at for first, last in touched):
-            places.update(range(place, min(len(spans), place + looks_back + 1)))
-    return sorted(places)
+        hit = any(first < span.to_at and last >= span.from_at for first, last in touched)
+        if hit or beside or left:
+            places.append(place)
+        left = looks_back if hit else max(0, left - (span.label in judged))
+        beside = hit
+    return places
 
 
 def _stored_exceeded(watched: Watched, length: str) -> dict[str, set[Key]]:

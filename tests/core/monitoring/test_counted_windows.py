@@ -254,6 +254,28 @@ def test_two_of_three_windows_must_be_beyond_the_threshold(
     assert [state for _, state in found()] == [WindowState.QUIET] * 7
 
 
+def test_k_of_n_does_not_depend_on_the_order_in_which_rows_arrive(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, operator: Actor, now: datetime
+) -> None:
+    edit(workspace, live.monitor_id, operator, now, windows_needed=2, windows_of=2)
+    january = [(300, 71, 0.0), (3_000, 72, 1.5)]
+
+    def add(month: int, rows: int, seed: int, shift: float) -> None:
+        add_batch(csv_bytes(stream(rows, seed=seed, hours_shift=shift), times(f"2026-0{month}-01", 28, rows, "D")))
+
+    add(1, *january[0])
+    add(2, 30, 73, 0.0)  # too few rows to tell: March looks back on January
+    add(3, 1_500, 74, 1.5)
+    assert [one.state for one in windows(workspace, live).values()] == ["quiet", "not_enough_data", "quiet"]
+    add(1, *january[1])
+    found = {label: one.state for label, one in windows(workspace, live).items()}
+    assert found == {"2026-01": "quiet", "2026-02": "not_enough_data", "2026-03": "drifted"}
+    with workspace.write() as session:
+        service.refresh(session, monitor_id=live.monitor_id, actor=operator, now=now)
+    finished(workspace)
+    assert {label: one.state for label, one in windows(workspace, live).items()} == found
+
+
 def test_slices_tell_where_to_look_and_raise_nothing_by_themselves(
     workspace: Workspace, live: LiveModel, add_batch: AddBatch, operator: Actor, now: datetime
 ) -> None:
