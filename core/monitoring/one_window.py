@@ -208,7 +208,7 @@ def computed_window(
         sliced=tuple(sliced),
         performance=performance,
         together=_together(watched, rows, season, performance) if n_looks else None,
-        firings=_firings(watched, piece.span, columns, performance),
+        firings=_firings(watched, piece.span, now.n_rows, columns, performance),
         read_at=watched.read_at,
     )
 
@@ -275,7 +275,7 @@ def _together(watched: Watched, rows: _Rows, season: str, performance: WindowPer
 
 
 def _firings(
-    watched: Watched, span: Span, columns: Sequence[MeasuredColumn], performance: WindowPerformance
+    watched: Watched, span: Span, n_rows: int, columns: Sequence[MeasuredColumn], performance: WindowPerformance
 ) -> tuple[Firing, ...]:
     drifted = [column for column in columns if column.state is WindowState.DRIFTED]
     fired = firings(
@@ -286,7 +286,12 @@ def _firings(
         prediction_effect=next((one.judgement.outcome.effect for one in drifted if one.is_prediction), None),
     )
     fired += performance_firings(
-        watched.performance, performance, model=watched.title, window=span.label, min_rows=watched.settings.min_rows
+        watched.performance,
+        performance,
+        model=watched.title,
+        window=span.label,
+        n_rows=n_rows,
+        min_rows=watched.settings.min_rows,
     )
     return tuple(fired)
 

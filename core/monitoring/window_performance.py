@@ -145,7 +145,7 @@ def window_performance(
 
 
 def performance_firings(
-    watch: PerformanceWatch, found: WindowPerformance, *, model: str, window: str, min_rows: int
+    watch: PerformanceWatch, found: WindowPerformance, *, model: str, window: str, n_rows: int, min_rows: int
 ) -> list[Firing]:
     """Say which alerts a window's performance raises.
 
@@ -154,8 +154,10 @@ def performance_firings(
     model : str
         What people call it, "income champion".
     window : str
+    n_rows : int
+        In the window.
     min_rows : int
-        Fewer labels raise nothing.
+        Fewer labels raise nothing by what they say, and fewer rows nothing by an estimate.
 
     Returns
     -------
@@ -173,7 +175,7 @@ def performance_firings(
         now = found.primary(watch.task, source)
         if now is None or now.low is None or now.high is None:
             continue
-        enough = now.n_labelled >= min_rows if source is Source.REALISED else not now.note
+        enough = now.n_labelled >= min_rows if source is Source.REALISED else n_rows >= min_rows and not now.note
         if not enough:
             continue
         harm = performance_firing(

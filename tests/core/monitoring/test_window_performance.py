@@ -87,7 +87,7 @@ def test_without_labels_the_estimate_alone_says_how_well_it_does(workspace: Work
     assert said.low is not None
     assert said.high is not None
     assert said.low <= accuracy(rows, truth) <= said.high
-    assert performance_firings(watch, found, model="pay champion", window="2026-01", min_rows=100) == []
+    assert performance_firings(watch, found, model="pay champion", window="2026-01", n_rows=1_500, min_rows=100) == []
 
 
 def test_what_was_learnt_is_kept_and_read_back_the_same(workspace: Workspace, live: LiveModel) -> None:
@@ -152,9 +152,9 @@ def test_a_changed_concept_contradicts_the_estimate_and_no_alert_is_raised_by_it
     assert of_source(quiet, Source.ESTIMATED)["roc_auc"].note == ""
     note = of_source(found, Source.CORRECTED)["roc_auc"].note
     assert "700 labels that are in contradict it" in note
-    assert [one.kind for one in performance_firings(watch, found, model="m", window="w", min_rows=100)] == [
-        "performance"
-    ]
+    assert [
+        one.kind for one in performance_firings(watch, found, model="m", window="w", n_rows=1_500, min_rows=100)
+    ] == ["performance"]
     told = window_performance(labelled(watch, changed, range(700)), rows, n_looks=1).concept
     calm = window_performance(labelled(watch, truth, range(700)), rows, n_looks=1).concept
     assert told is not None
@@ -175,15 +175,33 @@ def test_an_estimate_that_is_worse_beyond_doubt_is_a_warning_until_labels_tell(
     watch = replace(watch_of(workspace, live), evaluated=(0.999, 0.998, 0.9995))
     rows, truth = kept(workspace, live, stream(1_500, seed=37))
     found = window_performance(watch, rows)
-    fired = performance_firings(watch, found, model="pay champion", window="2026-01", min_rows=100)
+    fired = performance_firings(watch, found, model="pay champion", window="2026-01", n_rows=1_500, min_rows=100)
     assert [one.kind for one in fired] == ["estimated_performance"]
     assert [one.severity for one in fired] == [ALERT_RULES[one.kind].severity for one in fired]
     assert "is estimated at" in fired[0].sentence
     doubted = replace(found, figures=tuple(replace(one, note="Few rows.") for one in found.figures))
-    assert performance_firings(watch, doubted, model="m", window="w", min_rows=100) == []
+    assert performance_firings(watch, doubted, model="m", window="w", n_rows=1_500, min_rows=100) == []
     told = window_performance(labelled(watch, truth, range(900)), rows)
-    fired = performance_firings(watch, told, model="pay champion", window="2026-01", min_rows=100)
+    fired = performance_firings(watch, told, model="pay champion", window="2026-01", n_rows=1_500, min_rows=100)
     assert [(one.kind, one.severity) for one in fired] == [("performance", "critical")]
+
+
+def test_an_estimate_of_fewer_rows_than_a_window_needs_raises_nothing(workspace: Workspace, live: LiveModel) -> None:
+    watch = replace(watch_of(workspace, live), evaluated=(0.999, 0.998, 0.9995))
+    table = stream(40_000, seed=40)
+    doubtful = np.abs(np.array(table["hours"]) / 8 + np.array(table["age"]) / 20 - 7.5) < 0.12
+    rows, _ = kept(workspace, live, table.take(pa.array(np.flatnonzero(doubtful)[:24])))
+    found = window_performance(watch, rows)
+    said = found.primary(Task.BINARY, Source.ESTIMATED)
+    assert said is not None
+    assert said.high is not None
+    assert (said.high < 0.998, said.note) == (True, "")
+
+    def kinds(min_rows: int) -> list[str]:
+        fired = performance_firings(watch, found, model="m", window="w", n_rows=24, min_rows=min_rows)
+        return [one.kind for one in fired]
+
+    assert (kinds(24), kinds(25)) == (["estimated_performance"], [])
 
 
 def test_slices_have_figures_of_their_own(workspace: Workspace, live: LiveModel) -> None:
