@@ -52,6 +52,7 @@ SPECIAL: dict[str, str] = {
     "alert.acknowledged": "took up the alert for {label}",
     "alert.resolved": "closed the alert for {label}",
     "alert.reopened": "raised an alert for {label} again",
+    "alert.worsened": "saw the alert for {label} become critical",
     "alert_rule.edited": "changed an alert rule of {label}",
     "incident.opened": "opened the incident {label}",
     "incident.widened": "added alerts to the incident {label}",

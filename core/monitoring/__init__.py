@@ -14,7 +14,7 @@ are kept apart.
 
 What no window tells, silence and faults, is asked every few minutes by rules (`alert_rules`: `liveness`, `faults`) that
 learn what is usual; without a past, or without samples, a rule opens nothing and closes nothing. Whatever raises an
-alert does so through `alert_log`.
+alert does so through `alert_log`; those of windows follow what goes on from one window to the next (`window_alerts`).
 
 How well a model does in a window is *realised* where labels have come, *estimated* from what the version's labelled
 reference taught (`core.estimation`), and *corrected* where both are counted together. An estimate carries what speaks

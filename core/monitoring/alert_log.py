@@ -1,7 +1,7 @@
 """Opening, continuing and closing alerts that the program raises by itself, with an audit event for each.
 
-Whatever decides (windows in `recording`, silence and faults in `liveness_job`) calls these three; what a person does to
-an alert is `service`'s.
+Whatever decides (windows in `window_alerts`, silence and faults in `liveness_job`) calls these three; what a person
+does to an alert is `service`'s.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from core.monitoring.lifecycle import move_alert
 from core.monitoring.service import record
 from core.monitoring.tables import Alert, AlertState, Monitor
 from core.permissions import Actor
+
+SEVERITIES = ("warning", "critical")
+"""The worse the later."""
 
 
 def open_alert(
@@ -60,16 +63,20 @@ def fire_again(
 ) -> None:
     """Let a known alert follow what is the case now; one that the program itself resolved opens again.
 
-    What a person resolved stays resolved: they have seen it.
+    What a person resolved stays resolved: they have seen it. That one which stands has become worse is an event.
     """
-    alert.severity, alert.sentence = firing.severity, firing.sentence
     reopened = alert.state == AlertState.RESOLVED and alert.acknowledged_at is None
+    worse = SEVERITIES.index(firing.severity) > SEVERITIES.index(alert.severity)
+    worsened = worse and alert.state != AlertState.RESOLVED
+    alert.severity, alert.sentence = firing.severity, firing.sentence
     if reopened:
         alert.state, alert.note, alert.opened_at = move_alert(alert.state, AlertState.OPEN), "", now
     session.add(alert)
     session.flush()
     if reopened:
         _audit(session, monitor, alert, "alert.reopened", actor, now)
+    elif worsened:
+        _audit(session, monitor, alert, "alert.worsened", actor, now)
 
 
 def close_alert(

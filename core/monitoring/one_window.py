@@ -27,7 +27,12 @@ from core.monitoring.tables import Batch, Monitor, WindowState
 from core.monitoring.thresholds import MonitorThresholds
 from core.monitoring.window_drift import MeasuredColumn, measure_window, watched_columns
 from core.monitoring.window_measures import WindowFigure
-from core.monitoring.window_performance import WindowPerformance, performance_firings, window_performance
+from core.monitoring.window_performance import (
+    WindowPerformance,
+    performance_firings,
+    performance_judged,
+    window_performance,
+)
 from core.monitoring.windows import Span, season_of
 from core.serving.frames import feature_column
 from core.workspace import Workspace
@@ -59,6 +64,8 @@ class ComputedWindow:
     together : tuple of WindowFigure, or None
         What all columns say together; None where nobody looked: see `computing.LOOKED_AT_TOGETHER`.
     firings : tuple of Firing
+    judged : frozenset of str
+        The kinds of alerts of which it can be told whether they fire.
     read_at : datetime
     """
 
@@ -73,6 +80,7 @@ class ComputedWindow:
     performance: WindowPerformance
     together: tuple[WindowFigure, ...] | None
     firings: tuple[Firing, ...]
+    judged: frozenset[str]
     read_at: datetime
 
     def exceeded(self) -> set[Key]:
@@ -197,6 +205,7 @@ def computed_window(
     slices = watched.reference.slices(settings.slice_columns)
     watch = with_labels(watched.workspace, watched.performance, model_id=watched.monitor.model_id, rows=rows.whole)
     performance = window_performance(watch, rows.whole, slices, n_looks=n_looks)
+    fired = _firings(watched, piece.span, now.n_rows, columns, performance)
     return ComputedWindow(
         version_id=watched.reference.version_id,
         length=piece.length,
@@ -208,7 +217,8 @@ def computed_window(
         sliced=tuple(sliced),
         performance=performance,
         together=_together(watched, rows, season, performance) if n_looks else None,
-        firings=_firings(watched, piece.span, now.n_rows, columns, performance),
+        firings=fired,
+        judged=_judged(watched, now.n_rows, columns, performance) | {one.kind for one in fired},
         read_at=watched.read_at,
     )
 
@@ -294,6 +304,15 @@ def _firings(
         min_rows=watched.settings.min_rows,
     )
     return tuple(fired)
+
+
+def _judged(
+    watched: Watched, n_rows: int, columns: Sequence[MeasuredColumn], performance: WindowPerformance
+) -> frozenset[str]:
+    told = [column for column in columns if column.state is not WindowState.NOT_ENOUGH_DATA]
+    kinds = frozenset("prediction_drift" if column.is_prediction else "drift" for column in told)
+    min_rows = watched.settings.min_rows
+    return kinds | performance_judged(watched.performance, performance, n_rows=n_rows, min_rows=min_rows)
 
 
 def name_of(column: MeasuredColumn) -> Key:

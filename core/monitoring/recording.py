@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -18,21 +18,11 @@ from sqlmodel import Session, col, delete, select
 
 from core.jobs.context import JobContext
 from core.monitoring import queries
-from core.monitoring.alert_log import close_alert, fire_again, open_alert
-from core.monitoring.alerting import Firing
 from core.monitoring.label_maturity import put_arrivals, put_expected
 from core.monitoring.labels import mark_known
 from core.monitoring.one_window import ComputedWindow
-from core.monitoring.tables import (
-    Alert,
-    AlertState,
-    DriftResult,
-    Monitor,
-    PerformanceResult,
-    Window,
-    WindowMeasure,
-    WindowState,
-)
+from core.monitoring.tables import DriftResult, Monitor, PerformanceResult, Window, WindowMeasure, WindowState
+from core.monitoring.window_alerts import follow_window, live_version
 from core.monitoring.window_drift import MeasuredColumn
 from core.monitoring.windows import COUNT
 from core.permissions import Actor
@@ -103,6 +93,7 @@ def _write(
     session: Session, monitor: Monitor, windows: Sequence[ComputedWindow], actor: Actor, now: datetime
 ) -> list[Window]:
     assert monitor.id is not None
+    live_now = live_version(session, monitor)
     written = []
     for computed in windows:
         window = session.exec(
@@ -119,7 +110,16 @@ def _write(
             continue
         window = _put_window(session, monitor.id, window, computed, now)
         _put_results(session, window, computed)
-        _put_alerts(session, monitor, window, computed.firings, actor, now)
+        follow_window(
+            session,
+            monitor=monitor,
+            window=window,
+            firings=computed.firings,
+            judged=computed.judged,
+            is_live=computed.version_id == live_now,
+            actor=actor,
+            now=now,
+        )
         written.append(window)
     mark_known(session, model_id=monitor.model_id, ids={one for done in windows for one in done.performance.matched})
     return written
@@ -212,56 +212,3 @@ def _result(window_id: int, column: MeasuredColumn) -> dict[str, Any]:
         "tests": column.tests(),
         "bins": column.measure.bins,
     }
-
-
-def _put_alerts(
-    session: Session, monitor: Monitor, window: Window, fired: Sequence[Firing], actor: Actor, now: datetime
-) -> None:
-    assert monitor.id is not None
-    assert window.id is not None
-    earlier = {alert.kind: alert for alert in session.exec(select(Alert).where(col(Alert.window_id) == window.id))}
-    for firing in fired:
-        alert = earlier.pop(firing.kind, None)
-        if alert is None and (going_on := _going_on(session, window, firing.kind)) is not None:
-            newest = session.get(Window, going_on.window_id)
-            assert newest is not None
-            if newest.from_at > window.from_at:
-                continue  # told by a later window already
-            alert = going_on
-            alert.window_id = window.id
-        if alert is None:
-            open_alert(
-                session,
-                monitor=monitor,
-                window_id=window.id,
-                firing=firing,
-                since=window.label,
-                since_at=window.from_at,
-                actor=actor,
-                now=now,
-            )
-            continue
-        if alert.since != window.label:
-            firing = replace(firing, sentence=f"{firing.sentence} It fired first in {alert.since}.")
-        fire_again(session, monitor=monitor, alert=alert, firing=firing, actor=actor, now=now)
-    for alert in earlier.values():
-        if alert.state == AlertState.OPEN:
-            note = "Later data of this window no longer shows it."
-            close_alert(session, monitor=monitor, alert=alert, note=note, actor=actor, now=now)
-
-
-def _going_on(session: Session, window: Window, kind: str) -> Alert | None:
-    """Find the unresolved alert of this kind that the window continues or lies within."""
-    query = (
-        select(Alert)
-        .join(Window, col(Window.id) == col(Alert.window_id))
-        .where(
-            Alert.monitor_id == window.monitor_id,
-            Alert.kind == kind,
-            Alert.state != AlertState.RESOLVED,
-            Window.version_id == window.version_id,
-            Alert.since_at <= window.from_at,
-        )
-        .order_by(col(Alert.id).desc())
-    )
-    return session.exec(query).first()

@@ -336,10 +336,24 @@ class AlertRule(SQLModel, table=True):
     edited_at: datetime = moment()
 
 
-class Alert(SQLModel, table=True):
-    """One firing of a rule; while nobody resolved it, later windows of the same version continue it.
+class WindowVerdict(SQLModel, table=True):
+    """What one window says of one kind of alert: that it fires, or, where ``severity`` is "", that it is quiet.
 
-    ``window_id`` is the newest window it fired for, ``since`` and ``since_at`` the label and begin of the first.
+    There is none where the window cannot tell: too few rows, too few labels, nothing to hold them against.
+    """
+
+    __tablename__ = "window_verdict"
+
+    window_id: int = Field(foreign_key="window.id", primary_key=True)
+    kind: str = Field(max_length=32, primary_key=True)
+    severity: str = Field(max_length=16)
+    sentence: str
+
+
+class Alert(SQLModel, table=True):
+    """One firing of a rule; while nobody resolved it, it follows the windows of its event (`window_alerts`).
+
+    ``window_id`` is the newest window that fires, ``since`` and ``since_at`` the label and begin of the first.
     Silence and faults have no window; those of the installation have no monitor.
     """
 

@@ -175,8 +175,7 @@ def performance_firings(
         now = found.primary(watch.task, source)
         if now is None or now.low is None or now.high is None:
             continue
-        enough = now.n_labelled >= min_rows if source is Source.REALISED else n_rows >= min_rows and not now.note
-        if not enough:
+        if not _enough(now, n_rows, min_rows):
             continue
         harm = performance_firing(
             model=model,
@@ -194,6 +193,26 @@ def performance_firings(
         severity = ALERT_RULES["estimated_performance"].severity or "warning"
         return [Firing("estimated_performance", severity, _estimated_sentence(model, window, now, watch.evaluated))]
     return []
+
+
+def performance_judged(
+    watch: PerformanceWatch, found: WindowPerformance, *, n_rows: int, min_rows: int
+) -> frozenset[str]:
+    """The kinds of alerts of which a window's performance tells whether they fire; see `performance_firings`."""
+    if watch.evaluated is None:
+        return frozenset()
+    kinds = {"performance": Source.REALISED, "estimated_performance": Source.ESTIMATED}
+    figures = {kind: found.primary(watch.task, source) for kind, source in kinds.items()}
+    return frozenset(
+        kind
+        for kind, now in figures.items()
+        if now is not None and now.low is not None and now.high is not None and _enough(now, n_rows, min_rows)
+    )
+
+
+def _enough(now: PerformanceFigure, n_rows: int, min_rows: int) -> bool:
+    """Whether a figure rests on enough to raise an alert, and nothing speaks against it."""
+    return now.n_labelled >= min_rows if now.source == Source.REALISED else n_rows >= min_rows and not now.note
 
 
 def _figures(judged: JudgedRows, part: str) -> list[PerformanceFigure]:

@@ -33,6 +33,8 @@ TOLD = (
     "deployment.started",
     "registered_model.rolled_back",
     "alert.opened",
+    "alert.reopened",
+    "alert.worsened",
     "alert.acknowledged",
     "alert.resolved",
 )

@@ -54,6 +54,27 @@ def test_old_database_upgraded_equals_a_fresh_one(tmp_path: Path, start: str) ->
     assert schemas[0] == schemas[1]
 
 
+def test_what_windows_said_before_verdicts_were_kept_is_taken_from_their_states_and_alerts(settings: Settings) -> None:
+    upgrade(settings.url, "0003")
+    connection = sqlite3.connect(settings.resolved_home / "gatehouse.db")
+    moment = "2026-01-01 00:00:00"
+    for number, state in enumerate(("quiet", "drifted", "drifted"), start=1):
+        values = (number, 1, 1, "month", f"2026-0{number}", "", moment, moment, 500, 4, 0, state, moment, moment)
+        connection.execute(f"INSERT INTO window VALUES ({', '.join('?' * len(values))})", values)
+    connection.execute(
+        "INSERT INTO alert (monitor_id, window_id, kind, severity, state, sentence, since, since_at, opened_at, note) "
+        "VALUES (1, 2, 'drift', 'warning', 'open', 'Drifted.', '2026-02', ?, ?, '')",
+        (moment, moment),
+    )
+    connection.commit()
+    connection.close()
+    migrate(settings)
+    connection = sqlite3.connect(settings.resolved_home / "gatehouse.db")
+    kept = connection.execute("SELECT * FROM window_verdict ORDER BY window_id, kind").fetchall()
+    connection.close()
+    assert kept == [(1, "drift", "", ""), (1, "prediction_drift", "", ""), (2, "drift", "warning", "Drifted.")]
+
+
 def parts(sql: str | None) -> tuple[list[str], list[str]]:
     """A statement's columns in order, and its constraints, which a rebuilt table lists in any order."""
     lines = [line.strip().rstrip(",") for line in (sql or "").splitlines()]

@@ -409,6 +409,7 @@ ASKED_BEFORE = {
     "core.governance.service.store_card": "edit_card, or the preparation of a request",
     "core.monitoring.service.record": "the service whose change it records",
     "core.monitoring.recording.record_windows": "the job's handler, when it started",
+    "core.monitoring.window_alerts.follow_window": "the job's handler, when it started",
     "core.monitoring.alert_log.open_alert": "the program itself, when a rule fires",
     "core.monitoring.alert_log.fire_again": "the program itself, when a rule fires",
     "core.monitoring.alert_log.close_alert": "the program itself, when a rule fires no longer",

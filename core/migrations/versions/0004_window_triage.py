@@ -1,4 +1,4 @@
-"""What triage says of each window, since when a process beats, and whether rows are seen to hang together."""
+"""What triage and alerts say of each window, since when a process beats, whether rows are seen to hang together."""
 
 import sqlalchemy as sa
 import sqlmodel
@@ -42,6 +42,27 @@ def upgrade() -> None:
     op.add_column("process", sa.Column("beating_since", core.database.UtcDateTime(timezone=True), nullable=True))
     with op.batch_alter_table("monitor") as batch:
         batch.add_column(sa.Column("dependent_rows", sa.Boolean(), nullable=False, server_default=sa.true()))
+    op.create_table(
+        "window_verdict",
+        sa.Column("window_id", sa.Integer(), nullable=False),
+        sa.Column("kind", TEXT(length=32), nullable=False),
+        sa.Column("severity", TEXT(length=16), nullable=False),
+        sa.Column("sentence", TEXT(), nullable=False),
+        sa.ForeignKeyConstraint(["window_id"], ["window.id"]),
+        sa.PrimaryKeyConstraint("window_id", "kind"),
+    )
+    # What windows said that were computed before: those quiet in every way, and those that alerts began and end with.
+    op.execute(
+        "INSERT INTO window_verdict (window_id, kind, severity, sentence) "
+        "SELECT id, 'drift', '', '' FROM \"window\" WHERE state = 'quiet' UNION ALL "
+        "SELECT id, 'prediction_drift', '', '' FROM \"window\" WHERE state = 'quiet'"
+    )
+    op.execute(
+        "INSERT INTO window_verdict (window_id, kind, severity, sentence) "
+        "SELECT alert.window_id, alert.kind, alert.severity, alert.sentence "
+        'FROM alert JOIN "window" ON "window".id = alert.window_id '
+        "WHERE alert.state <> 'resolved' AND alert.since = \"window\".label AND \"window\".state <> 'quiet'"
+    )
     # No release wrote anything else than {} into it.
     with op.batch_alter_table("incident_action") as batch:
         batch.drop_column("link")

@@ -209,6 +209,23 @@ def test_what_goes_on_is_one_alert_until_somebody_resolves_it(
     assert drift_alerts() == [("open", "2026-04"), ("resolved", "2026-03")]
 
 
+def test_an_alert_outlives_a_window_that_began_drifted_and_ended_quiet(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch
+) -> None:
+    def drift_alerts() -> list[tuple[str, str]]:
+        with workspace.read() as session:
+            return [(one.state, one.window) for one in alert_queries.alerts(session) if one.kind == "drift"][::-1]
+
+    add_batch(csv_bytes(stream(1_500, seed=12, hours_shift=0.35), days("2026-01-01", 31, 1_500)))
+    add_batch(csv_bytes(stream(120, seed=14, hours_shift=1.5), days("2026-02-01", 1, 120)))
+    assert drift_alerts() == [("open", "2026-02")]
+    add_batch(csv_bytes(stream(6_000, seed=15), days("2026-02-02", 26, 6_000)))
+    assert states(workspace, live) == {"2026-01": WindowState.DRIFTED, "2026-02": WindowState.QUIET}
+    assert drift_alerts() == [("open", "2026-01")]
+    add_batch(csv_bytes(stream(900, seed=16, hours_shift=2.5, new_job=0.6), days("2026-03-01", 30, 900)))
+    assert drift_alerts() == [("open", "2026-01"), ("open", "2026-03")]
+
+
 def test_a_window_too_small_to_tell_hides_no_drift_before_it(
     workspace: Workspace, live: LiveModel, add_batch: AddBatch
 ) -> None:
