@@ -1,5 +1,7 @@
 """What every worker does every few minutes: ask the rules of silence and faults, and let alerts follow.
 
+Alerts that windows raised and nothing can end any more, for their version was replaced, end here too.
+
 Whether every part still runs is asked by every part (`judge_parts`), for a dead worker asks nothing.
 """
 
@@ -15,6 +17,7 @@ from core.monitoring.alerting import Firing
 from core.monitoring.liveness import Finding, Outlook
 from core.monitoring.rule_queries import RuleRow, rules_of_installation, rules_of_monitor
 from core.monitoring.tables import Alert, AlertState, Monitor
+from core.monitoring.window_alerts import close_outlived, outlived
 from core.permissions import system_actor
 from core.registry.tables import RegisteredModel
 from core.workspace import Workspace
@@ -34,6 +37,10 @@ def judge_all(workspace: Workspace, now: datetime) -> int:
         monitors = list(session.exec(select(Monitor).order_by(col(Monitor.id))))
         rows = [row for monitor in monitors for row in rules_of_monitor(session, monitor.id or 0, now)]
         rows += rules_of_installation(session, now)
+        some_outlived = bool(outlived(session))
+    if some_outlived:
+        with workspace.write() as session:
+            close_outlived(session, actor=ACTOR, now=now)
     return _judge(workspace, [row for row in rows if not row.kind.decided_by_monitor], now)
 
 

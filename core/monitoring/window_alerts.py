@@ -3,7 +3,7 @@
 An *event* is a row of windows of one version that fire, with none between them that was judged and is quiet; one that
 cannot tell ends nothing. What each window says is kept (`WindowVerdict`), for rows come late and in any order: when the
 newest window of an alert turns quiet, the alert goes back to the newest that still fires, and is over when none does.
-Of a version that is no longer live nothing is raised, for nobody can act on it any more.
+Of a version that is no longer live nothing is raised, for nobody can act on it any more; what it had raised is over.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from core.monitoring.alerting import Firing
 from core.monitoring.tables import Alert, AlertState, Monitor, Window, WindowVerdict
 from core.permissions import Actor
 from core.registry.queries import live
+from core.registry.tables import Deployment, ModelVersion
 
 NO_LONGER = "Later data of this window no longer shows it."
 
@@ -65,6 +66,39 @@ def follow_window(
         ends_here = alert.window_id == window.id or alert.since_at == window.from_at
         if alert.kind not in fired and alert.state != AlertState.RESOLVED and ends_here:
             _fires_no_longer(session, monitor, window, alert, newest, actor, now)
+
+
+def close_outlived(session: Session, *, actor: Actor, now: datetime) -> int:
+    """Resolve the alerts of versions that are no longer live, taken up or not; tells how many.
+
+    Nothing computes their windows anew, so that they would stay for ever.
+    """
+    found = outlived(session)
+    for alert, monitor, number in found:
+        note = f"Version {number} is no longer live as {monitor.alias} in {monitor.environment}."
+        close_alert(session, monitor=monitor, alert=alert, note=note, actor=actor, now=now)
+    return len(found)
+
+
+def outlived(session: Session) -> list[tuple[Alert, Monitor, int]]:
+    """Unresolved alerts about windows of a version that is not live any more, with its number."""
+    is_live = and_(
+        col(Deployment.model_id) == col(Monitor.model_id),
+        col(Deployment.environment) == col(Monitor.environment),
+        col(Deployment.alias) == col(Monitor.alias),
+        col(Deployment.version_id) == col(Window.version_id),
+        col(Deployment.to_at).is_(None),
+    )
+    query = (
+        select(Alert, Monitor, ModelVersion.number)
+        .join(Window, col(Window.id) == col(Alert.window_id))
+        .join(Monitor, col(Monitor.id) == col(Alert.monitor_id))
+        .join(ModelVersion, col(ModelVersion.id) == col(Window.version_id))
+        .join(Deployment, is_live, isouter=True)
+        .where(col(Alert.state) != AlertState.RESOLVED, col(Deployment.id).is_(None))
+        .order_by(col(Alert.id))
+    )
+    return list(session.exec(query))
 
 
 def _put_verdicts(session: Session, window: Window, said: Sequence[Firing]) -> None:

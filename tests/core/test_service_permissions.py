@@ -410,6 +410,7 @@ ASKED_BEFORE = {
     "core.monitoring.service.record": "the service whose change it records",
     "core.monitoring.recording.record_windows": "the job's handler, when it started",
     "core.monitoring.window_alerts.follow_window": "the job's handler, when it started",
+    "core.monitoring.window_alerts.close_outlived": "the program itself, when a version was replaced",
     "core.monitoring.alert_log.open_alert": "the program itself, when a rule fires",
     "core.monitoring.alert_log.fire_again": "the program itself, when a rule fires",
     "core.monitoring.alert_log.close_alert": "the program itself, when a rule fires no longer",

@@ -19,6 +19,7 @@ from core.jobs.service import enqueue
 from core.jobs.tables import Job
 from core.monitoring import alert_queries, drift_queries, log_job, performance_queries, queries, service, window_queries
 from core.monitoring.examples import example_rows
+from core.monitoring.liveness_job import judge_all
 from core.monitoring.tables import AlertState, Batch, BatchState, Monitor, WindowState
 from core.permissions import Actor
 from core.serving.log import Answered, PredictionLog
@@ -530,6 +531,26 @@ def test_after_a_swap_new_data_is_held_against_the_new_version(
         found = drift_queries.drift_map(session, live.monitor_id)
         assert found.first_drifted == "2026-01 (v1)"
         assert {one.label for one in found.windows} == {"2026-01 (v1)", "2026-01 (v2)"}
+
+
+def test_alerts_of_a_replaced_version_are_closed_and_not_raised_again(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, operator: Actor, scientist: Actor, now: datetime
+) -> None:
+    def alerts() -> set[tuple[str, str]]:
+        with workspace.read() as session:
+            return {(one.state, one.note) for one in alert_queries.alerts(session)}
+
+    add_batch(csv_bytes(stream(800, seed=28, hours_shift=0.8), days("2026-01-01", 31, 800)))
+    judge_all(workspace, now)
+    assert alerts() == {("open", "")}
+    go_live(workspace, scientist, now, data=keep_version(workspace, stream(3_000, seed=29, hours_shift=0.8)))
+    judge_all(workspace, now)
+    closed = {("resolved", "Version 1 is no longer live as champion in production.")}
+    assert alerts() == closed
+    with workspace.write() as session:
+        service.refresh(session, monitor_id=live.monitor_id, actor=operator, now=now)
+    finished(workspace)
+    assert alerts() == closed
 
 
 def test_comparing_two_dataset_versions_names_the_column_that_moved(
