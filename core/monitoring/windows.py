@@ -7,9 +7,11 @@ is always whole buckets, so that it can be summed from what is stored.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -155,29 +157,46 @@ def spans_of_rows(
     buckets : sequence of (start, n_rows)
         Days with rows, by their start, rising.
     window_rows : int
-        A window has at least so many rows when it closes.
+        A window has at least so many rows when it closes, unless it is shut in by one that was closed before.
     closed : sequence of Span
         Windows that were closed before. They keep their span whatever comes late: rows of their days join them.
 
     Returns
     -------
     list of Span
-        Closed windows, oldest first. Rows after the last one wait for more.
+        Closed windows, oldest first. Rows after the last one wait for more. Late rows of days before a closed window
+        have nothing to wait for: those too few to fill a window join the one that others of them fill, and make a
+        shorter one of their own, up to the closed one, where there is none.
     """
     found = sorted(closed)
-    start: datetime | None = None
-    end, n_rows = datetime.min.replace(tzinfo=UTC), 0
-    for at, count in buckets:
-        if any(span.from_at <= at < span.to_at for span in closed):
-            start, n_rows = None, 0  # what waited before a closed window goes on waiting
-            continue
-        if start is None:
-            start, n_rows = at, 0
-        end, n_rows = at + timedelta(days=1), n_rows + count
-        if n_rows >= window_rows:
-            found.append(Span(start, end, f"rows from {start:%Y-%m-%d}"))
-            start = None
-    return sorted(found)
+    starts = [span.from_at for span in found]
+
+    def next_closed(at: datetime) -> datetime | None:
+        place = bisect_right(starts, at)
+        return starts[place] if place < len(starts) else None
+
+    def is_closed(at: datetime) -> bool:
+        place = bisect_right(starts, at)
+        return place > 0 and at < found[place - 1].to_at
+
+    late = [bucket for bucket in buckets if not is_closed(bucket[0])]
+    cuts: list[Span] = []
+    for until, days in groupby(late, key=lambda bucket: next_closed(bucket[0])):
+        between: list[Span] = []
+        start, n_rows = None, 0
+        for at, count in days:
+            start, n_rows = (at, count) if start is None else (start, n_rows + count)
+            if n_rows >= window_rows:
+                between.append(_of_rows(start, at + timedelta(days=1)))
+                start = None
+        if start is not None and until is not None:
+            between.append(_of_rows(between.pop().from_at if between else start, until))
+        cuts += between
+    return sorted([*found, *cuts])
+
+
+def _of_rows(from_at: datetime, to_at: datetime) -> Span:
+    return Span(from_at, to_at, f"rows from {from_at:%Y-%m-%d}")
 
 
 def rows_a_month(buckets: Sequence[tuple[datetime, int]]) -> float:

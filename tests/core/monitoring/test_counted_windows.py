@@ -197,6 +197,20 @@ def test_late_rows_join_a_window_of_rows_that_was_closed(
     }
 
 
+def test_late_rows_before_every_closed_window_are_judged_too(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, operator: Actor, now: datetime
+) -> None:
+    edit(workspace, live.monitor_id, operator, now, window="count", window_rows=300)
+    add_batch(csv_bytes(stream(700, seed=62), times("2026-01-05", 48, 700)))
+    add_batch(csv_bytes(stream(150, seed=63, hours_shift=1.5), times("2026-01-02", 20, 150)))
+    found = windows(workspace, live)
+    assert list(found)[:2] == ["rows from 2026-01-02", "rows from 2026-01-05"]
+    assert (found["rows from 2026-01-02"].n_rows, found["rows from 2026-01-02"].state) == (150, "drifted")
+    add_batch(csv_bytes(stream(9_000, seed=64), times("2026-01-03", 20, 9_000)))
+    found = windows(workspace, live)
+    assert (found["rows from 2026-01-02"].n_rows, found["rows from 2026-01-02"].state) == (9_150, "quiet")
+
+
 def test_two_computations_at_once_close_no_two_windows_over_the_same_days(
     workspace: Workspace, live: LiveModel, add_batch: AddBatch, operator: Actor, now: datetime
 ) -> None:

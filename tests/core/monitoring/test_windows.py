@@ -116,6 +116,40 @@ def test_late_rows_move_no_window_that_was_closed() -> None:
     ]
 
 
+def test_late_rows_shut_in_by_a_closed_window_make_a_shorter_one_or_join_what_they_fill() -> None:
+    closed = [Span(day(4), day(6), "rows from 2026-03-04"), Span(day(9), day(11), "rows from 2026-03-09")]
+    rows = [(day(4), 60), (day(5), 60), (day(9), 60), (day(10), 60)]
+    late = [(day(1), 20), (day(2), 30), (day(6), 120), (day(8), 5), (day(11), 20)]
+    assert spans_of_rows(sorted([*rows, *late]), 100, closed=closed) == [
+        Span(day(1), day(4), "rows from 2026-03-01"),
+        closed[0],
+        Span(day(6), day(9), "rows from 2026-03-06"),
+        closed[1],
+    ]
+    # None is cut across a closed window, were its rows taken back.
+    assert spans_of_rows(late, 100, closed=closed[:1])[0] == Span(day(1), day(4), "rows from 2026-03-01")
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(1, 300)), max_size=40),
+    st.integers(1, 400),
+)
+def test_whatever_comes_late_every_day_before_the_last_closed_window_is_in_one(
+    arrivals: list[tuple[int, int]], window_rows: int
+) -> None:
+    closed: list[Span] = []
+    counted: dict[datetime, int] = {}
+    for number, count in arrivals:
+        counted[day(1) + timedelta(days=number)] = counted.get(day(1) + timedelta(days=number), 0) + count
+        spans = spans_of_rows(sorted(counted.items()), window_rows, closed=closed)
+        assert set(closed) <= set(spans)
+        assert all(before.to_at <= after.from_at for before, after in pairwise(spans))
+        closed = spans
+        last = max((span.to_at for span in closed), default=day(1))
+        for at in counted:
+            assert sum(span.from_at <= at < span.to_at for span in closed) == (at < last)
+
+
 @given(st.lists(st.integers(1, 300), max_size=40), st.integers(1, 400), st.integers(0, 40))
 def test_windows_of_rows_never_overlap_and_are_the_same_in_two_passes(
     counts: list[int], window_rows: int, first: int
