@@ -218,7 +218,7 @@ def computed_window(
         performance=performance,
         together=_together(watched, rows, season, performance) if n_looks else None,
         firings=fired,
-        judged=_judged(watched, now.n_rows, columns, performance) | {one.kind for one in fired},
+        judged=_judged(watched, now.n_rows, columns, performance, fired),
         read_at=watched.read_at,
     )
 
@@ -307,12 +307,16 @@ def _firings(
 
 
 def _judged(
-    watched: Watched, n_rows: int, columns: Sequence[MeasuredColumn], performance: WindowPerformance
+    watched: Watched,
+    n_rows: int,
+    columns: Sequence[MeasuredColumn],
+    performance: WindowPerformance,
+    fired: Sequence[Firing],
 ) -> frozenset[str]:
     told = [column for column in columns if column.state is not WindowState.NOT_ENOUGH_DATA]
     kinds = frozenset("prediction_drift" if column.is_prediction else "drift" for column in told)
     min_rows = watched.settings.min_rows
-    return kinds | performance_judged(watched.performance, performance, n_rows=n_rows, min_rows=min_rows)
+    return kinds | performance_judged(watched.performance, performance, fired, n_rows=n_rows, min_rows=min_rows)
 
 
 def name_of(column: MeasuredColumn) -> Key:

@@ -196,18 +196,24 @@ def performance_firings(
 
 
 def performance_judged(
-    watch: PerformanceWatch, found: WindowPerformance, *, n_rows: int, min_rows: int
+    watch: PerformanceWatch, found: WindowPerformance, fired: Sequence[Firing], *, n_rows: int, min_rows: int
 ) -> frozenset[str]:
-    """The kinds of alerts of which a window's performance tells whether they fire; see `performance_firings`."""
-    if watch.evaluated is None:
-        return frozenset()
+    """The kinds of alerts of which a window's performance tells whether they fire.
+
+    Parameters
+    ----------
+    fired : sequence of Firing
+        What `performance_firings` says of the same. Where labels tell of harm, nobody asks the estimate.
+    """
     kinds = {"performance": Source.REALISED, "estimated_performance": Source.ESTIMATED}
-    figures = {kind: found.primary(watch.task, source) for kind, source in kinds.items()}
-    return frozenset(
-        kind
-        for kind, now in figures.items()
-        if now is not None and now.low is not None and now.high is not None and _enough(now, n_rows, min_rows)
-    )
+    told = {one.kind for one in fired}
+    if watch.evaluated is None or "performance" in told:
+        return frozenset(told & kinds.keys())
+    for kind, source in kinds.items():
+        now = found.primary(watch.task, source)
+        if now is not None and now.low is not None and now.high is not None and _enough(now, n_rows, min_rows):
+            told.add(kind)
+    return frozenset(told & kinds.keys())
 
 
 def _enough(now: PerformanceFigure, n_rows: int, min_rows: int) -> bool:

@@ -23,6 +23,7 @@ from core.monitoring.window_performance import (
     PerformanceFigure,
     WindowPerformance,
     performance_firings,
+    performance_judged,
     window_performance,
 )
 from core.permissions import Actor
@@ -186,6 +187,24 @@ def test_an_estimate_that_is_worse_beyond_doubt_is_a_warning_until_labels_tell(
     assert [(one.kind, one.severity) for one in fired] == [("performance", "critical")]
 
 
+def test_what_a_window_cannot_tell_of_performance_is_not_called_quiet(workspace: Workspace, live: LiveModel) -> None:
+    watch = watch_of(workspace, live)
+    demanding = replace(watch, evaluated=(0.999, 0.998, 0.9995))
+    rows, truth = kept(workspace, live, stream(1_500, seed=37))
+
+    def told(watch: PerformanceWatch, found: WindowPerformance) -> list[str]:
+        fired = performance_firings(watch, found, model="m", window="w", n_rows=1_500, min_rows=100)
+        return sorted(performance_judged(watch, found, fired, n_rows=1_500, min_rows=100))
+
+    unlabelled, few, many = (window_performance(labelled(watch, truth, range(n)), rows) for n in (0, 99, 900))
+    doubted = replace(unlabelled, figures=tuple(replace(one, note="Few rows.") for one in unlabelled.figures))
+    assert told(watch, unlabelled) == told(watch, few) == told(demanding, few) == ["estimated_performance"]
+    assert told(watch, doubted) == []
+    assert told(watch, many) == ["estimated_performance", "performance"]
+    assert told(demanding, many) == ["performance"]  # the estimate was not asked
+    assert told(replace(watch, evaluated=None), many) == []
+
+
 def test_an_estimate_of_fewer_rows_than_a_window_needs_raises_nothing(workspace: Workspace, live: LiveModel) -> None:
     watch = replace(watch_of(workspace, live), evaluated=(0.999, 0.998, 0.9995))
     table = stream(40_000, seed=40)
@@ -280,16 +299,16 @@ def test_labels_that_the_model_does_not_know_are_told_and_blame_no_estimate(
     rows, truth = kept(workspace, live, stream(1_000, seed=45))
     shouted = [one.upper() for one in truth]
     found = window_performance(labelled(watch, shouted, range(300)), rows)
-    (fired,) = performance_firings(watch, found, model="pay champion", window="2026-01", min_rows=100)
+    (fired,) = performance_firings(watch, found, model="pay champion", window="2026-01", n_rows=1_000, min_rows=100)
     assert (fired.kind, fired.severity) == ("performance", "warning")
     assert "300 of 300 labels are no class of the model: 'NO' and 'YES'. It knows 'no' and 'yes'." in fired.sentence
-    assert performance_firings(watch, found, model="m", window="w", min_rows=301) == []
+    assert performance_firings(watch, found, model="m", window="w", n_rows=1_000, min_rows=301) == []
     assert "no class of the model" in of_source(found, Source.REALISED)["accuracy"].note
     assert of_source(found, Source.ESTIMATED)["accuracy"].note == ""
     few = [*["perhaps"] * 20, *truth[20:]]
     found = window_performance(labelled(watch, few, range(600)), rows)
     assert "20 of 600 labels" in of_source(found, Source.REALISED)["accuracy"].note
-    assert performance_firings(watch, found, model="m", window="w", min_rows=100) == []
+    assert performance_firings(watch, found, model="m", window="w", n_rows=1_000, min_rows=100) == []
 
 
 def paid(table: pa.Table) -> pa.Table:
