@@ -261,13 +261,15 @@ def _calibration(
     level: float,
     rng: np.random.Generator,
 ) -> PairedEffect:
-    before, after = calibration_gaps(baseline), calibration_gaps(candidate)
-    _, error = resampling.gap_difference(before, after, rng=rng)
-    half = intervals.normal_quantile(level) * error / baseline.n_rows
-    effect = measured[1].value - measured[0].value
-    return PairedEffect(
-        effect, effect - half, effect + half, None, "calibration bins, paired bootstrap", "calibration_bins"
+    counted = baseline.weight > 0 if baseline.is_weighted else np.ones(baseline.n_rows, dtype=bool)
+    before, after = (
+        (gaps[counted], np.unique(bins[counted], return_inverse=True)[1])
+        for gaps, bins in (calibration_gaps(baseline), calibration_gaps(candidate))
     )
+    found = resampling.gap_difference_interval(before, after, level, rng=rng)
+    low, high = (end / baseline.n_counted for end in found)
+    effect = measured[1].value - measured[0].value
+    return PairedEffect(effect, low, high, None, "calibration bins, the push of noise taken off", "calibration_bins")
 
 
 def _unseen_variance(baseline: Outcome, measured: tuple[Measured, Measured]) -> float:

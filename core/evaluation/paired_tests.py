@@ -94,8 +94,9 @@ PAIRED_TESTS: dict[str, PairedMethod] = {
     "calibration_bins": PairedMethod(
         key="calibration_bins",
         title="Calibration bins",
-        sentence="How far the difference of the two calibration errors would move on other rows, bin by bin.",
-        reference="Bootstrap of the bins' gaps",
+        sentence="How far the difference of the two calibration errors would move on other rows, bin by bin, less what "
+        "noise alone adds to each.",
+        reference="Bootstrap of the bins' gaps; Zou and Donner (2008), Statistics in Medicine 27:1693",
     ),
     "apart": PairedMethod(
         key="apart",

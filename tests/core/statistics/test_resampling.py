@@ -97,6 +97,36 @@ def test_the_difference_of_gaps_is_seen_and_not_imagined(rng: np.random.Generato
     assert difference > 10 * error
 
 
+def test_the_difference_of_a_calibrated_and_an_overconfident_model_is_held_as_promised(
+    rng: np.random.Generator,
+) -> None:
+    def models(n: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        x = rng.normal(size=n)
+        happened = rng.random(n) < 1 / (1 + np.exp(-x))
+        scores = [1 / (1 + np.exp(-slope * x)) for slope in (1.0, 2.5)]
+        bins = np.argsort(np.argsort(x)) * 10 // n
+        return [(score - happened, bins) for score in scores]
+
+    truth = np.diff([np.abs(np.bincount(bins, weights=gaps)).sum() for gaps, bins in models(1_000_000)])[0] / 1e6
+    held = seen = 0
+    for _ in range(150):
+        first, second = models(300)
+        low, high = resampling.gap_difference_interval(first, second, rng=rng)
+        held += low / 300 <= truth <= high / 300
+        difference, error = resampling.gap_difference(first, second, rng=rng)
+        seen += abs(difference / 300 - truth) <= 1.96 * error / 300
+    assert held >= 137  # the binomial band of 95 in 100 at 99 in 100
+    assert seen < 133  # what is seen is too near 0: an interval around it would hold too seldom
+
+
+def test_the_difference_of_a_model_and_itself_holds_nothing(rng: np.random.Generator) -> None:
+    noise = rng.normal(size=500)
+    low, high = resampling.gap_difference_interval((noise, GROUPS[:500]), (noise, GROUPS[:500]), rng=rng)
+    assert low < 0 < high
+    exact = np.zeros(500)
+    assert resampling.gap_difference_interval((exact, GROUPS[:500]), (exact, GROUPS[:500]), rng=rng) == (0.0, 0.0)
+
+
 def test_a_group_without_successes_still_varies(rng: np.random.Generator) -> None:
     drawn = resampling.resample_successes(np.array([0, 40]), np.array([40, 40]), rng=rng)
 
