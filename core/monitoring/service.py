@@ -231,7 +231,7 @@ def add_labels(
 
 
 def refresh(session: Session, *, monitor_id: int, actor: Actor, now: datetime) -> Job:
-    """Compute a monitor's windows anew from all that is kept, in the background.
+    """Compute a monitor's windows anew in the background, from what is counted; rows never counted are first.
 
     Raises
     ------

@@ -154,7 +154,7 @@ def _fires(
     alert, newest = beside
     if window.from_at < alert.since_at:
         alert.since, alert.since_at = window.label, window.from_at
-    if newest.from_at <= window.from_at or newest.from_at < window.to_at:
+    if newest.from_at < window.to_at:
         alert.window_id = window.id
         _say(session, monitor, alert, window, firing, actor, now)
     else:
@@ -188,6 +188,7 @@ def _beside(session: Session, told: Told, window: Window) -> tuple[Alert, Window
             .where(
                 col(Window.monitor_id) == window.monitor_id,
                 col(Window.version_id) == window.version_id,
+                col(Window.length) == window.length,
                 col(Window.from_at) >= first,
                 col(Window.to_at) <= last,
                 col(WindowVerdict.kind) == alert.kind,
