@@ -18,7 +18,7 @@ from core.monitoring import cells, queries
 from core.monitoring.counting import Key
 from core.monitoring.kept_rows import KeptRows, kept_rows
 from core.monitoring.monitor_settings import MonitorSettings, settings_of
-from core.monitoring.one_window import ComputedWindow, Counted, Piece, Watched, computed_window, counted
+from core.monitoring.one_window import ComputedWindow, Counted, Piece, Watched, computed_window, counted, emptied_window
 from core.monitoring.performance_watch import performance_watch
 from core.monitoring.reference import Reference, reference_of
 from core.monitoring.tables import Batch, DriftResult, Window, WindowState
@@ -26,8 +26,10 @@ from core.monitoring.thresholds import MonitorThresholds, promise_of
 from core.monitoring.windows import (
     BATCH,
     COUNT,
+    Bucket,
     Span,
     bucket_of,
+    holds_rows,
     length_of,
     rows_a_month,
     spans_of_buckets,
@@ -68,7 +70,7 @@ def compute_windows(
     Returns
     -------
     list of ComputedWindow
-        Oldest first.
+        Oldest first. Where all are computed, recorded windows of which no row is left are among them, with no figure.
     """
     say = report or (lambda _share, _note: None)
     # Taken before anything is read: whoever reads later knows more, so their figures win (`recording`).
@@ -86,7 +88,10 @@ def compute_windows(
     with workspace.read() as session:
         buckets = cells.buckets(session, monitor_id, version_id)
         kept = replace(kept, reach=cells.reach(session, monitor_id, version_id))
-        closed = _closed(session, monitor_id, version_id, length_of(settings.window, settings.window_rows))
+        stored = _stored(session, monitor_id, version_id)
+    length = length_of(settings.window, settings.window_rows)
+    gone = _gone(stored, [at for at, _ in buckets], bucket_of(settings.window), kept.batches)
+    closed = [span for cut, span in stored if cut == length and (cut, span) not in gone]
     a_month = windows_a_month(settings.window, window_rows=settings.window_rows, rows_a_month=rows_a_month(buckets))
     by_itself = replace(settings, windows_needed=1, windows_of=1)
     watched = Watched(
@@ -104,6 +109,8 @@ def compute_windows(
     wanted = None if batch_ids is None and touched is None else set(batch_ids or ())
     done = _timed(watched, _spans(settings, buckets, closed), touched, say)
     done += _untimed(watched, kept.batches, wanted)
+    if touched is None:
+        done += [emptied_window(watched, length=cut, span=span) for cut, span in gone]
     return sorted(done, key=lambda window: window.span)
 
 
@@ -152,11 +159,24 @@ def _count(kept: KeptRows, watching: cells.Watching, grown: Sequence[tuple[datet
     return left_out
 
 
-def _closed(session: Session, monitor_id: int, version_id: int, length: str) -> list[Span]:
-    query = select(Window).where(
-        col(Window.monitor_id) == monitor_id, col(Window.version_id) == version_id, col(Window.length) == length
+def _stored(session: Session, monitor_id: int, version_id: int) -> list[tuple[str, Span]]:
+    """Every window of a version that is recorded with rows, however it was cut, with its length."""
+    query = select(Window.length, Window.from_at, Window.to_at, Window.label).where(
+        col(Window.monitor_id) == monitor_id, col(Window.version_id) == version_id, col(Window.n_rows) > 0
     )
-    return [Span(row.from_at, row.to_at, row.label) for row in session.exec(query)]
+    return [(length, Span(from_at, to_at, label)) for length, from_at, to_at, label in session.exec(query)]
+
+
+def _gone(
+    stored: Sequence[tuple[str, Span]], starts: Sequence[datetime], bucket: Bucket, batches: Sequence[Batch]
+) -> list[tuple[str, Span]]:
+    """Those of the recorded windows of which no row is left: they held a batch that came to nothing."""
+    untimed = {cells.source_of(one) for one in batches if one.time_column is None}
+    return [
+        (length, span)
+        for length, span in stored
+        if not (span.label in untimed if length == BATCH else holds_rows(span, starts, bucket))
+    ]
 
 
 def _spans(settings: MonitorSettings, buckets: Sequence[tuple[datetime, int]], closed: Sequence[Span]) -> list[Span]:
@@ -213,7 +233,7 @@ def _untimed(watched: Watched, batches: Sequence[Batch], wanted: set[int] | None
     for batch in batches:
         if batch.time_column is not None or not (wanted is None or wanted):
             continue
-        now = counted(watched, Piece(Span(batch.added_at, batch.added_at, f"batch {batch.id}"), BATCH, batch))
+        now = counted(watched, Piece(Span(batch.added_at, batch.added_at, cells.source_of(batch)), BATCH, batch))
         if wanted is None or batch.id in wanted:
             done.append(computed_window(watched, now, last, None, n_looks=max(1, len(batches))))
         last = now

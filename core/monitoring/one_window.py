@@ -12,10 +12,13 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from core.drift.calibrating import window_level
 from core.drift.columns import sample
 from core.drift.drift_tests import Sample
 from core.drift.sketching import Sketch
+from core.estimation.maturity import arrivals_of
 from core.monitoring import cells, together
 from core.monitoring.alerting import Firing, fires, firings, window_state
 from core.monitoring.counting import Key, Slice, column_of, of_slice
@@ -219,6 +222,25 @@ def computed_window(
         together=_together(watched, rows, season, performance) if n_looks else None,
         firings=fired,
         judged=_judged(watched, now.n_rows, columns, performance, fired),
+        read_at=watched.read_at,
+    )
+
+
+def emptied_window(watched: Watched, *, length: str, span: Span) -> ComputedWindow:
+    """A window whose rows are gone, with no figure left: it stays for the alerts that were told of it."""
+    return ComputedWindow(
+        version_id=watched.reference.version_id,
+        length=length,
+        span=span,
+        season="",
+        n_rows=0,
+        state=WindowState.NOT_ENOUGH_DATA,
+        columns=(),
+        sliced=(),
+        performance=WindowPerformance((), arrivals_of(np.empty(0), np.empty(0)), frozenset()),
+        together=(),
+        firings=(),
+        judged=frozenset(),
         read_at=watched.read_at,
     )
 

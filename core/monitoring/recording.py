@@ -133,6 +133,7 @@ def _overlaps(session: Session, monitor_id: int, computed: ComputedWindow) -> bo
         col(Window.monitor_id) == monitor_id,
         col(Window.version_id) == computed.version_id,
         col(Window.length) == computed.length,
+        col(Window.n_rows) > 0,
         col(Window.from_at) < computed.span.to_at,
         col(Window.to_at) > computed.span.from_at,
     )
@@ -183,9 +184,9 @@ def _put_results(session: Session, window: Window, computed: ComputedWindow) -> 
     put_arrivals(session, window.id, computed.performance.arrivals)
     if computed.together is not None:
         session.exec(delete(WindowMeasure).where(col(WindowMeasure.window_id) == window.id))
-        session.connection().execute(
-            insert(WindowMeasure), [{"window_id": window.id, **asdict(one)} for one in computed.together]
-        )
+        measures = [{"window_id": window.id, **asdict(one)} for one in computed.together]
+        if measures:
+            session.connection().execute(insert(WindowMeasure), measures)
 
 
 def _result(window_id: int, column: MeasuredColumn) -> dict[str, Any]:

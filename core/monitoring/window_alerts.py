@@ -23,6 +23,7 @@ from core.registry.queries import live
 from core.registry.tables import Deployment, ModelVersion
 
 NO_LONGER = "Later data of this window no longer shows it."
+NO_ROWS = "No row of this window is left: what brought them failed or was cancelled after they were measured."
 
 Told = Sequence[tuple[Alert, Window]]
 """Alerts, each with the newest window it is about."""
@@ -206,7 +207,11 @@ def _fires_no_longer(
     """Take a window that fired out of the event of its alert, which is over if it was the last one."""
     if _settle(session, monitor, alert, newest, actor, now):
         return
-    if alert.window_id == window.id and alert.state == AlertState.OPEN:
+    if alert.window_id != window.id:
+        return
+    if window.n_rows == 0:  # taken up or not: nothing is left to look at
+        close_alert(session, monitor=monitor, alert=alert, note=NO_ROWS, actor=actor, now=now)
+    elif alert.state == AlertState.OPEN:
         close_alert(session, monitor=monitor, alert=alert, note=NO_LONGER, actor=actor, now=now)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, String, case, cast, literal, or_
+from sqlalchemy import ColumnElement, String, and_, case, cast, literal, or_
 from sqlmodel import Session, col, func, select
 
 from core.errors import NotFound
@@ -154,7 +154,10 @@ def newest_windows(session: Session) -> tuple[dict[int, Window], dict[int, Windo
 
 
 def of_current_length() -> ColumnElement[bool]:
-    """Windows cut as the monitor cuts now: months computed before it was set to weeks stay stored for their alerts."""
+    """Windows cut as the monitor cuts now, with rows: others stay stored for their alerts alone.
+
+    Those are months computed before it was set to weeks, and windows whose rows came to nothing.
+    """
     by_rows = literal(f"{COUNT} ") + cast(col(Monitor.window_rows), String)
     length = case((col(Monitor.window) == COUNT, by_rows), else_=col(Monitor.window))
-    return or_(col(Window.length) == BATCH, col(Window.length) == length)
+    return and_(col(Window.n_rows) > 0, or_(col(Window.length) == BATCH, col(Window.length) == length))

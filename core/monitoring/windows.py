@@ -199,6 +199,21 @@ def _of_rows(from_at: datetime, to_at: datetime) -> Span:
     return Span(from_at, to_at, f"rows from {from_at:%Y-%m-%d}")
 
 
+def holds_rows(span: Span, starts: Sequence[datetime], bucket: Bucket) -> bool:
+    """Whether any bucket reaches into a span of time.
+
+    Parameters
+    ----------
+    starts : sequence of datetime
+        Of the buckets with rows, rising.
+    bucket : {"hour", "day"}
+        How long each is.
+    """
+    length = timedelta(hours=1) if bucket == "hour" else timedelta(days=1)
+    place = bisect_right(starts, span.from_at - length)
+    return place < len(starts) and starts[place] < span.to_at
+
+
 def rows_a_month(buckets: Sequence[tuple[datetime, int]]) -> float:
     """How many rows flow in a month, from the first bucket to the last; 0 without any."""
     if not buckets:

@@ -16,8 +16,17 @@ from core.datasets.ingest import inspect
 from core.datasets.service import store_upload
 from core.jobs.service import enqueue, request_cancel
 from core.jobs.tables import Job, JobState
-from core.monitoring import recording, service
-from core.monitoring.tables import Alert, Batch, BatchState, DriftResult, PerformanceResult, Window, WindowMeasure
+from core.monitoring import cells, queries, recording, service, window_queries
+from core.monitoring.tables import (
+    Alert,
+    AlertState,
+    Batch,
+    BatchState,
+    DriftResult,
+    PerformanceResult,
+    Window,
+    WindowMeasure,
+)
 from core.permissions import Actor
 from core.workspace import Workspace
 from tests.factories import key
@@ -29,26 +38,36 @@ N_WINDOWS, A_WINDOW = 6, 5  # four features and the prediction
 
 
 @pytest.fixture
-def batch_id(workspace: Workspace, live: LiveModel, operator: Actor, now: datetime) -> int:
-    """Six days of rows, handed in and not yet read; the last three have drifted."""
+def hand_in(workspace: Workspace, live: LiveModel, operator: Actor, now: datetime) -> Callable[[], int]:
+    """Hand in six days of rows, of which the last three have drifted; gives the batch, not yet read."""
     table = pa.concat_tables([stream(240, seed=81), stream(240, seed=82, hours_shift=1.5)])
     days = [str(np.datetime64("2026-02-01") + place * N_WINDOWS // 480) for place in range(480)]
     stored = workspace.artifacts.put_bytes(csv_bytes(table, days))
+
+    def add() -> int:
+        with workspace.write() as session:
+            upload = store_upload(session, artifact=stored, file_name="days.csv", actor=operator, now=now)
+            batch = service.add_batch(
+                session,
+                monitor_id=live.monitor_id,
+                upload_id=key(upload),
+                options=inspect(workspace.artifacts.path(stored.sha256), file_name="days.csv").options,
+                time_column="day",
+                actor=operator,
+                now=now,
+            )
+        return key(batch)
+
+    return add
+
+
+@pytest.fixture
+def batch_id(workspace: Workspace, live: LiveModel, operator: Actor, now: datetime, hand_in: Callable[[], int]) -> int:
+    """A batch of six days that waits to be read, of a monitor of days."""
     with workspace.write() as session:
         service.edit_monitor(session, monitor_id=live.monitor_id, window="day", min_rows=50, actor=operator, now=now)
     run_all(workspace)
-    with workspace.write() as session:
-        upload = store_upload(session, artifact=stored, file_name="days.csv", actor=operator, now=now)
-        batch = service.add_batch(
-            session,
-            monitor_id=live.monitor_id,
-            upload_id=key(upload),
-            options=inspect(workspace.artifacts.path(stored.sha256), file_name="days.csv").options,
-            time_column="day",
-            actor=operator,
-            now=now,
-        )
-    return key(batch)
+    return hand_in()
 
 
 @pytest.fixture
@@ -170,19 +189,106 @@ def test_a_job_that_dies_between_pieces_leaves_whole_windows_and_its_repeat_give
     assert told(workspace) == repeated
 
 
-def test_cancelling_stops_before_the_next_piece(
-    workspace: Workspace, now: datetime, batch_id: int, in_pieces: Callable[[Callable[[int], None]], None]
-) -> None:
-    def cancel(number: int) -> None:
-        if number == 1:
+def cancel_after(workspace: Workspace, batch_id: int, now: datetime, piece: int) -> Callable[[int], None]:
+    """Cancel the reading of a batch once so many pieces are written."""
+
+    def between(number: int) -> None:
+        if number == piece:
             with workspace.write() as session:
                 job_id = session.get_one(Batch, batch_id).job_id
                 assert job_id is not None
                 request_cancel(session, job_id=job_id, now=now)
 
-    in_pieces(cancel)
+    return between
+
+
+def test_cancelling_stops_before_the_next_piece(
+    workspace: Workspace, now: datetime, batch_id: int, in_pieces: Callable[[Callable[[int], None]], None]
+) -> None:
+    in_pieces(cancel_after(workspace, batch_id, now, 1))
     run_all(workspace)
     with workspace.read() as session:
         assert [one.state for one in session.exec(select(Job).where(Job.kind == "read_batch"))] == [JobState.CANCELLED]
-        assert written(session) == [("2026-02-01", A_WINDOW), ("2026-02-02", A_WINDOW)]
+        assert [label for label, _ in written(session)] == ["2026-02-01", "2026-02-02"]
     assert state_of(workspace, batch_id) == BatchState.CANCELLED
+
+
+def test_what_was_recorded_of_a_batch_that_came_to_nothing_is_taken_back(
+    workspace: Workspace,
+    live: LiveModel,
+    operator: Actor,
+    now: datetime,
+    batch_id: int,
+    in_pieces: Callable[[Callable[[int], None]], None],
+) -> None:
+    fired: list[Alert] = []
+    cancel = cancel_after(workspace, batch_id, now, 2)
+
+    def between(number: int) -> None:
+        cancel(number)
+        with workspace.write() as session:
+            fired[:] = alerts_of(session)
+            if number == 2 and fired:
+                service.acknowledge_alert(session, alert_id=key(fired[0]), note="Seen.", actor=operator, now=now)
+
+    in_pieces(between)
+    run_all(workspace)
+    assert len(fired) > 1  # day four has drifted
+    with workspace.read() as session:
+        assert [n for _, n in written(session)] == [0, 0, 0, 0]
+        assert window_queries.windows(session, live.monitor_id) == []
+        assert session.exec(select(PerformanceResult)).all() == session.exec(select(WindowMeasure)).all() == []
+        alerts = alerts_of(session)
+        assert {one.state for one in alerts} == {AlertState.RESOLVED}
+        assert {one.note for one in alerts} == {
+            "No row of this window is left: what brought them failed or was cancelled after they were measured."
+        }
+        assert queries.list_monitors(session)[0].sentence.startswith("No data yet")
+
+
+def test_rows_that_come_after_all_fill_an_emptied_window_again(
+    workspace: Workspace,
+    live: LiveModel,
+    operator: Actor,
+    now: datetime,
+    batch_id: int,
+    hand_in: Callable[[], int],
+    in_pieces: Callable[[Callable[[int], None]], None],
+) -> None:
+    in_pieces(cancel_after(workspace, batch_id, now, 2))
+    run_all(workspace)
+    in_pieces(lambda _: None)
+    hand_in()
+    run_all(workspace)
+    with workspace.read() as session:
+        assert written(session) == [(f"2026-02-0{day}", A_WINDOW) for day in range(1, N_WINDOWS + 1)]
+        assert AlertState.OPEN in {one.state for one in alerts_of(session)}
+
+
+def test_windows_of_an_earlier_cut_are_taken_back_too(
+    workspace: Workspace,
+    live: LiveModel,
+    operator: Actor,
+    now: datetime,
+    batch_id: int,
+    in_pieces: Callable[[Callable[[int], None]], None],
+) -> None:
+    in_pieces(lambda _: None)
+    run_all(workspace)
+    with workspace.write() as session:
+        service.edit_monitor(session, monitor_id=live.monitor_id, window="month", actor=operator, now=now)
+    run_all(workspace)
+    with workspace.write() as session:
+        batch = session.get_one(Batch, batch_id)
+        batch.state = BatchState.FAILED
+        assert cells.forget_batch(session, batch)
+    watch_again(workspace, live, operator, now)
+    with workspace.read() as session:
+        assert {(one.length, one.n_rows) for one in session.exec(select(Window))} == {("day", 0), ("month", 0)}
+        assert {one.state for one in alerts_of(session)} == {AlertState.RESOLVED}
+        assert [one.error for one in session.exec(select(Job)) if one.state != JobState.SUCCEEDED] == []
+
+
+def alerts_of(session: Session) -> list[Alert]:
+    """Every alert about a window, oldest first."""
+    return list(session.exec(select(Alert).where(col(Alert.window_id).is_not(None)).order_by(col(Alert.id))))
