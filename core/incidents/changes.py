@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from core.datasets.queries import version_label
 from core.datasets.tables import DatasetVersion
 from core.incidents.evidence import Change
-from core.incidents.window_rows import is_timed
+from core.monitoring.kept_rows import is_timed
 from core.monitoring.tables import Monitor, Window, WindowState
 from core.registry.tables import Deployment, ModelVersion, RegisteredModel
 from core.training.tables import Run

@@ -15,8 +15,9 @@ from core.incidents.marking import Column, signs_of
 from core.incidents.seasons import follows_calendar
 from core.incidents.shapes import Sketch, column_of
 from core.incidents.signs import Sign
-from core.incidents.window_rows import WindowRows, is_timed, span_of
+from core.incidents.window_rows import WindowRows
 from core.monitoring import cells
+from core.monitoring.kept_rows import is_timed, span_of
 from core.monitoring.tables import DriftResult, ReferenceSketch, Window, WindowState
 from core.serving.frames import feature_column
 from core.statistics.sketches import from_bytes

@@ -28,8 +28,9 @@ from core.incidents.evidence import ConceptEvidence, Evidence, Figure, Performan
 from core.incidents.kept_triage import falling_into, open_troubles
 from core.incidents.row_evidence import labels_of, repeated_in
 from core.incidents.season_reading import DECIDED, season_evidence_of
-from core.incidents.window_rows import is_timed, rows_of
+from core.incidents.window_rows import rows_of
 from core.monitoring import queries, window_queries
+from core.monitoring.kept_rows import is_timed
 from core.monitoring.performance import evaluated
 from core.monitoring.tables import DriftResult, PerformanceResult, Source, Window, WindowMeasure, WindowState
 from core.registry.tables import ModelVersion

@@ -28,7 +28,8 @@ from core.incidents.seasons import (
     season_words,
 )
 from core.incidents.shapes import Sketch, comparable
-from core.incidents.window_rows import WindowRows, is_timed, span_of
+from core.incidents.window_rows import WindowRows
+from core.monitoring.kept_rows import is_timed, span_of
 from core.monitoring.reference import Some, reference_of
 from core.monitoring.tables import DriftResult, Monitor, Season, Window, WindowState
 from core.monitoring.windows import SEASONS_OF, season_of

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlmodel import Session, col, select
 
-from core.drift.columns import moments, sample
+from core.drift.columns import sample
 from core.monitoring import drift_queries, queries, window_queries
-from core.monitoring.tables import Batch, BatchState, DriftResult, Monitor, Window
+from core.monitoring.kept_rows import KeptRows, is_timed, rows_of_window, span_of
+from core.monitoring.tables import DriftResult, Window
 from core.registry import queries as registry
-from core.serving import queries as serving
 from core.serving.frames import AT, PREDICTION, PREDICTION_ID, feature_column
 from core.workspace import Workspace
 
@@ -50,12 +50,13 @@ def example_rows(workspace: Workspace, result_id: int, *, n_rows: int = 8) -> li
         window = window_queries.window(session, result.window_id)
         monitor = queries.monitor(session, window.monitor_id)
         signature = registry.version(session, window.version_id).signature
-        files = _files(session, monitor, window)
+        kept = rows_of_window(workspace, session, monitor, window)
     names = [feature["name"] for feature in signature["features"]]
     others = [name for name in names if name != result.feature][:OTHERS]
+    column = PREDICTION if result.is_prediction else feature_column(result.feature)
+    shown_too = [PREDICTION_ID, *(feature_column(name) for name in others)]
     found: list[dict[str, Any]] = []
-    for rows in _tables(workspace, files, window):
-        column = PREDICTION if result.is_prediction else feature_column(result.feature)
+    for rows in _tables(kept, window, [column, *shown_too]):
         if column not in rows.column_names:
             continue
         at = np.flatnonzero(_telling(sample(rows[column], _kind(result, rows, column)), result.bins))
@@ -69,52 +70,14 @@ def example_rows(workspace: Workspace, result_id: int, *, n_rows: int = 8) -> li
     return found
 
 
-def _files(session: Session, monitor: Monitor, window: Window) -> list[str]:
-    batches = session.exec(
-        select(Batch).where(
-            col(Batch.monitor_id) == monitor.id,
-            col(Batch.version_id) == window.version_id,
-            col(Batch.state) == BatchState.READY,
-        )
-    )
-    found = [
-        batch.data_sha256
-        for batch in batches
-        if batch.data_sha256 and (batch.time_column is not None or window.label == f"batch {batch.id}")
-    ]
-    if window.from_at < window.to_at:
-        found += [
-            segment.sha256
-            for segment in serving.segments(
-                session,
-                monitor.model_id,
-                window.from_at,
-                window.to_at,
-                version_id=window.version_id,
-                environment=monitor.environment,
-                alias=monitor.alias,
-            )
-        ]
-    return found
-
-
-def _tables(workspace: Workspace, files: list[str], window: Window) -> Iterator[pa.Table]:
-    """The window's rows, file by file; a file without any does not count."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    read = 0
-    for sha256 in files:
-        rows = pq.read_table(pa.BufferReader(workspace.artifacts.get_bytes(sha256)))
-        if AT in rows.column_names and window.from_at < window.to_at:
-            times = moments(rows[AT])
-            first, last = (np.datetime64(at.replace(tzinfo=None)) for at in (window.from_at, window.to_at))
-            rows = rows.take(np.flatnonzero((times >= first) & (times < last)))
-        if rows.num_rows:
-            read += 1
-            yield rows.slice(0, MAX_ROWS)
-        if read == MAX_FILES:
-            return
+def _tables(kept: KeptRows, window: Window, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """The window's rows, file by file, of the first few files that hold any."""
+    if is_timed(window):
+        files = kept.files_of_span(span_of(window), columns)
+    else:
+        files = (kept.of_batch(one, [AT, *columns]) for one in kept.batches)
+    for rows in islice(files, MAX_FILES):
+        yield rows.slice(0, MAX_ROWS)
 
 
 def _kind(result: DriftResult, rows: pa.Table, column: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from sqlmodel import Session, col, select
 
 from core.drift.columns import moments
-from core.monitoring.tables import READ_STATES, Batch, Monitor
-from core.monitoring.windows import Span
+from core.monitoring import cells
+from core.monitoring.tables import READ_STATES, Batch, BucketSketch, Monitor, Window
+from core.monitoring.windows import BATCH, Span
 from core.serving import queries as serving
 from core.serving.frames import AT
 from core.serving.tables import PredictionSegment
@@ -72,12 +73,18 @@ class KeptRows:
         """
         import pyarrow as pa
 
+        parts = list(self.files_of_span(span, columns))
+        return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
+
+    def files_of_span(self, span: Span, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """The same rows file by file, each opened when it is asked for; a file without any is left out."""
         files = [one.sha256 for one in self.segments if one.to_at >= span.from_at and one.from_at < span.to_at]
         files += [one.data_sha256 for one in self.batches if one.data_sha256 and self._reaches(one, span)]
         wanted = None if columns is None else [AT, *columns]
-        parts = [_inside(self._read(sha256, wanted), span) for sha256 in files]
-        parts = [part for part in parts if part.num_rows]
-        return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
+        for sha256 in files:
+            rows = _inside(self._read(sha256, wanted), span)
+            if rows.num_rows:
+                yield rows
 
     def of_batch(self, batch: Batch, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows of a batch, in the same layout."""
@@ -134,6 +141,58 @@ def kept_rows(workspace: Workspace, session: Session, monitor: Monitor, version_
         alias=monitor.alias,
     )
     return KeptRows(workspace, segments, list(session.exec(batches)))
+
+
+def rows_of_window(workspace: Workspace, session: Session, monitor: Monitor, window: Window) -> KeptRows:
+    """What flowed into one window: only the files that hold rows of it, and none is opened before it is read."""
+    query = select(Batch).where(
+        col(Batch.monitor_id) == monitor.id,
+        col(Batch.version_id) == window.version_id,
+        col(Batch.data_sha256).is_not(None),
+        col(Batch.state).in_(READ_STATES),
+    )
+    batches = list(session.exec(query.order_by(col(Batch.id))))
+    if not is_timed(window):
+        return KeptRows(workspace, (), [one for one in batches if cells.source_of(one) == window.label])
+    segments = serving.segments(
+        session,
+        monitor.model_id,
+        window.from_at,
+        window.to_at,
+        version_id=window.version_id,
+        environment=monitor.environment,
+        alias=monitor.alias,
+    )
+    timed = [one for one in batches if one.time_column is not None]
+    return KeptRows(workspace, segments, _counted_inside(session, window, timed))
+
+
+def is_timed(window: Window) -> bool:
+    """Whether a window is a span of time, not a batch without times."""
+    return window.length != BATCH
+
+
+def span_of(window: Window) -> Span:
+    """The window's span of time."""
+    return Span(window.from_at, window.to_at, window.label)
+
+
+def _counted_inside(session: Session, window: Window, batches: Sequence[Batch]) -> list[Batch]:
+    """The batches of which rows were counted in the window."""
+    found = []
+    for batch in batches:
+        of_batch = (
+            col(BucketSketch.monitor_id) == window.monitor_id,
+            col(BucketSketch.version_id) == window.version_id,
+            # Named one by one they let the index find a span.
+            col(BucketSketch.source) == cells.source_of(batch),
+        )
+        # A bucket may begin before the window: a day holds hours.
+        began = col(BucketSketch.bucket_at) > window.from_at - timedelta(days=1)
+        inside = (began, col(BucketSketch.bucket_at) < window.to_at)
+        if session.exec(select(BucketSketch.id).where(*of_batch, *inside).limit(1)).first() is not None:
+            found.append(batch)
+    return found
 
 
 def _inside(rows: pa.Table, span: Span) -> pa.Table:

@@ -18,7 +18,7 @@ from core.jobs.context import JobContext
 from core.monitoring import cells, queries, window_queries
 from core.monitoring.alerting import decide
 from core.monitoring.counting import Key, Slice, column_of, count_rows, of_slice
-from core.monitoring.kept_rows import KeptRows, kept_rows
+from core.monitoring.kept_rows import KeptRows, is_timed, rows_of_window, span_of
 from core.monitoring.reference import Reference, reference_of
 from core.monitoring.tables import Batch, Monitor, Window, WindowState
 from core.monitoring.window_drift import outcome_rows, watched_columns
@@ -44,7 +44,7 @@ class _Side:
 
     @property
     def span(self) -> Span:
-        return Span(self.window.from_at, self.window.to_at, self.window.label)
+        return span_of(self.window)
 
     def values(self, key: Key, part: Slice | None) -> Sample:
         """The rows' own values of a column."""
@@ -188,13 +188,13 @@ def _slice(references: list[Reference], monitors: list[Monitor], part: str) -> S
 def _side(workspace: Workspace, window: Window, monitor: Monitor, reference: Reference, *, part: Slice | None) -> _Side:
     assert monitor.id is not None
     with workspace.read() as session:
-        kept = kept_rows(workspace, session, monitor, window.version_id)
+        kept = rows_of_window(workspace, session, monitor, window)
         batch = _batch(session, window)
         stored = cells.sums(
             session,
             monitor.id,
             window.version_id,
-            span=Span(window.from_at, window.to_at, window.label) if batch is None else None,
+            span=span_of(window) if batch is None else None,
             source=None if batch is None else cells.source_of(batch),
         )
     side = _Side(window, monitor, reference, kept, batch, {})
@@ -214,6 +214,6 @@ def _is_shorter(window: Window, monitor: Monitor) -> bool:
 
 
 def _batch(session: Session, window: Window) -> Batch | None:
-    if window.length != BATCH:
+    if is_timed(window):
         return None
     return queries.batch(session, int(window.label.removeprefix(f"{BATCH} ")))

@@ -704,6 +704,26 @@ def test_example_rows_of_a_batch_without_times_are_its_own(
     assert all(row["hours"] > 45 for row in rows)
 
 
+def test_example_rows_open_only_files_that_reach_into_the_window(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch
+) -> None:
+    other = add_batch(csv_bytes(stream(400, seed=25), days("2026-01-01", 31, 400)))
+    add_batch(csv_bytes(stream(400, seed=26, hours_shift=2.0), days("2026-02-01", 28, 400)))
+    workspace.artifacts.path(str(other.data_sha256)).unlink()
+    assert len(example_rows(workspace, result_of(workspace, live, "2026-02", "hours"))) == 8
+
+
+def test_example_rows_are_of_the_log_and_of_batches_that_are_being_measured(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, now: datetime
+) -> None:
+    answer(workspace, live, stream(40, seed=27, hours_shift=2.0), datetime(2026, 2, 1, tzinfo=UTC))
+    batch = add_batch(csv_bytes(stream(400, seed=28, hours_shift=2.0), days("2026-02-01", 28, 400)))
+    with workspace.write() as session:
+        session.get_one(Batch, batch.id).state = BatchState.MEASURING
+    rows = example_rows(workspace, result_of(workspace, live, "2026-02", "hours"), n_rows=400)
+    assert {"Prediction id" in row for row in rows} == {True, False}
+
+
 def test_a_window_is_looked_at_as_a_whole_too(workspace: Workspace, live: LiveModel, add_batch: AddBatch) -> None:
     quiet, moved = stream(400, seed=31), stream(400, seed=32, new_job=0.3)
     content = csv_bytes(pa.concat_tables([quiet, moved]), [*days("2026-01-01", 31, 400), *days("2026-02-01", 28, 400)])
