@@ -8,8 +8,9 @@ chances of 1 in 10,000 that are needed (for normal columns to none, Sibuya 1960)
 promise. What it would win is a threshold lower by 4 % at one half, by 8 % at nine tenths, by 20 % for copies.
 
 All streams of all columns (the value test, the missing share, what the reference never held) get one level, raised
-until the levels they attain, counts being whole, use up the window's. A stream of something the reference never had
-gets a twentieth: if it never happens in truth either, its share would be lost.
+until the levels they attain, counts being whole, use up the window's: to the last step below it, or to the next above
+where that one is nearer and at most a tenth too much. A stream of something the reference never had gets a twentieth:
+if it never happens in truth either, its share would be lost.
 
 *False discoveries.* Where all is quiet every finding is false, so the chance of any finding is both the false-discovery
 rate and the family-wise error. Where some columns drift, as few of the quiet ones are named as before. Benjamini and
@@ -30,8 +31,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.drift.dependence import Dependence
-from core.drift.nulls import Column, DrawnNull, Null, Share, ShareNull, null
+from core.drift.drawn_nulls import DrawnNull
+from core.drift.nulls import Column, Null, null
 from core.drift.promises import MOST_LEVEL, WINDOWS_A_MONTH, Promise, firing_chance, window_level
+from core.drift.share_nulls import Share, ShareNull
 from core.errors import InvalidInput, NotFound
 
 __all__ = [
@@ -51,6 +54,7 @@ LEAST_LEVEL = 1e-12
 N_HALVINGS = 24
 SIZE_STEP = 4.0
 MOST_RAISED = 4.0
+MOST_OVER = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +214,7 @@ def calibrate(
 
 
 def _stream_level(nulls: Sequence[Null], place: int, level: float, windows_needed: int, windows_of: int) -> float:
-    """The one level of all streams at which the rule fires for a window with the level asked for, and not above."""
+    """The one level of all streams at which the rule fires for a window with the level asked for, or nearly so."""
     correlation = np.array([one.shared[place] for one in nulls])
 
     def fires(stream_level: float, whole: bool) -> float:
@@ -218,15 +222,17 @@ def _stream_level(nulls: Sequence[Null], place: int, level: float, windows_neede
         chance = firing_chance(exceeding, correlation, windows_needed=windows_needed, windows_of=windows_of)
         return float(-np.expm1(np.log1p(-chance).sum()))
 
-    def highest(low: float, high: float, whole: bool) -> float:
+    def bracket(low: float, high: float, whole: bool) -> tuple[float, float]:
         for _ in range(N_HALVINGS):
             middle = float(np.sqrt(low * high))
             low, high = (middle, high) if fires(middle, whole) <= level else (low, middle)
-        return low
+        return low, high
 
     # First as if every level could be attained; counts being whole, less is, and the level is raised by what is left.
-    smooth = highest(LEAST_LEVEL, MOST_LEVEL, False)
-    return highest(smooth, min(MOST_LEVEL, smooth * MOST_RAISED), True)
+    smooth, _ = bracket(LEAST_LEVEL, MOST_LEVEL, False)
+    below, above = bracket(smooth, min(MOST_LEVEL, smooth * MOST_RAISED), True)
+    over = fires(above, True) - level
+    return above if over <= min(MOST_OVER * level, level - fires(below, True)) else below
 
 
 def _threshold(stream: DrawnNull | ShareNull, levels: Floats) -> Share | _Drawn:

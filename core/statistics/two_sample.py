@@ -105,6 +105,22 @@ def pooled_total_variation(reference: Counts, current: Counts) -> Floats:
     return _floats((kept + np.abs(gaps.sum(axis=-1, where=~common))) / 2)
 
 
+def never_common(reference: Counts | Floats, n_current: int) -> NDArray[np.bool_]:
+    """Which categories `pooled_total_variation` counts as rare whatever a further sample of so many rows holds.
+
+    Parameters
+    ----------
+    reference : ndarray of shape (k,)
+        Counts, with all categories.
+    n_current : int
+        Rows of the further sample, alike to the reference; 8 standard deviations and 8 rows more are allowed for.
+    """
+    n = max(1.0, float(reference.sum()))
+    alike = reference * (n_current / n)
+    most = alike + 8 * np.sqrt(alike * (1 + n_current / n)) + 8
+    return np.asarray((reference + most) * (min(n, n_current) / (n + n_current)) < MIN_EXPECTED)
+
+
 def psi(reference: Counts, current: Counts) -> Floats:
     """Population stability index over bins, ``sum((c - r) * ln(c / r))`` of shares; symmetric, in nats, >= 0.
 

@@ -1,12 +1,13 @@
-"""Quiet months: streams in which nothing changes, drawn as cell counts, judged by calibrated thresholds.
+"""Quiet months: streams in which nothing changes, judged by calibrated thresholds.
 
 A *population* is a column's truth: the probability of each value, and of a missing one. References and windows are
-drawn from it as counts, so that windows of 100,000 rows cost no more than those of 1,000.
+drawn from it as counts, so that windows of 100,000 rows cost no more than those of 1,000. Or it is drawn *row by row*
+and counted in sketches, as the product does: of a continuous column, whose values counts of few cells tie together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +17,16 @@ from scipy import stats
 from core.drift.calibrating import Column, Key, Thresholds
 from core.drift.drift_tests import DRIFT_TESTS
 from core.drift.evidence import CountedRows
-from core.drift.measuring import streams_of
-from core.statistics.sketches import CategorySketch, Counted, CountedCategories, NumericSketch, Scale
+from core.drift.measuring import measure_deciding, streams_of
+from core.statistics.sketches import (
+    CategorySketch,
+    Counted,
+    CountedCategories,
+    NumericSketch,
+    Scale,
+    fit_scale,
+    sketch_numbers,
+)
 
 MONTHS = 1_000
 BLOCK_CELLS = 4_000_000
@@ -84,33 +93,66 @@ POPULATIONS: dict[str, Population] = {
     "4 categories, 1 % missing": categories(4, 0.01),
     "300 categories": categories(300),
 }
-FINER_RATIO = 0.96
-"""Of ends in which a value beyond the reference's last one lies in a cell of its own, as in a sketch; far slower."""
-FINER = {
-    "normal, finer ends": continuous(stats.norm.ppf, ratio=FINER_RATIO),
-    "lognormal, 2 % missing, finer ends": continuous(stats.lognorm(1).ppf, 0.02, FINER_RATIO),
-    "heavy tails (t, 2 df), finer ends": continuous(stats.t(2).ppf, ratio=FINER_RATIO),
-    "60 % zeros, finer ends": inflated(0.6, FINER_RATIO),
-    "95 % zeros, finer ends": inflated(0.95, FINER_RATIO),
+
+
+@dataclass(frozen=True)
+class RowByRow:
+    """The truth of one column of numbers, from which rows are drawn.
+
+    Parameters
+    ----------
+    values : callable
+        Takes a generator and how many, and returns that many values.
+    missing : float
+        The probability that a row has none.
+    """
+
+    values: Callable[[np.random.Generator, int], NDArray[np.float64]]
+    missing: float = 0.0
+    kind = "number"
+
+    def draw(self, n_rows: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Values, NaN where missing."""
+        drawn = self.values(rng, n_rows)
+        if self.missing:
+            drawn[rng.random(n_rows) < self.missing] = np.nan
+        return drawn
+
+
+def _zeros(share: float) -> Callable[[np.random.Generator, int], NDArray[np.float64]]:
+    return lambda rng, n: np.where(rng.random(n) < share, 0.0, rng.lognormal(size=n))
+
+
+ROW_BY_ROW = {
+    "normal": RowByRow(lambda rng, n: rng.normal(size=n)),
+    "lognormal, 2 % missing": RowByRow(lambda rng, n: rng.lognormal(size=n), 0.02),
+    "heavy tails (t, 2 df)": RowByRow(lambda rng, n: rng.standard_t(2, size=n)),
+    "60 % zeros": RowByRow(_zeros(0.6)),
+    "95 % zeros": RowByRow(_zeros(0.95)),
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """A column's reference, its truth and its thresholds."""
+    """A column's truth, and its reference: as counts of the truth's values, none where rows are drawn."""
 
     key: Key
-    population: Population
+    population: Population | RowByRow
     reference: NDArray[np.int64]
     column: Column
 
 
-def watch(populations: Sequence[Population], n_reference: int, rng: np.random.Generator) -> list[Watched]:
+def watch(populations: Sequence[Population | RowByRow], n_reference: int, rng: np.random.Generator) -> list[Watched]:
     """Draw a reference of each population."""
     watched = []
     for place, population in enumerate(populations):
-        counts = population.draw(n_reference, 1, rng)[0]
-        sketch = population.sketch(counts)
+        sketch: NumericSketch | CategorySketch
+        if isinstance(population, RowByRow):
+            rows = population.draw(n_reference, rng)
+            counts, sketch = np.empty(0, dtype=np.int64), sketch_numbers(rows, fit_scale(rows))
+        else:
+            counts = population.draw(n_reference, 1, rng)[0]
+            sketch = population.sketch(counts)
         column = Column(sketch, population.kind, streams_of(population.kind, sketch.n_present))
         watched.append(Watched((False, f"c{place}"), population, counts, column))
     return watched
@@ -122,10 +164,12 @@ def exceeding(
     n_rows: int,
     n_windows: int,
     rng: np.random.Generator,
-    truth: Population | None = None,
+    truth: Population | RowByRow | None = None,
 ) -> dict[str, NDArray[np.bool_]]:
     """In which of so many fresh windows each stream of a column exceeds its threshold."""
     truth = truth or one.population
+    if isinstance(truth, RowByRow):
+        return _of_rows(one, truth, thresholds, n_rows, n_windows, rng)
     found: dict[str, list[NDArray[np.bool_]]] = {test: [] for test in one.column.streams}
     block = max(1, BLOCK_CELLS // (len(truth.shares) + 1))
     for begin in range(0, n_windows, block):
@@ -133,6 +177,23 @@ def exceeding(
         for test, fired in judged(one, thresholds, counts).items():
             found[test].append(fired)
     return {test: np.concatenate(parts) for test, parts in found.items()}
+
+
+def _of_rows(
+    one: Watched, truth: RowByRow, thresholds: Thresholds, n_rows: int, n_windows: int, rng: np.random.Generator
+) -> dict[str, NDArray[np.bool_]]:
+    reference = one.column.sketch
+    assert isinstance(reference, NumericSketch)
+    found = {test: np.zeros(n_windows, dtype=bool) for test in one.column.streams}
+    limits: dict[tuple[str, int], float] = {}
+    for window in range(n_windows):
+        current = sketch_numbers(truth.draw(n_rows, rng), reference.scale)
+        for outcome in measure_deciding(reference, current, truth.kind).deciding:
+            key = outcome.test, outcome.n_current
+            if key not in limits:
+                limits[key] = thresholds.of(one.key, *key)
+            found[outcome.test][window] = outcome.effect is not None and outcome.effect > limits[key]
+    return found
 
 
 def judged(one: Watched, thresholds: Thresholds, counts: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:

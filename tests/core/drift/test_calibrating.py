@@ -34,6 +34,11 @@ def one(column: Column, *, size: int = 500, level: float = 0.01, seed: int = 0) 
     return calibrate({(False, "x"): column}, sizes=[size], level=level, rng=np.random.default_rng(seed))
 
 
+def no_rng() -> np.random.Generator:
+    """For columns whose chances are worked out, so that nothing is drawn from it."""
+    return np.random.default_rng(0)
+
+
 def fired(column: Column, thresholds: Thresholds, values: NDArray[np.generic]) -> set[str]:
     """Which streams of the column exceed their thresholds in a window of these values."""
     sketch = column.sketch
@@ -269,22 +274,54 @@ def test_the_level_of_a_window_is_what_is_left_of_the_promise() -> None:
     assert window_level(Promise(0.5, 10.0)) == 0.05
 
 
-def test_no_threshold_of_yes_and_no_comes_closer_to_the_promise() -> None:
-    """Five columns of a tenth in windows of 50 rows: their shares are whole fiftieths, and one less is too often."""
-    reference = ["yes"] * 1_000 + ["no"] * 9_000
-    columns = {(False, f"c{place}"): category(reference, "boolean") for place in range(5)}
+def chance_of_yes(threshold: float, n_yes: int, size: int) -> float:
+    """Exact chance that the share of yes in a window lies further than a threshold from a reference of 10,000 rows."""
+    rows = np.arange(size + 1)
+    mass = stats.betabinom(size, n_yes + 0.5, 10_000 - n_yes + 0.5).pmf(rows)
+    return float(mass[np.abs(rows / size - n_yes / 10_000) > threshold].sum())
+
+
+def yes_and_no(n_yes: int) -> Column:
+    return category(["yes"] * n_yes + ["no"] * (10_000 - n_yes), "boolean")
+
+
+@pytest.mark.parametrize("size", [50, 5_000])
+def test_yes_and_no_come_as_close_to_the_promise_as_whole_rows_let_them(size: int) -> None:
+    """Five columns of about a tenth: one threshold in 50 rows attains half of its part or nearly one and a half."""
+    yes = [930, 960, 1_000, 1_010, 1_060]
     level = window_level(Promise(1.0, 365.25 / 12))
-    found = calibrate(columns, sizes=[50], level=level, rng=np.random.default_rng(0))
+
+    found = calibrate({(False, f"c{n}"): yes_and_no(n) for n in yes}, sizes=[size], level=level, rng=no_rng())
+
+    quiet = [1 - chance_of_yes(found.of((False, f"c{n}"), "chi_square", size), n, size) for n in yes]
+    assert 1 - np.prod(quiet) == pytest.approx(level, rel=0.1)
+
+
+def test_no_common_threshold_of_like_yes_and_no_comes_closer_to_the_promise() -> None:
+    level = window_level(Promise(1.0, 365.25 / 12))
+
+    found = calibrate({(False, f"c{at}"): yes_and_no(1_000) for at in range(5)}, sizes=[50], level=level, rng=no_rng())
+
     limit = found.of((False, "c0"), "chi_square", 50)
-    rows = np.arange(51)
-    distances = np.abs(rows / 50 - 0.1).round(9)
-    mass = stats.betabinom(50, 1_000.5, 9_000.5).pmf(rows)
+    assert 1 - (1 - chance_of_yes(limit, 1_000, 50)) ** 5 == pytest.approx(0.5 * level, rel=0.05)
+    # One row less is nearly half too much, which is more than the tenth that may be too much.
+    assert 1 - (1 - chance_of_yes(limit - 0.02, 1_000, 50)) ** 5 == pytest.approx(1.43 * level, rel=0.05)
 
-    def attained(limit: float) -> float:
-        return float(1 - (1 - mass[distances > limit + 1e-9].sum()) ** 5)
 
-    assert attained(limit) <= level
-    # Half of the promise, or nearly one and a half: a coin for ties would make it one, and two monitors disagree.
-    assert attained(limit) == pytest.approx(0.5 * level, rel=0.05)
-    at = distances[distances <= limit + 1e-9].max()
-    assert attained(distances[distances < at].max()) == pytest.approx(1.43 * level, rel=0.05)
+def test_yes_and_no_have_exact_thresholds_at_sizes_that_were_not_calibrated() -> None:
+    found = one(yes_and_no(1_000), size=500, level=0.01)
+
+    for size in (120, 480, 2_300):
+        limit = found.of((False, "x"), "chi_square", size)
+        assert chance_of_yes(limit, 1_000, size) <= found.levels[0] < chance_of_yes(limit - 1 / size, 1_000, size)
+
+
+def test_rare_names_count_as_one_in_what_small_windows_may_show() -> None:
+    """300 names, of which only the commonest can be expected in 50 rows: what is drawn is its share, and the rest."""
+    shares = 1 / np.arange(1, 301)
+    counts = np.round(10_000 * shares / shares.sum()).astype(int)
+    column = category([f"c{at:03}" for at, count in enumerate(counts) for _ in range(count)], streams=["chi_square"])
+
+    limit = one(column, size=50, level=0.01).of((False, "x"), "chi_square", 50)
+
+    assert chance_of_yes(limit, counts[0], 50) <= 0.011 < chance_of_yes(limit - 0.02, counts[0], 50)
