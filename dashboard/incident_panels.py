@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 from sqlmodel import Session
 
-from core.incidents import kept_triage, queries, triage_job
+from core.incidents import kept_triage, queries, service, triage_job
 from core.incidents.causes import CAUSES, cause_title
 from core.incidents.remedies import REMEDIES, Option, options
 from core.incidents.signs import SIGNS
@@ -29,6 +29,7 @@ STATES = {
     IncidentState.ACTING: theme.mark("Acted on", "running"),
     IncidentState.RESOLVED: theme.mark("Resolved", "healthy"),
 }
+ENDED = theme.mark("Alerts are over", "healthy")
 WAYS = {
     "deployments": ("Go to deployments", ":material/rocket_launch:"),
     "dataset": ("Open the data", ":material/database:"),
@@ -43,6 +44,8 @@ NEEDS = {
     "intake": (Permission.BATCH_ADD, "Adding labels takes the role operator or data-scientist."),
 }
 """What it takes to do anything on a page, and how that is said to who may not."""
+HAPPENED = {service.NOTE: ":material/edit_note:", service.WORSENED: ":material/trending_up:"}
+"""What stands in a record in its own words, with its icon; all else is a remedy that was carried out."""
 
 
 def open_incidents() -> None:
@@ -60,7 +63,7 @@ def open_incidents() -> None:
             Row(
                 {
                     "Incident": row.title,
-                    "State": STATES[IncidentState(row.state)],
+                    "State": ENDED if row.ended else STATES[IncidentState(row.state)],
                     "Likely cause": row.cause,
                     "Owner": row.owner or "nobody",
                     "Since": theme.day(row.since_at),
@@ -111,7 +114,7 @@ def _awaited(monitor_id: int, window_id: int) -> None:
     if kept is not None and kept.present:
         st.rerun()
     wait = reads.fresh(triage_job.wait_of, monitor_id, window_id)
-    old = "What is said here is of earlier figures. " if kept is not None else ""
+    old = "What is said here is of earlier figures or by earlier rules. " if kept is not None else ""
     match wait.state:
         case "unasked":
             with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -308,8 +311,8 @@ def record(incident: Incident) -> None:
     moments.append(Moment(":material/emergency_home:", "The incident was opened.", "", incident.opened_at))
     moments += [
         Moment(
-            ":material/edit_note:" if one.kind == "note" else ":material/build:",
-            one.note if one.kind == "note" else _done(one.kind, one.note),
+            HAPPENED.get(one.kind, ":material/build:"),
+            one.note if one.kind in HAPPENED else _done(one.kind, one.note),
             one.actor or "Gatehouse",
             one.at,
         )

@@ -56,6 +56,7 @@ SPECIAL: dict[str, str] = {
     "alert_rule.edited": "changed an alert rule of {label}",
     "incident.opened": "opened the incident {label}",
     "incident.widened": "added alerts to the incident {label}",
+    "incident.worsened": "saw the incident {label} become critical",
     "incident.looked_at_again": "looked again at the incident {label}",
     "incident.taken_over": "took over the incident {label}",
     "incident.noted": "wrote a note on the incident {label}",

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import IntEnum
 
 from sqlmodel import Session, col, select
 
 from core.governance import standing
 from core.governance.tables import PromotionRequest, RequestState
+from core.incidents import queries as incidents
+from core.incidents import words
 from core.incidents.tables import Incident, IncidentState
 from core.monitoring.alert_queries import open_alerts
 from core.monitoring.alert_rules import ALERT_RULES
@@ -21,6 +24,21 @@ from core.training.tables import Run, RunState
 NEWS_FOR = timedelta(days=7)
 
 
+class Urgency(IntEnum):
+    """In what order things are to be seen to: critical ones, warnings and what is overdue, the rest, what is over."""
+
+    CRITICAL = 0
+    WARNING = 1
+    WAITING = 2
+    OVER = 3
+    NEWS = 4
+
+
+SEVERE = {"critical": Urgency.CRITICAL, "warning": Urgency.WARNING}
+ORDER = "Critical first, then warnings and what is overdue, then the rest; within each the longest wait leads."
+"""How `inbox` orders, as a page says it."""
+
+
 @dataclass(frozen=True)
 class InboxItem:
     """One thing that waits, or one piece of news.
@@ -28,7 +46,8 @@ class InboxItem:
     Parameters
     ----------
     kind : str
-        "decide", "stale", "changes_requested", "preparation_failed", "decided", "run_failed", "incident" or "alert".
+        "decide", "stale", "changes_requested", "preparation_failed", "decided", "run_failed", "incident",
+        "ended_incident" or "alert".
     subject_kind, subject_id : str, int
     sentence : str
         What it is.
@@ -36,6 +55,7 @@ class InboxItem:
         Why it is here, in plain words.
     since : datetime
         When it began to wait.
+    urgency : Urgency
     page, params : str, dict
         Where the next click leads: the page's name and its query parameters.
     """
@@ -46,19 +66,20 @@ class InboxItem:
     sentence: str
     reason: str
     since: datetime
+    urgency: Urgency
     page: str
     params: dict[str, int | str] = field(default_factory=dict)
 
 
 def inbox(session: Session, actor: Actor, now: datetime) -> list[InboxItem]:
-    """List everything that waits for an actor, what has waited longest first; news come last."""
+    """List everything that waits for an actor, by urgency, then what has waited longest first."""
     items = [
         *_requests(session, actor, now),
         *_runs(session, actor, now),
         *_incidents(session, actor),
         *_alerts(session, actor),
     ]
-    return sorted(items, key=lambda item: (item.kind == "decided", item.since, item.subject_id))
+    return sorted(items, key=lambda item: (item.urgency, item.since, item.subject_id))
 
 
 def _requests(session: Session, actor: Actor, now: datetime) -> Iterator[InboxItem]:
@@ -78,9 +99,11 @@ def _requests(session: Session, actor: Actor, now: datetime) -> Iterator[InboxIt
             if stale and mine:
                 yield _item(found, "stale", label, f"Prepare the evidence again: {', '.join(stale)}.")
             elif reviews and standing.reason_against_deciding(session, found, actor) is None:
-                late = " It is overdue." if found.due_at < now else ""
+                late = found.due_at < now
+                overdue = " It is overdue." if late else ""
                 waits = f" It went stale: {', '.join(stale)}." if stale else ""
-                yield _item(found, "decide", label, f"You may decide on it.{late}{waits}")
+                urgency = Urgency.WARNING if late else Urgency.WAITING
+                yield _item(found, "decide", label, f"You may decide on it.{overdue}{waits}", urgency)
         elif mine and found.state == RequestState.CHANGES_REQUESTED:
             names = standing.deciders(session, found)
             yield _item(found, "changes_requested", label, f"{' and '.join(names)} asked for changes.")
@@ -102,6 +125,7 @@ def _requests(session: Session, actor: Actor, now: datetime) -> Iterator[InboxIt
             "decided",
             standing.request_label(session, found),
             f"{who} {found.state} it.",
+            Urgency.NEWS,
             since=found.decided_at,
         )
 
@@ -125,6 +149,7 @@ def _runs(session: Session, actor: Actor, now: datetime) -> Iterator[InboxItem]:
             sentence=f"Run {run.id} ({run.algorithm}) failed",
             reason=run.error or "It left no reason.",
             since=run.finished_at or run.requested_at,
+            urgency=Urgency.WAITING,
             page="run",
             params={"run": run.id},
         )
@@ -135,18 +160,22 @@ def _incidents(session: Session, actor: Actor) -> Iterator[InboxItem]:
     if not actor.may(Permission.ALERT_ACKNOWLEDGE):
         return
     told = {alert.incident_id: alert.sentence for alert in _alerts_of_incidents(session)}
+    ended = incidents.ended(session)
     for found in session.exec(select(Incident).where(Incident.state != IncidentState.RESOLVED)):
         assert found.id is not None
         if found.owner_id is not None and found.owner_id != actor.user_id:
             continue
+        over = found.id in ended
         whose = "Nobody sees to it yet." if found.owner_id is None else "You see to it, and it is not resolved yet."
+        reason = f"{told[found.id]} {whose}" if found.id in told else whose
         yield InboxItem(
-            kind="incident",
+            kind="ended_incident" if over else "incident",
             subject_kind="incident",
             subject_id=found.id,
             sentence=found.title,
-            reason=f"{told[found.id]} {whose}" if found.id in told else whose,
+            reason=f"{words.ended(ended[found.id])} It waits for you to say how it ended." if over else reason,
             since=found.opened_at,
+            urgency=Urgency.OVER if over else SEVERE.get(found.severity, Urgency.WARNING),
             page="incident",
             params={"incident": found.id},
         )
@@ -177,6 +206,7 @@ def _alerts(session: Session, actor: Actor) -> Iterator[InboxItem]:
             sentence=alert.sentence,
             reason=f"An alert nobody has looked at yet; {urgency}.",
             since=alert.opened_at,
+            urgency=SEVERE.get(alert.severity, Urgency.WARNING),
             page="monitoring" if alert.monitor_id is None else "monitor",
             params={"view": "infrastructure"}
             if alert.monitor_id is None
@@ -184,7 +214,15 @@ def _alerts(session: Session, actor: Actor) -> Iterator[InboxItem]:
         )
 
 
-def _item(found: PromotionRequest, kind: str, label: str, reason: str, *, since: datetime | None = None) -> InboxItem:
+def _item(
+    found: PromotionRequest,
+    kind: str,
+    label: str,
+    reason: str,
+    urgency: Urgency = Urgency.WAITING,
+    *,
+    since: datetime | None = None,
+) -> InboxItem:
     assert found.id is not None
     return InboxItem(
         kind=kind,
@@ -193,6 +231,7 @@ def _item(found: PromotionRequest, kind: str, label: str, reason: str, *, since:
         sentence=label,
         reason=reason,
         since=since or found.requested_at,
+        urgency=urgency,
         page="request",
         params={"request": found.id},
     )

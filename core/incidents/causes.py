@@ -15,6 +15,8 @@ from core.incidents.evidence import Evidence, FeatureEvidence, Figure
 from core.incidents.signs import SIGNS
 from core.wording import brief_interval, enumerated, percent
 
+EDITION = 1
+"""Raised whenever a rule, a mark or what they are worked out from changes: what earlier ones found is found anew."""
 NAMED = 3
 REPEATED_RISE = 0.1
 LARGEST_STEP = 0.7
@@ -30,29 +32,71 @@ class Cause:
     Parameters
     ----------
     key, title : str
+    happened : str
+        What happened, as it stands in an incident's title.
     sentence : str
         What it means.
+    told_by_alerts : bool
+        Whether the alerts say better what happened, where there are any.
     """
 
     key: str
     title: str
+    happened: str
     sentence: str
+    told_by_alerts: bool = False
 
 
 CAUSES: dict[str, Cause] = {
     cause.key: cause
     for cause in (
-        Cause("pipeline_fault", "Pipeline fault", "The data arrives wrong: the world has not changed, its record has."),
         Cause(
-            "input_shift", "Input shift", "Other rows come in than the version was trained on; outcomes follow them."
+            "pipeline_fault",
+            "Pipeline fault",
+            "data arrives wrong",
+            "The data arrives wrong: the world has not changed, its record has.",
         ),
-        Cause("label_shift", "Label shift", "One outcome has become more frequent; rows of one outcome are as before."),
-        Cause("concept_change", "Concept change", "The same inputs now have other outcomes."),
-        Cause("seasonal_return", "Season", "It looks as the same season looked before."),
-        Cause("new_version", "New version", "What answers changed, not what is asked."),
-        Cause("infrastructure", "Infrastructure", "The service or what feeds it is at fault, not the data it sends."),
-        Cause("cannot_tell", "Cannot tell yet", "What is known does not tell the possible causes apart."),
-        Cause("none", "Nothing is wrong", "Nothing drifted and nothing is known to be worse."),
+        Cause(
+            "input_shift",
+            "Input shift",
+            "other rows come in than in training",
+            "Other rows come in than the version was trained on; outcomes follow them.",
+        ),
+        Cause(
+            "label_shift",
+            "Label shift",
+            "one outcome became more frequent",
+            "One outcome has become more frequent; rows of one outcome are as before.",
+        ),
+        Cause(
+            "concept_change",
+            "Concept change",
+            "the same inputs have other outcomes",
+            "The same inputs now have other outcomes.",
+        ),
+        Cause("seasonal_return", "Season", "a season came back", "It looks as the same season looked before."),
+        Cause("new_version", "New version", "another version answers", "What answers changed, not what is asked."),
+        Cause(
+            "infrastructure",
+            "Infrastructure",
+            "the service or what feeds it fails",
+            "The service or what feeds it is at fault, not the data it sends.",
+            told_by_alerts=True,
+        ),
+        Cause(
+            "cannot_tell",
+            "Cannot tell yet",
+            "something changed",
+            "What is known does not tell the possible causes apart.",
+            told_by_alerts=True,
+        ),
+        Cause(
+            "none",
+            "Nothing is wrong",
+            "nothing is wrong",
+            "Nothing drifted and nothing is known to be worse.",
+            told_by_alerts=True,
+        ),
     )
 }
 

@@ -1,7 +1,8 @@
 """What triage says of a window, kept with it: whether it is of the present figures, which windows wait for it.
 
 A window's triage is of its present figures while neither the window was computed anew nor the troubles that fall into
-it changed since. What is out of date stays until the worker has looked again, and is said to be so.
+it changed since, and the rules are of the edition that found it. What is out of date stays until the worker has looked
+again, and is said to be so.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import datetime
 import sqlalchemy
 from sqlmodel import Session, col, or_, select
 
+from core.incidents.causes import EDITION
 from core.incidents.tables import WindowTriage
 from core.incidents.triage import Triage
 from core.monitoring import queries
@@ -29,15 +31,26 @@ LOOKED_INTO = 400
 
 @dataclass(frozen=True)
 class Mark:
-    """What a window's triage is of: when its figures were computed, and the ids of the troubles that fall into it."""
+    """What a window's triage is of.
+
+    Parameters
+    ----------
+    figures_at : datetime
+        When its figures were computed.
+    troubles : tuple of int
+        The ids of the alerts about faults and silence that fall into it.
+    edition : int
+        Of the rules.
+    """
 
     figures_at: datetime
     troubles: tuple[int, ...]
+    edition: int
 
 
 @dataclass(frozen=True)
 class KeptTriage:
-    """A window's triage as it is kept; ``present`` says whether it is of the window's present figures."""
+    """A window's triage as it is kept; ``present`` says whether it is of the present figures, by the present rules."""
 
     triage: Triage
     present: bool
@@ -73,13 +86,13 @@ def kept(session: Session, window_id: int) -> KeptTriage | None:
     found = session.get(WindowTriage, window_id)
     if found is None:
         return None
-    of = Mark(found.figures_at, tuple(found.troubles))
+    of = Mark(found.figures_at, tuple(found.troubles), found.edition)
     present = of == mark_of(session, session.get_one(Window, window_id))
     return KeptTriage(Triage.from_json(found.findings), present, found.made_at)
 
 
 def waiting(session: Session, monitor_id: int) -> dict[int, Mark]:
-    """The newest windows of a monitor without a triage of their present figures, by id, newest first."""
+    """The newest windows of a monitor without a triage that is present, by id, newest first."""
     monitor = queries.monitor(session, monitor_id)
     query = (
         # Without the documents: a year of them holds megabytes.
@@ -89,6 +102,7 @@ def waiting(session: Session, monitor_id: int) -> dict[int, Mark]:
             col(Window.to_at),
             col(WindowTriage.figures_at),
             col(WindowTriage.troubles),
+            col(WindowTriage.edition),
         )
         .join(WindowTriage, col(WindowTriage.window_id) == col(Window.id), isouter=True)
         .where(
@@ -100,9 +114,9 @@ def waiting(session: Session, monitor_id: int) -> dict[int, Mark]:
     )
     alerts = open_troubles(session, monitor_id)
     found = {}
-    for window_id, computed_at, to_at, figures_at, troubles in session.connection().execute(query):
+    for window_id, computed_at, to_at, figures_at, troubles, edition in session.connection().execute(query):
         mark = _mark(computed_at, to_at, alerts)
-        if figures_at is None or Mark(figures_at, tuple(troubles)) != mark:
+        if figures_at is None or Mark(figures_at, tuple(troubles), edition) != mark:
             found[window_id] = mark
     return found
 
@@ -120,7 +134,7 @@ def put(session: Session, *, window_id: int, mark: Mark, triage: Triage, now: da
         found = WindowTriage(
             window_id=window_id, figures_at=mark.figures_at, cause=triage.cause, findings={}, made_at=now
         )
-    found.figures_at, found.troubles = mark.figures_at, list(mark.troubles)
+    found.figures_at, found.troubles, found.edition = mark.figures_at, list(mark.troubles), mark.edition
     found.cause, found.findings, found.made_at = triage.cause, triage.to_json(), now
     session.add(found)
     session.flush()
@@ -129,9 +143,11 @@ def put(session: Session, *, window_id: int, mark: Mark, triage: Triage, now: da
 
 def digest(marks: Mapping[int, Mark]) -> str:
     """Tell one set of waiting windows from another: 16 hexadecimal digits."""
-    told = [(window_id, one.figures_at.isoformat(), one.troubles) for window_id, one in sorted(marks.items())]
+    told = [
+        (window_id, one.figures_at.isoformat(), one.troubles, one.edition) for window_id, one in sorted(marks.items())
+    ]
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
 def _mark(computed_at: datetime, to_at: datetime, alerts: Sequence[Alert]) -> Mark:
-    return Mark(computed_at, tuple(sorted(one.id or 0 for one in falling_into(alerts, to_at))))
+    return Mark(computed_at, tuple(sorted(one.id or 0 for one in falling_into(alerts, to_at))), EDITION)

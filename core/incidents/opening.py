@@ -1,4 +1,7 @@
-"""Opening incidents without anybody's click: harm, faults and silence cannot wait for the morning; drift alone can."""
+"""Opening incidents without anybody's click: harm, faults and silence cannot wait for the morning; drift alone can.
+
+One that is open becomes as severe as its alerts. None closes by itself: how it ended is for a person to say.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ from sqlmodel import Session
 from core.errors import LifecycleError
 from core.incidents import gather, kept_triage, queries
 from core.incidents.evidence import Evidence
-from core.incidents.service import record_incident
+from core.incidents.service import follow_severity, record_incident
 from core.incidents.tables import Incident
 from core.incidents.triage import Triage, triage
 from core.monitoring.alert_rules import ALERT_RULES
-from core.monitoring.tables import Alert, Window
+from core.monitoring.tables import Alert, AlertState, Window
 from core.permissions import system_actor
 from core.workspace import Workspace
 
@@ -24,6 +27,7 @@ WAKING: tuple[str, ...] = tuple(key for key, rule in ALERT_RULES.items() if rule
 def open_due(workspace: Workspace, now: datetime) -> list[int]:
     """Open an incident for every monitor (and the installation) with waking alerts that belong to none.
 
+    Those that are open first become as severe as the alerts they follow.
     Alerts of one monitor make one incident, those of drift with the rest; where one is open they are added to it.
     Several workers may do this at about the same time: each looks again inside its transaction, so that none opens a
     second one.
@@ -33,6 +37,7 @@ def open_due(workspace: Workspace, now: datetime) -> list[int]:
     list of int
         The incidents opened or widened, by id.
     """
+    _follow_severity(workspace, now)
     with workspace.read() as session:
         about = {monitor_id: queries.newest_window_of(session, alerts) for monitor_id, alerts in _due(session).items()}
     done = []
@@ -43,6 +48,16 @@ def open_due(workspace: Workspace, now: datetime) -> list[int]:
         incident = _record(workspace, monitor_id, window_id, found, now)
         done += [incident.id or 0] if incident is not None else []
     return done
+
+
+def _follow_severity(workspace: Workspace, now: datetime) -> None:
+    with workspace.read() as session:
+        if not queries.milder_than_their_alerts(session):
+            return
+    with workspace.write() as session:
+        for incident in queries.milder_than_their_alerts(session):
+            alerts = [one for one in queries.alerts_of(session, incident.id or 0) if one.state != AlertState.RESOLVED]
+            follow_severity(session, incident=incident, alerts=alerts, actor=system_actor(), now=now)
 
 
 def _due(session: Session) -> dict[int | None, list[Alert]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, case, col, func, select
 
 from core.access.tables import User
 from core.errors import NotFound
@@ -14,13 +14,24 @@ from core.incidents.causes import cause_title
 from core.incidents.tables import Incident, IncidentAction, IncidentState
 from core.jobs import queries as jobs
 from core.jobs.tables import Job
+from core.monitoring.alert_rules import SEVERITIES
 from core.monitoring.tables import Alert, AlertState, Monitor, Window
 from core.registry.tables import RegisteredModel
 
 
 @dataclass(frozen=True)
 class IncidentRow:
-    """One incident as lists show it; ``cause`` is the cause's title, ``subject`` "income champion (production)"."""
+    """One incident as lists show it.
+
+    Parameters
+    ----------
+    subject : str
+        "income champion (production)".
+    cause : str
+        The cause's title.
+    ended : bool
+        Whether all its alerts are over, though nobody has resolved it.
+    """
 
     id: int
     monitor_id: int | None
@@ -34,6 +45,7 @@ class IncidentRow:
     opened_at: datetime
     resolved_at: datetime | None
     n_alerts: int
+    ended: bool
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,7 @@ def list_incidents(
         Only those that are open or acted on.
     """
     counted = dict(session.exec(select(Alert.incident_id, func.count()).group_by(col(Alert.incident_id))).all())
+    over = ended(session)
     query = (
         select(Incident, User.name, Monitor, RegisteredModel.name)
         .join(User, col(User.id) == col(Incident.owner_id), isouter=True)
@@ -107,9 +120,43 @@ def list_incidents(
             opened_at=found.opened_at,
             resolved_at=found.resolved_at,
             n_alerts=counted.get(found.id, 0),
+            ended=found.id in over,
         )
         for found, owner, watched, model in session.exec(query)
     ]
+
+
+def ended(session: Session) -> dict[int, datetime | None]:
+    """Unresolved incidents that had alerts, all of which are over; by id, with when the last of them ended.
+
+    None where that was not kept.
+    """
+    query = (
+        select(Alert.incident_id, func.max(col(Alert.resolved_at)))
+        .join(Incident, col(Incident.id) == col(Alert.incident_id))
+        .where(col(Incident.state) != IncidentState.RESOLVED)
+        .group_by(col(Alert.incident_id))
+        .having(func.sum(case((col(Alert.state) == AlertState.RESOLVED, 0), else_=1)) == 0)
+    )
+    return {incident_id: at for incident_id, at in session.exec(query) if incident_id is not None}
+
+
+def milder_than_their_alerts(session: Session) -> list[Incident]:
+    """Unresolved incidents that are not critical, though an unresolved alert of theirs is."""
+    query = (
+        select(Incident)
+        .where(
+            col(Incident.state) != IncidentState.RESOLVED,
+            col(Incident.severity) != SEVERITIES[-1],
+            col(Incident.id).in_(
+                select(Alert.incident_id).where(
+                    col(Alert.severity) == SEVERITIES[-1], col(Alert.state) != AlertState.RESOLVED
+                )
+            ),
+        )
+        .order_by(col(Incident.id))
+    )
+    return list(session.exec(query))
 
 
 def subject_of(monitor: Monitor | None, model_name: str | None) -> str:

@@ -15,8 +15,7 @@ from sqlmodel import Session
 
 from core.audit import service as audit
 from core.errors import InvalidInput, InvalidTransition, NotFound
-from core.incidents import queries
-from core.incidents.causes import CAUSES
+from core.incidents import queries, words
 from core.incidents.lifecycle import move_incident
 from core.incidents.remedies import REMEDIES
 from core.incidents.tables import Incident, IncidentAction, IncidentState
@@ -25,12 +24,15 @@ from core.jobs.queries import jobs_of
 from core.jobs.service import enqueue
 from core.jobs.tables import Job, JobState
 from core.monitoring import window_queries
+from core.monitoring.alert_queries import INSTALLATION
+from core.monitoring.alert_rules import SEVERITIES
 from core.monitoring.service import resolve_alert
 from core.monitoring.tables import Alert, AlertState, Monitor, Window
 from core.permissions import Actor, Permission, require
 from core.registry.tables import RegisteredModel
 
 NOTE = "note"
+WORSENED = "worsened"
 TWICE_SECONDS = 60.0
 """The same words of the same person within this time are one click made twice."""
 
@@ -101,7 +103,7 @@ def record_incident(
     actor: Actor,
     now: datetime,
 ) -> Incident:
-    """Write an incident, or add the alerts to the monitor's unresolved one.
+    """Write an incident, or add the alerts to the monitor's unresolved one, which becomes as severe as they are.
 
     Asks for no permission: people come through `open_from_window` and `open_from_alert`, the program through
     `opening`.
@@ -111,8 +113,8 @@ def record_incident(
         found = Incident(
             monitor_id=monitor_id,
             window_id=None if window is None else window.id,
-            title=_title(session, monitor_id, window, triage),
-            severity="critical" if any(alert.severity == "critical" for alert in alerts) else "warning",
+            title=_title(session, monitor_id, window, triage, alerts),
+            severity=max((alert.severity for alert in alerts), key=SEVERITIES.index, default=SEVERITIES[0]),
             cause=triage.cause,
             findings=_document(triage, window, now),
             since_at=since_at,
@@ -123,14 +125,33 @@ def record_incident(
         _audit(session, found, "incident.opened", actor, now, {"alerts": [alert.id for alert in alerts]})
     elif alerts:
         _audit(session, found, "incident.widened", actor, now, {"alerts": [alert.id for alert in alerts]})
-        if any(alert.severity == "critical" for alert in alerts):
-            found.severity = "critical"
+        follow_severity(session, incident=found, alerts=alerts, actor=actor, now=now)
     for alert in alerts:
         alert.incident_id = found.id
         session.add(alert)
     session.add(found)
     session.flush()
     return found
+
+
+def follow_severity(
+    session: Session, *, incident: Incident, alerts: Sequence[Alert], actor: Actor, now: datetime
+) -> bool:
+    """Let an incident become as severe as the worst of these alerts; tells whether it did.
+
+    It never falls by itself: how bad it was is part of the record. Asks for no permission, as `record_incident`.
+    """
+    worst = max(alerts, key=lambda alert: SEVERITIES.index(alert.severity), default=None)
+    if worst is None or SEVERITIES.index(worst.severity) <= SEVERITIES.index(incident.severity):
+        return False
+    before, incident.severity = incident.severity, worst.severity
+    note = words.worsened(worst.severity, worst.sentence)
+    session.add(incident)
+    session.add(IncidentAction(incident_id=incident.id or 0, kind=WORSENED, note=note, actor_id=actor.user_id, at=now))
+    session.flush()
+    details = {"alert": worst.id, "before": before, "after": worst.severity}
+    _audit(session, incident, "incident.worsened", actor, now, details)
+    return True
 
 
 def request_triage(session: Session, *, window_id: int, actor: Actor, now: datetime) -> Job:
@@ -180,7 +201,7 @@ def look_again(
     found.findings = _document(triage, window, now)
     if window is not None:
         found.window_id = window.id
-    found.title = _title(session, found.monitor_id, window, triage)
+    found.title = _title(session, found.monitor_id, window, triage, queries.alerts_of(session, incident_id))
     session.add(found)
     _audit(session, found, "incident.looked_at_again", actor, now, {"before": before, "after": triage.cause})
     return found
@@ -330,13 +351,17 @@ def _act(
     return done
 
 
-def _title(session: Session, monitor_id: int | None, window: Window | None, triage: Triage) -> str:
+def _title(
+    session: Session, monitor_id: int | None, window: Window | None, triage: Triage, alerts: Sequence[Alert]
+) -> str:
     monitor = None if monitor_id is None else session.get(Monitor, monitor_id)
     model = None if monitor is None else session.get(RegisteredModel, monitor.model_id)
-    name = model.name if model is not None else "This installation"
-    cause = CAUSES[triage.cause].title
-    cause = "cause not known yet" if triage.cause == "cannot_tell" else f"{cause[:1].lower()}{cause[1:]}"
-    return f"{name}: {cause}" + (f" in {window.label}" if window is not None else "")
+    return words.title(
+        INSTALLATION if model is None else model.name,
+        cause=triage.cause,
+        kinds=[alert.kind for alert in alerts],
+        window=None if window is None else window.label,
+    )
 
 
 def _document(triage: Triage, window: Window | None, now: datetime) -> dict[str, Any]:

@@ -42,7 +42,10 @@ class Incident(SQLModel, table=True):
 
 
 class IncidentAction(SQLModel, table=True):
-    """One thing somebody did about an incident; ``kind`` is a key of `core.incidents.remedies.REMEDIES` or "note"."""
+    """One thing somebody did about an incident, or that happened to it.
+
+    ``kind`` is a key of `core.incidents.remedies.REMEDIES`, "note" or "worsened".
+    """
 
     __tablename__ = "incident_action"
 
@@ -58,7 +61,8 @@ class WindowTriage(SQLModel, table=True):
     """What triage says of one window.
 
     It is of the window's present figures while ``figures_at`` is the window's `computed_at` and ``troubles`` are the
-    ids of the alerts `kept_triage.troubles` gives; ``findings`` is the document `triage` made.
+    ids of the alerts `kept_triage.open_troubles` gives, and by the present rules while ``edition`` is
+    `causes.EDITION`; ``findings`` is the document `triage` made.
     """
 
     __tablename__ = "window_triage"
@@ -66,6 +70,7 @@ class WindowTriage(SQLModel, table=True):
     window_id: int = Field(foreign_key="window.id", primary_key=True)
     figures_at: datetime = moment()
     troubles: list[Any] = document(list)
+    edition: int = 0
     cause: str = Field(max_length=32)
     findings: dict[str, Any] = document()
     made_at: datetime = moment()

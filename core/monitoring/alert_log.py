@@ -10,14 +10,12 @@ from datetime import datetime
 
 from sqlmodel import Session
 
+from core.monitoring.alert_rules import SEVERITIES
 from core.monitoring.alerting import Firing
 from core.monitoring.lifecycle import move_alert
 from core.monitoring.service import record
 from core.monitoring.tables import Alert, AlertState, Monitor
 from core.permissions import Actor
-
-SEVERITIES = ("warning", "critical")
-"""The worse the later."""
 
 
 def open_alert(
@@ -71,6 +69,7 @@ def fire_again(
     alert.severity, alert.sentence = firing.severity, firing.sentence
     if reopened:
         alert.state, alert.note, alert.opened_at = move_alert(alert.state, AlertState.OPEN), "", now
+        alert.resolved_at = None
     session.add(alert)
     session.flush()
     if reopened:
@@ -83,7 +82,7 @@ def close_alert(
     session: Session, *, monitor: Monitor | None, alert: Alert, note: str, actor: Actor, now: datetime
 ) -> None:
     """Resolve an alert that is over by itself; ``note`` says why."""
-    alert.state, alert.note = move_alert(alert.state, AlertState.RESOLVED), note
+    alert.state, alert.note, alert.resolved_at = move_alert(alert.state, AlertState.RESOLVED), note, now
     session.add(alert)
     session.flush()
     _audit(session, monitor, alert, "alert.resolved", actor, now)

@@ -13,6 +13,9 @@ from typing import Literal
 
 from core.errors import InvalidInput, NotFound
 
+SEVERITIES = ("warning", "critical")
+"""Of alerts, the worse the later."""
+
 
 class Family(StrEnum):
     """What an alert is about: harm, faults and silence wake people; drift alone waits for the morning."""

@@ -370,6 +370,8 @@ def _move_alert(session: Session, alert_id: int, wanted: AlertState, note: str, 
         raise NotFound("alert", alert_id)
     alert.state = move_alert(alert.state, wanted)
     alert.note = note.strip() or alert.note
+    if alert.state == AlertState.RESOLVED:
+        alert.resolved_at = now
     if alert.acknowledged_at is None:
         alert.acknowledged_by, alert.acknowledged_at = actor.user_id, now
     session.add(alert)

@@ -354,7 +354,8 @@ class Alert(SQLModel, table=True):
     """One firing of a rule; while nobody resolved it, it follows the windows of its event (`window_alerts`).
 
     ``window_id`` is the newest window that fires, ``since`` and ``since_at`` the label and begin of the first.
-    Silence and faults have no window; those of the installation have no monitor.
+    Silence and faults have no window; those of the installation have no monitor. ``resolved_at`` is None while it
+    stands, and of some that were over before it was kept.
     """
 
     __tablename__ = "alert"
@@ -373,4 +374,5 @@ class Alert(SQLModel, table=True):
     opened_at: datetime = moment()
     acknowledged_by: int | None = Field(default=None, foreign_key="user_account.id")
     acknowledged_at: datetime | None = moment(nullable=True)
+    resolved_at: datetime | None = moment(nullable=True)
     note: str = ""

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from core.governance import queries as governance
-from dashboard import panels, reads, session, theme
+from core.governance.inbox import ORDER, Urgency
+from dashboard import incident_actions, panels, reads, session, theme
 
 LOOKS: dict[str, tuple[str, theme.Role]] = {
     "decide": ("Decide", "candidate"),
@@ -12,6 +13,7 @@ LOOKS: dict[str, tuple[str, theme.Role]] = {
     "preparation_failed": ("Preparing failed", "attention"),
     "run_failed": ("Run failed", "attention"),
     "incident": ("Incident", "attention"),
+    "ended_incident": ("Incident, over by itself", "healthy"),
     "alert": ("Alert", "attention"),
     "decided": ("News", "neutral"),
 }
@@ -19,7 +21,8 @@ LOOKS: dict[str, tuple[str, theme.Role]] = {
 now = session.now()
 items = reads.fresh(governance.inbox, session.actor(), now)
 waiting = [item for item in items if item.kind != "decided"]
-panels.header("Inbox", f"{theme.count(len(waiting), 'thing')} waiting for you." if waiting else "")
+waits = f"{theme.count(len(waiting), 'thing')} waiting for you." if waiting else ""
+panels.header("Inbox", f"{waits} {ORDER}" if len(items) > 1 else waits)
 panels.worker_notice()
 
 if not items:
@@ -30,6 +33,8 @@ if not items:
 
 for place, item in enumerate(items):
     word, role = LOOKS.get(item.kind, (theme.words(item.kind), "neutral"))
+    if item.urgency == Urgency.CRITICAL:
+        word, role = f"Critical {theme.inside(word)}", "harm"
     with (
         st.container(border=True, key=f"inbox_{place}"),
         st.container(horizontal=True, vertical_alignment="center", gap="medium"),
@@ -41,6 +46,8 @@ for place, item in enumerate(items):
             st.markdown(f"**{theme.plain(item.sentence)}**")
             panels.quiet(item.reason)
         first = place == 0 and item.kind != "decided"
+        if item.kind == "ended_incident" and st.button("Resolve", key=f"inbox_resolve_{place}"):
+            incident_actions.resolve(item.subject_id, 0)
         if st.button(
             "Review" if item.kind == "decide" else "Open",
             key=f"inbox_open_{place}",

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.errors import NotFound
-from core.incidents import queries
+from core.incidents import queries, words
 from core.incidents.causes import cause_title
 from core.incidents.tables import IncidentState
 from core.monitoring.tables import AlertState
@@ -27,26 +27,30 @@ alerts = reads.fresh(queries.alerts_of, incident_id)
 resolved = incident.state == IncidentState.RESOLVED
 may_act = session.may(Permission.ALERT_ACKNOWLEDGE)
 mine, ending = owner == session.actor().name, False
+ended = reads.fresh(queries.ended)
+over = incident_id in ended
+how_it_ended = f"{words.ended(ended[incident_id])} Resolve it once you know how it ended. " if over else ""
 seen_to = f"{owner} sees to it" if owner else "nobody sees to it yet"
 
 with panels.header(
     incident.title,
     f"Resolved on {theme.stamp(incident.resolved_at)}. {incident.outcome}"
     if resolved
-    else f"{theme.words(incident.severity)}, {theme.count(len(alerts), 'alert')}; {seen_to}.",
+    else f"{how_it_ended}{theme.words(incident.severity)}, {theme.count(len(alerts), 'alert')}; {seen_to}.",
 ):
     if may_act and not resolved:
-        if mine:
-            ending = st.button("Resolve", type="primary", icon=":material/check:", key="incident_end")
-        else:
+        if not mine:
             st.button(
                 "Take over",
-                type="primary",
+                type="secondary" if over else "primary",
                 icon=":material/back_hand:",
                 key="incident_take_over",
                 on_click=incident_actions.take_over,
                 args=(incident_id,),
             )
+        ending = st.button(
+            "Resolve", type="primary" if mine or over else "secondary", icon=":material/check:", key="incident_end"
+        )
 
 incident_panels.facts(incident)
 with st.container(horizontal=True, gap="small"):
@@ -62,8 +66,6 @@ with st.container(horizontal=True, gap="small"):
             on_click=incident_actions.look_again,
             args=(incident_id,),
         )
-        if not mine:
-            ending = st.button("Resolve", icon=":material/check:", key="incident_end")
 if ending:
     incident_actions.resolve(incident_id, sum(one.state != AlertState.RESOLVED for one in alerts))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -73,6 +74,32 @@ def test_what_windows_said_before_verdicts_were_kept_is_taken_from_their_states_
     kept = connection.execute("SELECT * FROM window_verdict ORDER BY window_id, kind").fetchall()
     connection.close()
     assert kept == [(1, "drift", "", ""), (1, "prediction_drift", "", ""), (2, "drift", "warning", "Drifted.")]
+
+
+def test_when_alerts_ended_before_that_was_kept_is_taken_from_the_audit_log(settings: Settings) -> None:
+    upgrade(settings.url, "0004")
+    connection = sqlite3.connect(settings.resolved_home / "gatehouse.db")
+    moment = "2026-01-01 00:00:00.000000"
+    for number, state in enumerate(("resolved", "open", "resolved"), start=1):
+        connection.execute(
+            "INSERT INTO alert (id, kind, severity, state, sentence, since, since_at, opened_at, note) "
+            "VALUES (?, 'drift', 'warning', ?, 'Drifted.', '2026-01', ?, ?, '')",
+            (number, state, moment, moment),
+        )
+    told = ((1, "alert.resolved", 1), (2, "alert.resolved", 2), (3, "alert.reopened", 2), (4, "alert.resolved", 1))
+    for number, action, alert_id in told:
+        connection.execute(
+            "INSERT INTO audit_event (number, at, action_id, action, actor_name, via, subject_kind, subject_id, "
+            "subject_label, details, previous_hash, hash) VALUES (?, ?, '', ?, '', '', 'monitor', 1, '', ?, '', '')",
+            (number, f"2026-02-0{number} 00:00:00.000000", action, json.dumps({"alert_id": alert_id})),
+        )
+    connection.commit()
+    connection.close()
+    migrate(settings)
+    connection = sqlite3.connect(settings.resolved_home / "gatehouse.db")
+    ends = connection.execute("SELECT id, resolved_at FROM alert ORDER BY id").fetchall()
+    connection.close()
+    assert ends == [(1, "2026-02-04 00:00:00.000000"), (2, None), (3, None)]
 
 
 def parts(sql: str | None) -> tuple[list[str], list[str]]:

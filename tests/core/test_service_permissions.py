@@ -415,6 +415,7 @@ ASKED_BEFORE = {
     "core.monitoring.alert_log.fire_again": "the program itself, when a rule fires",
     "core.monitoring.alert_log.close_alert": "the program itself, when a rule fires no longer",
     "core.incidents.service.record_incident": "open_from_window, open_from_alert, or the program itself",
+    "core.incidents.service.follow_severity": "record_incident, or the program itself, when an alert became worse",
     "core.permissions.require": "it is the question",
 }
 # Public functions that read as somebody and write nothing.
@@ -503,7 +504,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
                 monitor_id=key(monitor),
                 window_id=key(window),
                 kind="drift",
-                severity="attention",
+                severity="warning",
                 sentence="age drifted.",
                 since="2026-03",
                 since_at=NOW,

@@ -68,7 +68,7 @@ def test_an_incident_is_listed_and_shown_with_its_remedies(
     workspace: Workspace, incident_id: int, viewer: Actor
 ) -> None:
     (row,) = run(workspace, "incident", "list", who="vera")
-    assert (row["id"], row["title"], row["state"]) == (incident_id, "pay: pipeline fault in 2026-02", "open")
+    assert (row["id"], row["title"], row["state"]) == (incident_id, "pay: data arrives wrong in 2026-02", "open")
     shown = run(workspace, "incident", "show", incident_id, who="vera")
     assert shown["cause"] == "Pipeline fault"
     assert shown["why"] == "Pipeline fault: hours is in minutes."

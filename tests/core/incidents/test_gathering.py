@@ -294,7 +294,7 @@ def test_harm_opens_an_incident_by_itself_and_drift_alone_does_not(
     assert opening.open_due(workspace, now) == []
     with workspace.read() as session:
         found = queries.incident(session, opened[0])
-        assert found.title == "pay: pipeline fault in 2026-03"
+        assert found.title == "pay: data arrives wrong in 2026-03"
         assert {alert.id for alert in queries.alerts_of(session, opened[0])} == {drift, harm}
         event = session.exec(select(AuditEvent).where(AuditEvent.action == "incident.opened")).one()
         assert (event.actor_name, event.actor_id) == ("gatehouse", None)

@@ -11,15 +11,19 @@ from sqlmodel import col, select
 from core.audit.service import verify
 from core.audit.tables import AuditEvent
 from core.errors import InvalidInput, InvalidTransition, NotFound, PermissionDenied
+from core.governance.inbox import inbox
 from core.incidents import queries, service
 from core.incidents.evidence import Evidence, FeatureEvidence
 from core.incidents.lifecycle import INCIDENT_MOVES, move_incident
+from core.incidents.opening import open_due
 from core.incidents.signs import Sign
 from core.incidents.tables import Incident, IncidentAction, IncidentState
 from core.incidents.triage import triage
-from core.monitoring.service import ensure_monitor
+from core.monitoring.alert_log import close_alert, fire_again
+from core.monitoring.alerting import Firing
+from core.monitoring.service import ensure_monitor, resolve_alert
 from core.monitoring.tables import Alert, AlertState, Window
-from core.permissions import Actor
+from core.permissions import Actor, system_actor
 from core.workspace import Workspace
 from tests.factories import add, key, make_model, make_model_version
 
@@ -78,7 +82,7 @@ def test_an_incident_takes_the_monitors_alerts_with_it(
     incident_id = opened(workspace, ids, operator, now)
     with workspace.read() as session:
         found = queries.incident(session, incident_id)
-        assert found.title == "pay: pipeline fault in 2026-02"
+        assert found.title == "pay: data arrives wrong in 2026-02"
         assert (found.cause, found.severity, found.state) == ("pipeline_fault", "critical", IncidentState.OPEN)
         assert found.findings["features"][0]["signs"] == ["hours is in minutes."]
         assert found.findings["window"] == "2026-02"
@@ -206,6 +210,123 @@ def test_taking_over_and_acting_move_it_and_are_told_once(
         )
     with workspace.read() as session:
         assert len(session.exec(select(IncidentAction)).all()) == 3
+
+
+def test_an_incident_becomes_as_severe_as_its_alerts_and_stays_so(
+    workspace: Workspace, ids: dict[str, int], operator: Actor, now: datetime
+) -> None:
+    with workspace.write() as session:
+        session.get_one(Alert, ids["performance"]).severity = "warning"
+    incident_id = opened(workspace, ids, operator, now)
+    system = system_actor()
+
+    def is_now(severity: str, at: datetime) -> str:
+        with workspace.write() as session:
+            alert = session.get_one(Alert, ids["drift"])
+            firing = Firing("drift", severity, f"Half of it is {severity}.")
+            fire_again(session, monitor=None, alert=alert, firing=firing, actor=system, now=at)
+        open_due(workspace, at)
+        with workspace.read() as session:
+            return queries.incident(session, incident_id).severity
+
+    assert is_now("warning", now) == "warning"
+    assert is_now("critical", now + timedelta(hours=1)) == "critical"
+    assert is_now("critical", now + timedelta(hours=2)) == "critical"
+    assert is_now("warning", now + timedelta(hours=3)) == "critical"
+    with workspace.read() as session:
+        (told,) = queries.actions(session, incident_id)
+        assert (told.kind, told.actor, told.at) == ("worsened", None, now + timedelta(hours=1))
+        assert told.note == "It became critical with an alert: Half of it is critical."
+        assert [event.action for event in _events(session)] == ["incident.opened", "incident.worsened"]
+        details = _events(session)[-1].details
+        assert details == {"alert": ids["drift"], "before": "warning", "after": "critical"}
+        assert verify(session).intact
+
+
+def test_a_worse_alert_that_joins_makes_it_worse_and_that_is_told(
+    workspace: Workspace, ids: dict[str, int], operator: Actor, now: datetime
+) -> None:
+    with workspace.write() as session:
+        session.get_one(Alert, ids["performance"]).severity = "warning"
+    incident_id = opened(workspace, ids, operator, now)
+    with workspace.write() as session:
+        add(session, _alert(ids, "stale", "critical", now + timedelta(days=40), window_id=None))
+    open_due(workspace, now)
+    with workspace.read() as session:
+        assert queries.incident(session, incident_id).severity == "critical"
+        assert [one.kind for one in queries.actions(session, incident_id)] == ["worsened"]
+        assert [event.action for event in _events(session)][1:] == ["incident.widened", "incident.worsened"]
+
+
+def test_it_stays_open_when_its_alerts_are_over_and_says_since_when(
+    workspace: Workspace, ids: dict[str, int], operator: Actor, now: datetime
+) -> None:
+    incident_id = opened(workspace, ids, operator, now)
+    last = now + timedelta(hours=2)
+
+    def ended() -> dict[int, datetime | None]:
+        with workspace.read() as session:
+            return queries.ended(session)
+
+    with workspace.write() as session:
+        close_alert(
+            session, monitor=None, alert=session.get_one(Alert, ids["drift"]), note="Quiet.", actor=operator,
+            now=now + timedelta(hours=1),
+        )  # fmt: skip
+    assert ended() == {}
+    with workspace.write() as session:
+        resolve_alert(session, alert_id=ids["performance"], note="Seen.", actor=operator, now=last)
+    assert ended() == {incident_id: last}
+    open_due(workspace, now + timedelta(days=1))
+    with workspace.read() as session:
+        assert queries.incident(session, incident_id).state == IncidentState.OPEN
+        assert [row.ended for row in queries.list_incidents(session)] == [True]
+    with workspace.write() as session:
+        fire_again(
+            session, monitor=None, alert=session.get_one(Alert, ids["drift"]), actor=operator, now=last,
+            firing=Firing("drift", "warning", "Again."),
+        )  # fmt: skip
+    assert ended() == {}
+    with workspace.write() as session:
+        service.resolve(session, incident_id=incident_id, outcome="Over.", actor=operator, now=last)
+    assert ended() == {}
+
+
+def test_without_alerts_it_is_not_said_to_be_over(
+    workspace: Workspace, ids: dict[str, int], operator: Actor, now: datetime
+) -> None:
+    with workspace.write() as session:
+        for kind in ("drift", "performance"):
+            session.delete(session.get_one(Alert, ids[kind]))
+    opened(workspace, ids, operator, now)
+    with workspace.read() as session:
+        assert queries.ended(session) == {}
+
+
+def test_the_inbox_puts_the_worst_first_then_the_longest_wait_and_what_is_over_last(
+    workspace: Workspace, ids: dict[str, int], operator: Actor, now: datetime
+) -> None:
+    with workspace.write() as session:
+        made = {"monitor": None, "2026-02": None}
+        kinds = (("queue", "warning", 1), ("latency", "warning", 3), ("disk", "critical", 5), ("memory", "critical", 9))
+        for kind, severity, hours in kinds:
+            at = now + timedelta(hours=hours)
+            add(session, _alert(made, kind, severity, at, opened_at=at, sentence=kind))  # type: ignore[arg-type]
+    incident_id = opened(workspace, ids, operator, now)
+
+    def order() -> list[str]:
+        with workspace.read() as session:
+            found = inbox(session, operator, now + timedelta(days=1))
+            return [one.kind if one.kind.endswith("incident") else one.sentence for one in found]
+
+    assert order() == ["incident", "disk", "memory", "queue", "latency"]
+    with workspace.write() as session:
+        for alert in queries.alerts_of(session, incident_id):
+            close_alert(session, monitor=None, alert=alert, note="Quiet.", actor=operator, now=now)
+    assert order() == ["disk", "memory", "queue", "latency", "ended_incident"]
+    with workspace.read() as session:
+        reason = inbox(session, operator, now + timedelta(days=1))[-1].reason
+    assert reason.startswith(f"All its alerts have been over since {now:%-d %b %Y, %H:%M} UTC.")
 
 
 def test_looking_again_replaces_what_was_found_and_keeps_the_old_cause_in_the_log(

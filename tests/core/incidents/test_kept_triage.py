@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,8 +11,9 @@ from sqlmodel import col, select
 from core.automation.inline import run_all
 from core.errors import PermissionDenied
 from core.incidents import kept_triage, opening, queries, service, triage_job
+from core.incidents.causes import EDITION, RULES
 from core.incidents.evidence import Change, Evidence, FeatureEvidence
-from core.incidents.signs import Sign
+from core.incidents.signs import SIGNS, Sign
 from core.incidents.tables import WindowTriage
 from core.incidents.triage import Triage, triage
 from core.jobs import service as jobs
@@ -130,6 +132,25 @@ def test_a_trouble_speaks_of_the_windows_it_falls_into_and_goes_when_it_is_over(
         kept = kept_triage.kept(session, window_ids[-1])
     assert kept is not None
     assert (kept.present, kept.triage.cause) == (True, "none")
+
+
+def test_what_earlier_rules_found_is_found_anew(
+    workspace: Workspace, window_ids: list[int], now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(workspace, now)
+    monkeypatch.setattr(kept_triage, "EDITION", kept_triage.EDITION + 1)
+    assert present(workspace, window_ids) == [False, False, False]
+    assert look(workspace, now) == 1
+    assert present(workspace, window_ids) == [True, True, True]
+    assert look(workspace, now) == 0
+
+
+def test_rules_that_changed_are_of_a_new_edition() -> None:
+    """Where this fails: raise `causes.EDITION`, and write down the new digest with it."""
+    stated = [(rule.key, rule.cause, rule.weight) for rule in RULES] + sorted(
+        (sign.key, sign.speaks) for sign in SIGNS.values()
+    )
+    assert (EDITION, hashlib.sha256(repr(stated).encode()).hexdigest()[:16]) == (1, "c8b50285db85f7ea")
 
 
 def test_what_changed_while_it_was_looked_into_is_not_kept(

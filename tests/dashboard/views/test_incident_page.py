@@ -17,8 +17,9 @@ from core.incidents.signs import Sign
 from core.incidents.tables import Incident, IncidentAction, IncidentState
 from core.incidents.triage import triage
 from core.jobs.tables import Job, JobState
+from core.monitoring.service import resolve_alert
 from core.monitoring.tables import Alert, AlertState, DriftResult, Window, WindowMeasure
-from core.permissions import Actor, Role
+from core.permissions import Actor, Role, system_actor
 from core.workspace import Workspace
 from tests.dashboard.conftest import OpenAs
 from tests.dashboard.factories import make_live_model
@@ -62,7 +63,7 @@ def test_the_page_says_what_since_when_harm_cause_and_remedies(
     open_as: OpenAs, viewer: Actor, incident_id: int
 ) -> None:
     told = said(open_as(viewer, "incident", incident=incident_id))
-    assert "churn: pipeline fault in 2026-03" in told
+    assert "churn: data arrives wrong in 2026-03" in told
     assert "nobody sees to it yet" in told
     assert "ROC AUC is 0.7 [0.66, 0.74] from 310 labels; it was 0.93 [0.92, 0.94] on the evaluation set." in told
     assert "churn data v2 was added." in told
@@ -172,7 +173,7 @@ def test_the_monitoring_page_lists_what_is_open(
 ) -> None:
     told = said(open_as(viewer, "monitoring"))
     assert "1 incident is open" in told
-    assert "churn: pipeline fault in 2026-03" in told
+    assert "churn: data arrives wrong in 2026-03" in told
     with workspace.write() as session:
         service.resolve(session, incident_id=incident_id, outcome="Over.", actor=operator, now=utc_now())
     assert "incident is open" not in said(open_as(viewer, "monitoring"))
@@ -182,7 +183,7 @@ def test_an_incident_waits_in_the_inbox_in_place_of_its_alerts(
     open_as: OpenAs, workspace: Workspace, operator: Actor, viewer: Actor, make_actor: Any, incident_id: int
 ) -> None:
     told = said(open_as(operator, "inbox"))
-    assert "churn: pipeline fault in 2026-03" in told
+    assert "churn: data arrives wrong in 2026-03" in told
     assert "Nobody sees to it yet." in told
     assert "1 thing waiting for you." in told
     with workspace.write() as session:
@@ -190,6 +191,54 @@ def test_an_incident_waits_in_the_inbox_in_place_of_its_alerts(
     assert "You see to it, and it is not resolved yet." in said(open_as(operator, "inbox"))
     for other in (viewer, make_actor("otto", Role.OPERATOR)):
         assert "Nothing waits for you" in said(open_as(other, "inbox"))
+
+
+def test_an_incident_that_is_over_by_itself_says_so_and_is_one_click_from_resolved(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, viewer: Actor, incident_id: int
+) -> None:
+    assert "have been over" not in said(open_as(operator, "incident", incident=incident_id))
+    with workspace.write() as session:
+        for alert in session.exec(select(Alert).where(Alert.incident_id == incident_id)):
+            resolve_alert(session, alert_id=key(alert), note="Quiet.", actor=operator, now=utc_now())
+    page = open_as(operator, "incident", incident=incident_id)
+    assert "All its alerts have been over since" in said(page)
+    assert {"Resolve", "Take over"} <= set(offered(page))
+    inbox = open_as(operator, "inbox")
+    assert "All its alerts have been over since" in said(inbox)
+    assert "Resolve" in offered(inbox)
+    assert "Alerts are over" in said(open_as(viewer, "monitoring"))
+
+
+def test_that_it_became_worse_stands_in_the_record(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, incident_id: int
+) -> None:
+    with workspace.write() as session:
+        incident = session.get_one(Incident, incident_id)
+        incident.severity = "warning"
+        alert = session.exec(select(Alert).where(Alert.incident_id == incident_id)).first()
+        assert alert is not None
+        alert.severity, alert.sentence = "critical", f"{HOSTILE} fell."
+        service.follow_severity(session, incident=incident, alerts=[alert], actor=system_actor(), now=utc_now())
+    told = said(open_as(viewer, "incident", incident=incident_id))
+    assert f"It became critical with an alert: {HOSTILE} fell." in told
+    assert "Critical, 1 alert" in told
+
+
+def test_the_inbox_says_how_it_is_ordered_and_what_is_critical(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, incident_id: int
+) -> None:
+    assert "Critical first" not in said(open_as(operator, "inbox"))  # there is one thing alone
+    with workspace.write() as session:
+        session.add(
+            Alert(
+                kind="disk", severity="critical", sentence="Disk is full.", since="now", since_at=utc_now(),
+                opened_at=utc_now(),
+            )
+        )  # fmt: skip
+    told = said(open_as(operator, "inbox"))
+    assert "Critical first, then warnings and what is overdue, then the rest" in told
+    assert "Critical alert" in told
+    assert told.index("Disk is full.") < told.index("churn: data arrives wrong")
 
 
 def test_a_run_is_set_up_without_the_features_of_the_link(open_as: OpenAs, scientist: Actor, trained_on: Any) -> None:
@@ -266,14 +315,14 @@ def test_the_likely_cause_of_a_window_leads_to_an_incident(
             )
         )
     old = said(shown(viewer, ids[1]))
-    assert "What is said here is of earlier figures. A worker is looking for the causes" in old
+    assert "What is said here is of earlier figures or by earlier rules. A worker is looking for the causes" in old
     assert "Likely cause in 2026-03: input shift" in old
     assert "but stopped." not in old
     triage_job.enqueue_due(workspace, utc_now())
     run_all(workspace)
     anew = said(shown(viewer, ids[1]))
     assert "Rows come every hour, but stopped." in anew
-    assert "of earlier figures" not in anew
+    assert "earlier rules" not in anew
 
 
 def test_a_window_far_back_is_looked_into_when_somebody_asks(
