@@ -17,10 +17,11 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, func, select
 
 from core.drift.sketching import Basis, Sketch
-from core.monitoring.counting import CountedBucket, Key, Slice, count_rows
+from core.monitoring.counting import CountedBucket, Key, Slice, column_of, count_rows, summed
 from core.monitoring.tables import READ_STATES, Batch, BucketSketch, CountedSource
 from core.monitoring.windows import BATCH, Bucket, Span, spans_between
 from core.serving import queries as serving
+from core.serving.frames import AT, feature_column
 from core.serving.tables import PredictionSegment
 from core.statistics.sketches import from_bytes, merge, to_bytes
 from core.workspace import Workspace
@@ -68,8 +69,8 @@ def count_log(
 ) -> None:
     """Count the log anew in every bucket that spans of time reach into, or throughout where ``touched`` is None.
 
-    A day at a time, so that memory does not grow with the number of days. An attempt that broke off leaves the log
-    uncounted (`is_counted`).
+    A day at a time and of a day a part at a time, so that memory grows neither with the days nor with their rows. An
+    attempt that broke off leaves the log uncounted (`is_counted`).
 
     Parameters
     ----------
@@ -77,15 +78,17 @@ def count_log(
         All of this monitor and version.
     """
     spans = [(one.from_at, one.to_at) for one in segments] if touched is None else touched
+    columns = [AT, *map(column_of, watching.bases), *(feature_column(one.column) for one in watching.slices)]
     days = sorted({day for pair in spans for day in spans_between(*pair, "day")})
     if touched is None:
         with workspace.write() as session:
             _forget(session, watching, LOG)
     for day in days:
         inside = [one for one in segments if one.from_at < day.to_at and one.to_at >= day.from_at]
-        rows = serving.read_segments(workspace.artifacts, inside)
-        counted = count_rows(rows, watching.bases, bucket=watching.bucket, at=day.from_at, slices=watching.slices)
-        counted = [one for one in counted if day.from_at <= one.at < day.to_at]
+        counted: list[CountedBucket] = []
+        for rows in serving.read_segments(workspace.artifacts, inside, columns):
+            found = count_rows(rows, watching.bases, bucket=watching.bucket, at=day.from_at, slices=watching.slices)
+            counted = summed([*counted, *(one for one in found if day.from_at <= one.at < day.to_at)])
         with workspace.write() as session:
             put(session, watching, LOG, counted, span=day)
     if touched is None:

@@ -17,6 +17,7 @@ from core.drift.columns import moments
 from core.drift.sketching import Basis, Sketch, sketch_table
 from core.monitoring.windows import Bucket, cut
 from core.serving.frames import AT, feature_column
+from core.statistics.sketches import merge
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,6 +103,14 @@ def count_rows(
     return found
 
 
+def summed(counted: Sequence[CountedBucket]) -> list[CountedBucket]:
+    """Buckets counted in parts, each as if it had been counted at once; in the order they first come."""
+    parts: dict[tuple[datetime, str], list[CountedBucket]] = {}
+    for one in counted:
+        parts.setdefault((one.at, one.slice), []).append(one)
+    return [some[0] if len(some) == 1 else _merged(some) for some in parts.values()]
+
+
 def of_slice(rows: pa.Table, part: Slice) -> pa.Table:
     """The rows of a table of `core.serving.frames` that lie in a slice."""
     import pyarrow as pa
@@ -111,6 +120,15 @@ def of_slice(rows: pa.Table, part: Slice) -> pa.Table:
     if name not in rows.column_names:
         return rows.slice(0, 0)
     return rows.filter(pc.equal(rows[name].cast(pa.string()), part.value))
+
+
+def _merged(some: Sequence[CountedBucket]) -> CountedBucket:
+    by_key: dict[Key, list[Sketch]] = {}
+    for one in some:
+        for key, sketch in one.sketches.items():
+            by_key.setdefault(key, []).append(sketch)
+    sketches: dict[Key, Sketch] = {key: merge(sketches) for key, sketches in by_key.items()}  # type: ignore[type-var]
+    return CountedBucket(some[0].at, some[0].slice, sum(one.n_rows for one in some), sketches)
 
 
 def _parts(rows: pa.Table, bucket: Bucket | None, at: datetime) -> Iterator[tuple[datetime, pa.Table]]:

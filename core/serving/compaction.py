@@ -29,6 +29,7 @@ from core.jobs.context import JobContext
 from core.jobs.service import enqueue
 from core.permissions import Permission, require, system_actor
 from core.serving.frames import AT
+from core.serving.row_batches import read_batches, rows_at_once
 from core.serving.tables import PredictionSegment
 from core.workspace import Workspace
 
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 # Segments of an hour are sealed within seconds after it ended; one that comes later is merged at the next turn.
 SETTLED = timedelta(minutes=10)
-# Held at a time, as float64 16 MB, and written as one row group.
-VALUES_AT_ONCE = 1 << 21
-LEAST_ROWS, MOST_ROWS = 1_000, 1 << 17
 IDS_AT_ONCE = 500
 
 
@@ -161,7 +159,7 @@ def _merge(workspace: Workspace, unit: Sequence[Piece], context: JobContext, don
     def rows() -> Iterator[pa.RecordBatch]:
         read = 0
         for one in unit:
-            for batch in _read(store, one.sha256):
+            for batch in read_batches(store, one.sha256):
                 read += batch.num_rows
                 context.report(done + read / max(1, n_all), "putting together")
                 yield batch
@@ -188,7 +186,7 @@ def _part(workspace: Workspace, piece: Piece) -> bool:
     store = workspace.artifacts
     parts, day = [], piece.day
     while day <= piece.to_at:
-        inside = (_of_day(batch, day) for batch in _read(store, piece.sha256))
+        inside = (_of_day(batch, day) for batch in read_batches(store, piece.sha256))
         parts.append(_write(store, (batch for batch in inside if batch.num_rows)))
         day += DAY
     written = [one for one in parts if one is not None]
@@ -255,18 +253,6 @@ def _take(session: Session, piece: Piece, written: Written, sealed_at: datetime)
     session.add(row)
 
 
-def _read(store: ArtifactStore, sha256: str) -> Iterator[pa.RecordBatch]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(store.verified_path(sha256)) as file:
-        at_once = _rows_at_once(len(file.schema_arrow.names))
-        # One row group at a time: over many, the reader keeps what it has read until the file ends.
-        for group in range(file.num_row_groups):
-            for batch in file.iter_batches(at_once, row_groups=[group], use_threads=False):
-                if batch.num_rows:
-                    yield batch
-
-
 def _write(store: ArtifactStore, batches: Iterator[pa.RecordBatch]) -> Written | None:
     """Store rows as one file; None for no rows."""
     import pyarrow as pa
@@ -276,7 +262,7 @@ def _write(store: ArtifactStore, batches: Iterator[pa.RecordBatch]) -> Written |
     first = next(batches, None)
     if first is None:
         return None
-    at_once = _rows_at_once(first.num_columns)
+    at_once = rows_at_once(first.num_columns)
     waiting: list[pa.RecordBatch] = []
     n_rows, n_waiting, times = 0, 0, []
     hours: dict[str, int] = {}
@@ -303,10 +289,6 @@ def _of_day(batch: pa.RecordBatch, day: datetime) -> pa.RecordBatch:
 
     first, end = (pa.scalar(at, batch.schema.field(AT).type) for at in (day, day + DAY))
     return batch.filter(pc.and_(pc.greater_equal(batch[AT], first), pc.less(batch[AT], end)))
-
-
-def _rows_at_once(n_columns: int) -> int:
-    return max(LEAST_ROWS, min(MOST_ROWS, VALUES_AT_ONCE // max(1, n_columns)))
 
 
 def _midnight(moment: datetime) -> datetime:

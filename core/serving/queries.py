@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from sqlmodel import Session, col, func, select
 
 from core.artifacts import ArtifactStore
 from core.serving.frames import PREDICTION_ID
+from core.serving.row_batches import read_batches, rows_at_once
 from core.serving.tables import Label, PredictionSegment
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ def segments(
 
 def read_segments(
     store: ArtifactStore, segments: Sequence[PredictionSegment], columns: Sequence[str] | None = None
-) -> pa.Table:
-    """Read segments of one model version as one table, verified against their hashes.
+) -> Iterator[pa.Table]:
+    """Read segments of one model version as tables of bounded size, verified against their hashes.
 
     Parameters
     ----------
@@ -62,27 +63,32 @@ def read_segments(
     segments : sequence of PredictionSegment
         Of one version: those of different signatures do not share their columns.
     columns : sequence of str, optional
-        Only these; see `core.serving.frames` for their names.
+        Only these, as far as they are there; see `core.serving.frames` for their names.
 
-    Returns
-    -------
+    Yields
+    ------
     pyarrow.Table
-        ``prediction_id``, ``at``, ``latency_ms``, ``prediction``, ``score:<class>`` per class and
-        ``feature:<name>`` per feature: features carry a prefix because one may be called "prediction". An empty
-        table for no segments.
+        The rows in their order; small segments together, large ones in parts. ``prediction_id``, ``at``,
+        ``latency_ms``, ``prediction``, ``score:<class>`` per class and ``feature:<name>`` per feature: features carry a
+        prefix because one may be called "prediction".
 
     Raises
     ------
     NotFound, ArtifactCorrupted
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    parts = [
-        pq.read_table(pa.BufferReader(store.get_bytes(segment.sha256)), columns=None if columns is None else [*columns])
-        for segment in segments
-    ]
-    return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
+    waiting: list[pa.Table] = []
+    n_waiting = 0
+    for segment in segments:
+        for batch in read_batches(store, segment.sha256, columns):
+            waiting.append(pa.Table.from_batches([batch]))
+            n_waiting += batch.num_rows
+            if n_waiting >= rows_at_once(batch.num_columns):
+                yield pa.concat_tables(waiting, promote_options="permissive")
+                waiting, n_waiting = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting, promote_options="permissive")
 
 
 def holds(store: ArtifactStore, segment: PredictionSegment, prediction_id: str) -> bool:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,10 +11,11 @@ import pytest
 from sqlmodel import col, select
 
 from core.monitoring import cells
-from core.monitoring.counting import Key, Slice
+from core.monitoring.counting import CountedBucket, Key, Slice, count_rows
 from core.monitoring.service import ensure_monitor
 from core.monitoring.tables import Batch, BatchState, BucketSketch
 from core.monitoring.windows import span_at
+from core.serving import row_batches
 from core.serving.frames import to_parquet
 from core.serving.tables import PredictionSegment
 from core.statistics.sketches import Scale
@@ -249,3 +251,33 @@ def test_a_batch_that_failed_after_it_was_counted_is_in_no_sum(
     with workspace.write() as session:
         assert cells.forget_batch(session, batch)
         assert not cells.forget_batch(session, batch)
+
+
+def test_a_day_counted_in_parts_of_bounded_size_is_what_it_is_at_once(
+    workspace: Workspace, watching: cells.Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many small segments are read together, and a large one in parts."""
+    sizes: list[int] = []
+
+    def counted(rows: pa.Table, *args: Any, **more: Any) -> list[CountedBucket]:
+        sizes.append(rows.num_rows)
+        return count_rows(rows, *args, **more)
+
+    def cells_stored() -> list[tuple[Any, ...]]:
+        with workspace.read() as session:
+            found = session.exec(select(BucketSketch)).all()
+        return sorted((one.bucket_at, one.slice, one.feature, one.n_rows, one.cells) for one in found)
+
+    watching = replace(watching, bucket="hour", slices=(Slice("job", "cook"),))
+    segments = [seal(workspace, watching, rows(40, DAY + timedelta(hours=one), 1, seed=one)) for one in range(12)]
+    segments.append(seal(workspace, watching, rows(900, DAY, 24, seed=99)))
+    cells.count_log(workspace, watching, segments, None)
+    whole = cells_stored()
+    monkeypatch.setattr(cells, "count_rows", counted)
+    monkeypatch.setattr(row_batches, "LEAST_ROWS", 1)
+    monkeypatch.setattr(row_batches, "MOST_ROWS", 100)
+    cells.count_log(workspace, replace(watching, read_at=watching.read_at + timedelta(minutes=1)), segments, None)
+    assert sum(sizes) == 12 * 40 + 900
+    assert max(sizes) < 200
+    assert len(sizes) < 20
+    assert cells_stored() == whole

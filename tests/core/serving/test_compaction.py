@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -19,7 +20,7 @@ from core.jobs.context import JobContext
 from core.jobs.tables import Job, JobState
 from core.permissions import Actor
 from core.registry.tables import ModelVersion
-from core.serving import compaction, queries
+from core.serving import compaction, queries, row_batches
 from core.serving.compaction import Piece, compact_log, enqueue_due, units
 from core.serving.log import Answered, PredictionLog
 from core.serving.tables import PredictionSegment
@@ -76,7 +77,7 @@ def kept(workspace: Workspace, model_id: int) -> list[PredictionSegment]:
 
 def ids(workspace: Workspace, model_id: int) -> list[list[str]]:
     return [
-        queries.read_segments(workspace.artifacts, [one])["prediction_id"].to_pylist()
+        pa.concat_tables(queries.read_segments(workspace.artifacts, [one]))["prediction_id"].to_pylist()
         for one in kept(workspace, model_id)
     ]
 
@@ -85,10 +86,10 @@ def test_a_day_becomes_one_file_with_every_row_as_it_was(workspace: Workspace, v
     for hour in range(0, 24, 3):
         seal(workspace, version, (f"a{hour}", hour), (f"b{hour}", hour + 2.5))
     before = kept(workspace, version.model_id)
-    rows = queries.read_segments(workspace.artifacts, before)
+    rows = pa.concat_tables(queries.read_segments(workspace.artifacts, before))
     compact(workspace)
     [day] = kept(workspace, version.model_id)
-    assert queries.read_segments(workspace.artifacts, [day]).equals(rows)
+    assert pa.concat_tables(queries.read_segments(workspace.artifacts, [day])).equals(rows)
     assert (day.n_rows, day.from_at, day.to_at) == (16, DAY, DAY + timedelta(hours=23.5))
     assert day.hours == {str(hour + more): 1 for hour in range(0, 24, 3) for more in (0, 2)}
     assert (day.environment, day.alias, day.version_id) == ("production", "champion", key(version))
@@ -281,10 +282,10 @@ def test_files_let_go_stay_a_day_for_those_who_read_them(workspace: Workspace, v
 def test_a_file_is_written_in_row_groups_of_bounded_size(
     workspace: Workspace, version: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compaction, "MOST_ROWS", 5)
+    monkeypatch.setattr(row_batches, "MOST_ROWS", 5)
     for hours in range(12):
         seal(workspace, version, *((f"{hours}-{number}", hours) for number in range(3)))
-    monkeypatch.setattr(compaction, "LEAST_ROWS", 1)
+    monkeypatch.setattr(row_batches, "LEAST_ROWS", 1)
     compact(workspace)
     [day] = kept(workspace, version.model_id)
     metadata = pq.read_metadata(workspace.artifacts.path(day.sha256))

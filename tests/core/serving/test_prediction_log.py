@@ -6,6 +6,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from sqlmodel import select
 
@@ -58,7 +59,7 @@ def logged(workspace: Workspace, version: ModelVersion) -> list[str]:
         kept = queries.segments(session, version.model_id)
     if not kept:
         return []
-    return list(queries.read_segments(workspace.artifacts, kept)["prediction_id"].to_pylist())
+    return list(pa.concat_tables(queries.read_segments(workspace.artifacts, kept))["prediction_id"].to_pylist())
 
 
 def test_what_is_appended_is_sealed_as_it_was(workspace: Workspace, version: ModelVersion) -> None:
@@ -72,7 +73,7 @@ def test_what_is_appended_is_sealed_as_it_was(workspace: Workspace, version: Mod
         assert (champion.n_rows, champion.from_at, champion.to_at) == (3, AT, AT + timedelta(minutes=1))
         assert shadow.n_rows == 1
         assert queries.last_prediction_at(session, version.model_id) == AT + timedelta(minutes=1)
-    table = queries.read_segments(workspace.artifacts, [champion])
+    table = pa.concat_tables(queries.read_segments(workspace.artifacts, [champion]))
     assert table["prediction_id"].to_pylist() == ["a", "b", "c"]
     assert table["at"].to_pylist() == [AT, AT, AT + timedelta(minutes=1)]
     assert table["score:yes"].to_pylist() == [0.75] * 3
@@ -201,7 +202,7 @@ def test_a_changed_segment_is_not_read(workspace: Workspace, version: ModelVersi
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(ArtifactCorrupted):
-        queries.read_segments(workspace.artifacts, [segment])
+        pa.concat_tables(queries.read_segments(workspace.artifacts, [segment]))
 
 
 def test_segments_are_found_by_the_span_they_reach_into(workspace: Workspace, version: ModelVersion) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import httpx
+import pyarrow as pa
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from sqlmodel import select
@@ -102,7 +103,7 @@ def test_every_answer_is_in_the_log_after_a_stop(workspace: Workspace, live: Liv
         kept = segments(session, live.model_id)
         assert {segment.version_id for segment in kept} == {live.version_id}
         assert {(segment.environment, segment.alias) for segment in kept} == {("production", "champion")}
-    table = read_segments(workspace.artifacts, kept)
+    table = pa.concat_tables(read_segments(workspace.artifacts, kept))
     logged = dict(zip(table["prediction_id"].to_pylist(), table["prediction"].to_pylist(), strict=True))
     assert logged == {one["prediction_id"]: one["prediction"] for one in answers}
     assert table["feature:hours"].to_pylist() == [row["hours"] for row in ROWS] * 3
