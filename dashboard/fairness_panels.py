@@ -94,16 +94,18 @@ def groups(grouping: Mapping[str, Any], measure: str, found: Mapping[str, Any]) 
     figures = [(group["group"], group["figures"][measure]) for group in grouping["groups"]]
     dots = [Dot(name, one["value"], one["low"], one["high"]) for name, one in figures if one["value"] is not None]
     panels.quiet(f"{theme.words(kind['title'])}. {kind['sentence']}")
+    as_share = measure not in NUMBERS
     if dots:
         panels.figure(
             charts.group_dots(
                 sorted(dots, key=lambda dot: -dot.value),
                 title=kind["title"],
-                as_share=measure not in NUMBERS,
+                as_share=as_share,
                 colours=theme.colours(),
             ),
             key=f"fairness_dots_{'_'.join(grouping['columns'])}",
-            alt=f"{theme.words(kind['title'])} by group: " + "; ".join(in_words(dot) for dot in dots),
+            alt=f"{theme.words(kind['title'])} by group: "
+            + "; ".join(in_words(dot, as_share=as_share) for dot in dots),
         )
     small = [f"{name} ({theme.number(one['n'])})" for name, one in figures if one["value"] is None]
     if small:

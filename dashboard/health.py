@@ -12,7 +12,7 @@ from core.evaluation.metrics import METRICS, primary_metric
 from core.monitoring import alert_queries, performance_queries, window_queries
 from core.monitoring import queries as monitoring
 from core.monitoring.queries import MonitorRow
-from core.monitoring.tables import WindowState
+from core.monitoring.tables import Source, WindowState
 from core.registry import queries as registry
 from core.registry.queries import LiveRow
 from core.serving import queries as serving
@@ -21,6 +21,8 @@ from dashboard import theme
 from dashboard.theme import Role
 
 SHOWN_WINDOWS = 30
+FROM = {Source.REALISED: "", Source.CORRECTED: "corrected ", Source.ESTIMATED: "estimated "}
+"""What is said of where a figure comes from; nothing where labels say it."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class LiveModel:
     sentence : str
         The state in words.
     metric, metric_source : str
-        The primary metric with its interval, and where it is from: a window's labels, or the evaluation at release.
+        The primary metric with its interval, and where it is from: the newest window with a figure to be believed, or
+        the evaluation at release.
     drifted_by_window : tuple of float
         Drifted features of the newest windows, oldest first.
     last_prediction_at : datetime or None
@@ -111,7 +114,7 @@ def _live_model(
     if monitor is not None and monitor.id in silent:
         told = silent[monitor.id].removeprefix(f"{live.model_name} {live.alias}: ")
         sentence = f"{told[:1].upper()}{told[1:]}"
-    windows = window_queries.windows(session, monitor.id)[-SHOWN_WINDOWS:] if monitor else []
+    counts = window_queries.drifted_counts(session, monitor.id, limit=SHOWN_WINDOWS) if monitor else []
     metric, source = _primary_metric(session, live, monitor)
     return LiveModel(
         live=live,
@@ -121,7 +124,7 @@ def _live_model(
         sentence=sentence,
         metric=metric,
         metric_source=source,
-        drifted_by_window=tuple(float(window.n_drifted) for window in windows),
+        drifted_by_window=tuple(float(count) for count in counts),
         last_prediction_at=predicted.get(live.model_id) or (monitor.last_prediction_at if monitor else None),
     )
 
@@ -131,17 +134,11 @@ def _primary_metric(session: Session, live: LiveRow, monitor: MonitorRow | None)
     key = primary_metric(model.task)
     title = METRICS[key].title
     if monitor is not None:
-        realised = [
-            row
-            for row in performance_queries.performance(session, monitor.id)
-            if row.key == key and row.version_id == live.version_id
-        ]
-        if realised:
-            newest = realised[-1]
-            return theme.interval(newest.value, newest.low, newest.high), f"{title} in {newest.window}"
-    record = training.run_record(session, registry.version(session, live.version_id).run_id)
-    for scored in record.evaluations:
-        if scored.evaluation_set.kind == "fixed" and key in scored.metrics:
-            found = scored.metrics[key]
-            return theme.interval(found.value, found.low, found.high), f"{title} at release"
-    return theme.MISSING, f"{title} not known"
+        newest = performance_queries.newest_figure(session, monitor.id, key=key, version_id=live.version_id)
+        if newest is not None:
+            told = f"{title} {FROM[Source(newest.source)]}in {newest.window}"
+            return theme.interval(newest.value, newest.low, newest.high), told
+    released = training.fixed_metric(session, registry.version(session, live.version_id).run_id, key)
+    if released is None:
+        return theme.MISSING, f"{title} not known"
+    return theme.interval(released.value, released.low, released.high), f"{title} at release"

@@ -221,7 +221,7 @@ def stamp(at: datetime | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """0.8 s, 42 s, 3 min 5 s, 2 h 10 min."""
+    """0.8 s, 42 s, 3 min 5 s, 2 h 10 min, 3 days 4 h, 8 days: what is nothing is left out."""
     if seconds is None:
         return MISSING
     if seconds < 10:
@@ -230,8 +230,13 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+        return f"{minutes} min" + (f" {rest} s" if rest else "")
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+    days, hours = divmod(round(seconds / 3600), 24)
+    if days < 7:
+        return f"{days} days" + (f" {hours} h" if hours else "")
+    return count(round(seconds / 86_400), "day")
 
 
 def size(n_bytes: int | None) -> str:

@@ -16,7 +16,7 @@ from core.datasets.content import Kinds
 from core.datasets.diffs import NAMED
 from core.datasets.leakage import AUC_LIMIT, R2_LIMIT, Leak, find_leaks, is_classification
 from core.datasets.tables import Outcome, Severity
-from core.wording import enumerated
+from core.wording import enumerated, percent
 
 MISSING_LIMIT = 0.3
 DUPLICATE_LIMIT = 0.01
@@ -133,8 +133,8 @@ def target_missing(evidence: CheckEvidence) -> Finding:
     column = _column(evidence, evidence.target)
     if column["n_missing"]:
         return _failed(
-            f"{column['n_missing']:,} of {evidence.table.num_rows:,} rows ({column['share_missing']:.1%}) have no "
-            f"{evidence.target} and cannot be trained on.",
+            f"{column['n_missing']:,} of {evidence.table.num_rows:,} rows ({percent(column['share_missing'], 1)}) have "
+            f"no {evidence.target} and cannot be trained on.",
             [evidence.target],
         )
     return _passed(f"All {evidence.table.num_rows:,} rows have {evidence.target}.")
@@ -145,15 +145,16 @@ def missing_share(evidence: CheckEvidence) -> Finding:
     columns = sorted(evidence.profile["columns"], key=lambda column: -column["share_missing"])
     bad = [column for column in columns if column["share_missing"] > MISSING_LIMIT]
     if bad:
-        shares = enumerated([f"{column['name']} {column['share_missing']:.1%}" for column in bad], NAMED)
+        shares = enumerated([f"{column['name']} {percent(column['share_missing'], 1)}" for column in bad], NAMED)
         return _failed(
-            f"Missing in more than {MISSING_LIMIT:.0%} of the rows: {shares}.", [column["name"] for column in bad]
+            f"Missing in more than {percent(MISSING_LIMIT)} of the rows: {shares}.", [column["name"] for column in bad]
         )
     worst = columns[0]
     if worst["n_missing"] == 0:
         return _passed("No cell is missing.")
     return _passed(
-        f"At most {worst['share_missing']:.1%} of a column is missing ({worst['name']}; limit {MISSING_LIMIT:.0%})."
+        f"At most {percent(worst['share_missing'], 1)} of a column is missing ({worst['name']}; limit "
+        f"{percent(MISSING_LIMIT)})."
     )
 
 
@@ -161,7 +162,8 @@ def duplicate_rows(evidence: CheckEvidence) -> Finding:
     """At most `DUPLICATE_LIMIT` of the rows equal an earlier one."""
     repeated, rows = evidence.profile["n_duplicate_rows"], evidence.table.num_rows
     share = repeated / rows if rows else 0.0
-    said = f"{repeated:,} of {rows:,} rows ({share:.2%}) equal an earlier one; the limit is {DUPLICATE_LIMIT:.0%}."
+    limit = percent(DUPLICATE_LIMIT)
+    said = f"{repeated:,} of {rows:,} rows ({percent(share, 2)}) equal an earlier one; the limit is {limit}."
     return _failed(said) if share > DUPLICATE_LIMIT else _passed(said)
 
 
@@ -186,7 +188,8 @@ def leaking_feature(evidence: CheckEvidence) -> Finding:
         names = sorted({name for leak in leaks for name in leak.columns})
         return _failed(" ".join(_leak(leak, evidence.target) for leak in leaks[:5]), names)
     return _passed(
-        f"No feature alone reaches an AUC of {AUC_LIMIT} or explains {R2_LIMIT:.0%} of the target, and no sum is it."
+        f"No feature alone reaches an AUC of {AUC_LIMIT} or explains {percent(R2_LIMIT)} of the target, and no sum is "
+        "it."
     )
 
 

@@ -20,7 +20,7 @@ from core.datasets.content import Kinds
 from core.datasets.leakage import is_classification
 from core.datasets.rowhash import moments
 from core.datasets.tables import ColumnKind
-from core.wording import enumerated
+from core.wording import enumerated, percent
 
 WORTH_SAYING = 0.1
 MOST_SENTENCES = 5
@@ -130,8 +130,8 @@ def _category_shift(name: str, base: pa.Array, current: pa.Array) -> dict[str, A
         "effect": effect,
         "measure": TOTAL_VARIATION,
         "sentence": (
-            f"{name} shifted: {label} was {before.get(most, 0.0):.1%} and is {after.get(most, 0.0):.1%} "
-            f"({TOTAL_VARIATION} {effect:.2f})."
+            f"{name} shifted: {label} was {percent(before.get(most, 0.0), 1)} and is "
+            f"{percent(after.get(most, 0.0), 1)} ({TOTAL_VARIATION} {effect:.2f})."
         ),
     }
 

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy
-from sqlmodel import Session, col, select
+from sqlmodel import Session, case, col, select
 
 from core.datasets.tables import EvaluationSet
 from core.evaluation.tables import Evaluation, MetricValue
 from core.monitoring import window_queries
-from core.monitoring.tables import Monitor, PerformanceResult, Window, WindowMeasure
+from core.monitoring.tables import Monitor, PerformanceResult, Source, Window, WindowMeasure
 from core.monitoring.window_queries import of_current_length
 from core.registry.tables import ModelVersion
 
@@ -112,6 +112,41 @@ def performance(
         of = spans[window_id]
         found.append(PerformanceRow(window_id, of.label, of.from_at, of.version_id, of.n_rows, *figures))
     return found
+
+
+def newest_figure(session: Session, monitor_id: int, *, key: str, version_id: int) -> PerformanceRow | None:
+    """A version's metric in its newest window that has one to be believed: from labels, else corrected, else estimated.
+
+    Reads that one row; its ``window`` is the window's own label.
+    """
+    nearest_to_labels = {Source.REALISED: 0, Source.CORRECTED: 1, Source.ESTIMATED: 2}
+    query = (
+        select(PerformanceResult, Window)
+        .join(Window, col(Window.id) == col(PerformanceResult.window_id))
+        .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
+        .where(
+            col(Window.monitor_id) == monitor_id,
+            col(Window.version_id) == version_id,
+            of_current_length(),
+            col(PerformanceResult.key) == key,
+            col(PerformanceResult.slice) == "",
+            col(PerformanceResult.note) == "",
+        )
+        .order_by(
+            col(Window.from_at).desc(),
+            col(Window.id).desc(),
+            case(nearest_to_labels, value=col(PerformanceResult.source), else_=len(nearest_to_labels)),
+        )
+        .limit(1)
+    )
+    found = session.exec(query).first()
+    if found is None:
+        return None
+    row, of = found
+    return PerformanceRow(
+        of.id or 0, of.label, of.from_at, of.version_id, of.n_rows, row.key, row.value, row.low, row.high,
+        row.n_labelled, row.source, row.n_expected, row.note,
+    )  # fmt: skip
 
 
 def evaluated(session: Session, monitor_id: int, *, key: str) -> tuple[float, float, float] | None:

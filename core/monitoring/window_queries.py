@@ -63,6 +63,18 @@ def windows(session: Session, monitor_id: int) -> list[Window]:
     return list(session.exec(query))
 
 
+def drifted_counts(session: Session, monitor_id: int, *, limit: int) -> list[int]:
+    """How many features drifted in each of a monitor's newest windows, oldest first."""
+    query = (
+        select(Window.n_drifted)
+        .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
+        .where(col(Window.monitor_id) == monitor_id, of_current_length())
+        .order_by(col(Window.from_at).desc(), col(Window.id).desc())
+        .limit(limit)
+    )
+    return list(session.exec(query))[::-1]
+
+
 def n_windows(session: Session, monitor_id: int) -> int:
     """How many windows of the length it has now a monitor has."""
     query = (

@@ -201,6 +201,17 @@ def run_record(session: Session, run_id: int) -> RunRecord:
     )
 
 
+def fixed_metric(session: Session, run_id: int, key: str) -> MetricValue | None:
+    """A run's metric on the fixed evaluation set; None where it has none."""
+    query = (
+        select(MetricValue)
+        .join(Evaluation, col(Evaluation.id) == col(MetricValue.evaluation_id))
+        .join(EvaluationSet, col(EvaluationSet.id) == col(Evaluation.evaluation_set_id))
+        .where(Evaluation.run_id == run_id, MetricValue.key == key, EvaluationSet.kind == FIXED)
+    )
+    return session.exec(query).first()
+
+
 def run_records(session: Session, run_ids: Sequence[int]) -> list[RunRecord]:
     """Everything kept about several runs, in the order asked for; as many queries for twenty as for two.
 

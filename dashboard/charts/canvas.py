@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,8 @@ import plotly.graph_objects as go
 from dashboard.theme import Colours, template
 
 LONGEST_LABEL = 24
+PERCENT: Mapping[str, Any] = {"ticksuffix": " %"}
+"""An axis of `percents`: plotly's own format for shares leaves out the space that stands everywhere else."""
 # So that the two zeros at the origin do not print over each other.
 _OFF_THE_AXIS = {"ticklabelstandoff": 4}
 
@@ -64,6 +66,11 @@ def whole(
 @lru_cache(maxsize=4)
 def _template(colours: Colours) -> dict[str, Any]:
     return dict(template(colours).to_plotly_json())
+
+
+def percents(shares: Iterable[float | None]) -> list[float | None]:
+    """Shares of one as percent, for an axis that is `PERCENT`; a hover says them as "%{y:.1f} %"."""
+    return [None if share is None else 100 * share for share in shares]
 
 
 def literal(text: object) -> str:

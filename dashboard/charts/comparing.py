@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboard.charts.canvas import literal, named_rows, short, whole
+from dashboard.charts.canvas import PERCENT, literal, named_rows, short, whole
 from dashboard.theme import Colours
 
 MOST_NAMED = 6
@@ -260,8 +260,8 @@ def overlaid(curves: Sequence[Curve], code: str, *, colours: Colours, target: st
             traces.append(
                 {
                     "type": "scatter",
-                    "x": _packed([*x, *reversed(x)]),
-                    "y": _packed([*curve.data["high"], *reversed(curve.data["low"])]),
+                    "x": _packed([*x, *reversed(x)], shape.shares),
+                    "y": _packed([*curve.data["high"], *reversed(curve.data["low"])], shape.shares),
                     "mode": "lines",
                     "fill": "toself",
                     "fillcolor": tint,
@@ -274,8 +274,8 @@ def overlaid(curves: Sequence[Curve], code: str, *, colours: Colours, target: st
         traces.append(
             {
                 "type": "scatter",
-                "x": _packed(x),
-                "y": _packed(y),
+                "x": _packed(x, shape.shares),
+                "y": _packed(y, shape.shares),
                 "mode": {"calibration": "lines+markers", "predicted_true": "markers"}.get(code, "lines"),
                 "name": literal(curve.label),
                 "line": {
@@ -289,7 +289,7 @@ def overlaid(curves: Sequence[Curve], code: str, *, colours: Colours, target: st
             }
         )
         heights.append(_height(x, y, shape.looked_at))
-    ends = [0.0, 1.0]
+    ends = [0.0, 100.0]
     if code == "predicted_true":
         every = [value for curve in curves for values in xy_of(curve.data, code) for value in values] or ends
         ends = [min(every), max(every)]
@@ -305,8 +305,8 @@ def overlaid(curves: Sequence[Curve], code: str, *, colours: Colours, target: st
                 "hoverinfo": "skip",
             },
         )
-    across: dict[str, Any] = {"range": [0, 1], "tickformat": ".0%"} if shape.shares else {}
-    upward: dict[str, Any] = {"range": [0, 1.01], "tickformat": ".0%"} if shape.shares else {}
+    across: dict[str, Any] = {"range": [0, 100], **PERCENT} if shape.shares else {}
+    upward: dict[str, Any] = {"range": [0, 101], **PERCENT} if shape.shares else {}
     return whole(
         traces,
         height=360,
@@ -318,9 +318,9 @@ def overlaid(curves: Sequence[Curve], code: str, *, colours: Colours, target: st
     )
 
 
-def _packed(values: Sequence[float]) -> np.ndarray:
+def _packed(values: Sequence[float], as_percent: bool) -> np.ndarray:
     """Numbers as plotly sends them shortest; seven digits are more than a figure shows."""
-    return np.asarray(values, dtype=np.float32)
+    return np.asarray(values, dtype=np.float32) * (100 if as_percent else 1)
 
 
 def xy_of(data: Mapping[str, Any], code: str) -> tuple[list[float], list[float]]:
@@ -527,19 +527,19 @@ _FAR = 50
 _SHAPES: dict[str, _Shape] = {
     "roc": _Shape(
         "fpr", "tpr", "negatives flagged by mistake", "positives found",
-        "false positives %{x:.1%}, found %{y:.1%}", diagonal=True, looked_at=0.2,
+        "false positives %{x:.1f} %, found %{y:.1f} %", diagonal=True, looked_at=0.2,
     ),
     "precision_recall": _Shape(
         "recall", "precision", "positives found", "flagged that are right",
-        "found %{x:.1%}, of those flagged %{y:.1%} right", looked_at=0.5,
+        "found %{x:.1f} %, of those flagged %{y:.1f} % right", looked_at=0.5,
     ),
     "gain": _Shape(
         "share", "found", "share of rows flagged, the likeliest first", "positives found",
-        "flagging %{x:.1%} finds %{y:.1%}", diagonal=True, looked_at=0.2,
+        "flagging %{x:.1f} % finds %{y:.1f} %", diagonal=True, looked_at=0.2,
     ),
     "calibration": _Shape(
         "mean_score", "share_positive", "predicted probability", "observed share",
-        "predicted %{x:.1%}, observed %{y:.1%}", diagonal=True, looked_at=0.5,
+        "predicted %{x:.1f} %, observed %{y:.1f} %", diagonal=True, looked_at=0.5,
     ),
     "residuals": _Shape(
         "edges", "counts", "predicted minus true {}", "share of rows a unit", "off by %{x:.4g}", shares=False,

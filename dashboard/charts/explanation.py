@@ -9,9 +9,9 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.charts.canvas import blank, literal, name_rows
+from dashboard.charts.canvas import PERCENT, blank, literal, name_rows, percents
 from dashboard.charts.runs import Dot, metric_dots
-from dashboard.theme import MISSING, Colours, difference, number
+from dashboard.theme import MISSING, Colours, difference, number, percent
 
 # Below one row in two hundred a mean prediction says little of real rows.
 SPARSE = 0.005
@@ -89,7 +89,7 @@ def _by_number(
         mode="markers",
         marker={"color": colours.candidate, "opacity": 0, "size": 12},
         customdata=[
-            literal(f"{number(x)}: {number(y)}, error {number(error)}; {share:.1%} of the rows are nearest")
+            literal(f"{number(x)}: {number(y)}, error {number(error)}; {percent(share)} of the rows are nearest")
             for x, y, error, share in zip(values, average, feature["standard_error"], shares, strict=True)
         ],
         hovertemplate="%{customdata}<extra></extra>",
@@ -98,10 +98,10 @@ def _by_number(
     )
     drawn.add_bar(
         x=values,
-        y=shares,
+        y=percents(shares),
         width=_widths(values),
         marker={"color": colours.reference, "opacity": 0.6},
-        hovertemplate="%{y:.1%} of the rows<extra></extra>",
+        hovertemplate="%{y:.1f} % of the rows<extra></extra>",
         row=2,
         col=1,
     )
@@ -110,7 +110,7 @@ def _by_number(
     drawn.update_xaxes(range=[values[0] - room, values[-1] + room], zeroline=False)
     drawn.update_xaxes(title=literal(feature["name"]), row=2, col=1)
     drawn.update_yaxes(title=title, row=1, col=1)
-    drawn.update_yaxes(title="rows", nticks=2, tickformat=".0%", rangemode="tozero", row=2, col=1)
+    drawn.update_yaxes(title="rows", nticks=2, **PERCENT, rangemode="tozero", row=2, col=1)
     return drawn
 
 
@@ -155,7 +155,7 @@ def _by_value(
         customdata=[
             literal(
                 f"{worded(feature['values'][place])}: {number(average[place])}, error "
-                f"{number(feature['standard_error'][place])}; {feature['share'][place]:.1%} of the rows"
+                f"{number(feature['standard_error'][place])}; {percent(feature['share'][place])} of the rows"
             )
             for place in order
         ],

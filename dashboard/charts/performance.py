@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboard.charts.canvas import literal, whole
+from dashboard.charts.canvas import PERCENT, literal, percents, whole
 from dashboard.charts.monitoring import MANY, Event, event_lines, over_windows, strokes
 from dashboard.theme import Colours
 
@@ -256,24 +256,24 @@ def maturity(windows_of: Sequence[Maturity], *, windows: Sequence[str], colours:
                 **bar,
                 "name": "expected in the end",
                 "x": columns,
-                "y": expected,
+                "y": percents(expected),
                 **_filled(bar, colours.fill),
-                "hovertemplate": "expected in the end %{y:.0%}<extra></extra>",
+                "hovertemplate": "expected in the end %{y:.0f} %<extra></extra>",
             },
             {
                 **bar,
                 "name": "in",
                 "x": columns,
-                "y": share_in,
+                "y": percents(share_in),
                 **_filled(bar, colours.candidate),
                 "customdata": [[one.n_labelled, one.n_predictions] if one else [0, 0] for one in shown],
-                "hovertemplate": "in %{y:.0%}: %{customdata[0]:,} of %{customdata[1]:,}<extra></extra>",
+                "hovertemplate": "in %{y:.0f} %: %{customdata[0]:,} of %{customdata[1]:,}<extra></extra>",
             },
         ],
         height=180 if len(windows) <= MANY else 210,
         colours=colours,
         x=over_windows(windows),
-        y={"title": {"text": "labels"}, "tickformat": ".0%", "range": [0, 1.02], "zeroline": False},
+        y={"title": {"text": "labels"}, **PERCENT, "range": [0, 102], "zeroline": False},
         barmode="overlay",
         showlegend=any(share is not None for share in expected),
         margin={"t": 34},

@@ -10,8 +10,8 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.charts.canvas import blank, halfway, literal, name_rows
-from dashboard.theme import Colours
+from dashboard.charts.canvas import PERCENT, blank, halfway, literal, name_rows, percents
+from dashboard.theme import Colours, percent
 
 
 @dataclass(frozen=True)
@@ -89,31 +89,32 @@ def metric_dots(
     return drawn
 
 
-def in_words(dot: Dot) -> str:
-    """Say a value and its interval: "roc_auc 0.927 [0.921, 0.933]"."""
-    said = f"{dot.label} {dot.value:.3f}"
-    return said if dot.low is None or dot.high is None else f"{said} [{dot.low:.3f}, {dot.high:.3f}]"
+def in_words(dot: Dot, *, as_share: bool = False) -> str:
+    """Say a value and its interval: "roc_auc 0.927 [0.921, 0.933]", "women 30.0 % [25.0 %, 35.0 %]"."""
+    write = percent if as_share else "{:.3f}".format
+    said = f"{dot.label} {write(dot.value)}"
+    return said if dot.low is None or dot.high is None else f"{said} [{write(dot.low)}, {write(dot.high)}]"
 
 
 def roc(curves: Mapping[str, Mapping[str, Any]], *, colours: Colours) -> go.Figure:
     """Receiver operating characteristics, one line per label, with the diagonal of a coin."""
     drawn = blank(height=320, colours=colours)
     drawn.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": colours.reference, "dash": "dot", "width": 1},
+        x=[0, 100], y=[0, 100], mode="lines", line={"color": colours.reference, "dash": "dot", "width": 1},
         hoverinfo="skip", showlegend=False,
     )  # fmt: skip
     for number, (label, curve) in enumerate(curves.items()):
         drawn.add_scatter(
-            x=curve["fpr"],
-            y=curve["tpr"],
+            x=percents(curve["fpr"]),
+            y=percents(curve["tpr"]),
             mode="lines",
             name=literal(label),
             line={"width": 2, "color": colours.categorical[number % len(colours.categorical)]},
-            hovertemplate="false positives %{x:.1%}, found %{y:.1%}<extra></extra>",
+            hovertemplate="false positives %{x:.1f} %, found %{y:.1f} %<extra></extra>",
         )
     drawn.update_layout(showlegend=len(curves) > 1, margin={"r": 24})
-    drawn.update_xaxes(title="negatives flagged by mistake", range=[0, 1], tickformat=".0%")
-    drawn.update_yaxes(title="positives found", range=[0, 1.01], tickformat=".0%")
+    drawn.update_xaxes(title="negatives flagged by mistake", range=[0, 100], **PERCENT)
+    drawn.update_yaxes(title="positives found", range=[0, 101], **PERCENT)
     return drawn
 
 
@@ -122,16 +123,16 @@ def precision_recall(curves: Mapping[str, Mapping[str, Any]], *, colours: Colour
     drawn = blank(height=320, colours=colours)
     for number, (label, curve) in enumerate(curves.items()):
         drawn.add_scatter(
-            x=curve["recall"],
-            y=curve["precision"],
+            x=percents(curve["recall"]),
+            y=percents(curve["precision"]),
             mode="lines",
             name=literal(label),
             line={"width": 2, "color": colours.categorical[number % len(colours.categorical)], "shape": "hv"},
-            hovertemplate="found %{x:.1%}, of those flagged %{y:.1%} right<extra></extra>",
+            hovertemplate="found %{x:.1f} %, of those flagged %{y:.1f} % right<extra></extra>",
         )
     drawn.update_layout(showlegend=len(curves) > 1, margin={"r": 24})
-    drawn.update_xaxes(title="positives found", range=[0, 1], tickformat=".0%")
-    drawn.update_yaxes(title="flagged that are right", range=[0, 1.01], tickformat=".0%")
+    drawn.update_xaxes(title="positives found", range=[0, 100], **PERCENT)
+    drawn.update_yaxes(title="flagged that are right", range=[0, 101], **PERCENT)
     return drawn
 
 
@@ -140,15 +141,15 @@ def calibration(curves: Mapping[str, Mapping[str, Any]], *, colours: Colours) ->
     drawn = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.8, 0.2], vertical_spacing=0.06)
     drawn.update_layout(blank(height=320, colours=colours).layout)
     drawn.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": colours.reference, "dash": "dot", "width": 1},
+        x=[0, 100], y=[0, 100], mode="lines", line={"color": colours.reference, "dash": "dot", "width": 1},
         hoverinfo="skip", showlegend=False, row=1, col=1,
     )  # fmt: skip
     for number, (label, curve) in enumerate(curves.items()):
         colour = colours.categorical[number % len(colours.categorical)]
         share = curve["share_positive"]
         drawn.add_scatter(
-            x=curve["mean_score"],
-            y=share,
+            x=percents(curve["mean_score"]),
+            y=percents(share),
             mode="lines+markers",
             name=literal(label),
             line={"width": 1.5, "color": colour},
@@ -156,30 +157,30 @@ def calibration(curves: Mapping[str, Mapping[str, Any]], *, colours: Colours) ->
             error_y={
                 "type": "data",
                 "symmetric": False,
-                "array": [high - value for high, value in zip(curve["high"], share, strict=True)],
-                "arrayminus": [value - low for low, value in zip(curve["low"], share, strict=True)],
+                "array": percents(high - value for high, value in zip(curve["high"], share, strict=True)),
+                "arrayminus": percents(value - low for low, value in zip(curve["low"], share, strict=True)),
                 "thickness": 1,
                 "width": 3,
                 "color": colour,
             },
-            hovertemplate="predicted %{x:.1%}, observed %{y:.1%}<extra></extra>",
+            hovertemplate="predicted %{x:.1f} %, observed %{y:.1f} %<extra></extra>",
             row=1,
             col=1,
         )
         drawn.add_bar(
-            x=curve["mean_score"],
+            x=percents(curve["mean_score"]),
             y=curve["count"],
             marker={"color": colour, "opacity": 0.5},
-            width=0.02,
+            width=2,
             showlegend=False,
             hovertemplate="%{y:,} rows<extra></extra>",
             row=2,
             col=1,
         )
     drawn.update_layout(showlegend=len(curves) > 1, barmode="overlay", margin={"r": 24})
-    drawn.update_xaxes(range=[0, 1], tickformat=".0%")
+    drawn.update_xaxes(range=[0, 100], **PERCENT)
     drawn.update_xaxes(title="predicted probability", row=2, col=1)
-    drawn.update_yaxes(title="observed share", range=[0, 1.01], tickformat=".0%", row=1, col=1)
+    drawn.update_yaxes(title="observed share", range=[0, 101], **PERCENT, row=1, col=1)
     drawn.update_yaxes(title="rows", nticks=2, row=2, col=1)
     return drawn
 
@@ -205,7 +206,10 @@ def confusion(matrix: Mapping[str, Any], *, colours: Colours) -> go.Figure:
         texttemplate=None if many else "%{text}",
         textfont={"color": colours.text},
         customdata=[
-            [literal(f"{labels[i]} predicted as {labels[j]}: {counts[i][j]:,} ({shares[i][j]:.1%})") for j in positions]
+            [
+                literal(f"{labels[i]} predicted as {labels[j]}: {counts[i][j]:,} ({percent(shares[i][j])})")
+                for j in positions
+            ]
             for i in positions
         ],
         hovertemplate="%{customdata}<extra></extra>",

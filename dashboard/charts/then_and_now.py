@@ -8,13 +8,13 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboard.charts.canvas import literal, named_rows, whole
+from dashboard.charts.canvas import PERCENT, literal, named_rows, percents, whole
 from dashboard.theme import Colours
 
 MICROSECONDS = 1_000
 MOST_WHOLES = 31
 """Days of a month: so many whole numbers are read value by value; more are a distribution."""
-_SHARES: Mapping[str, Any] = {"title": {"text": "share of rows"}, "tickformat": ".0%", "rangemode": "tozero"}
+_SHARES: Mapping[str, Any] = {"title": {"text": "share of rows"}, **PERCENT, "rangemode": "tozero"}
 _KEY: Mapping[str, Any] = {"showlegend": True, "margin": {"t": 34}}
 
 
@@ -58,9 +58,9 @@ def _wholes(
                 "type": "bar",
                 "name": name,
                 "x": list(values),
-                "y": list(bins[key]),
+                "y": percents(bins[key]),
                 "marker": {"color": tint, "line": {"width": 0}},
-                "hovertemplate": f"{name} at %{{x}}: %{{y:.1%}}<extra></extra>",
+                "hovertemplate": f"{name} at %{{x}}: %{{y:.1f}} %<extra></extra>",
             }
             for key, name, tint in looks
         ],
@@ -93,18 +93,18 @@ def _numbers(bins: Mapping[str, Any], feature: str, colours: Colours, names: tup
                 "name": names[0],
                 "x": [(low + high) / 2 for low, high in pairwise(edges)],
                 "width": [high - low for low, high in pairwise(edges)],
-                "y": list(bins["reference"]),
+                "y": percents(bins["reference"]),
                 "marker": {"color": colours.reference, "opacity": 0.55, "line": {"width": 0}},
-                "hovertemplate": f"{names[0]} %{{y:.1%}}<extra></extra>",
+                "hovertemplate": f"{names[0]} %{{y:.1f}} %<extra></extra>",
             },
             {
                 "type": "scatter",
                 "name": names[1],
                 "x": edges,
-                "y": [*bins["current"], bins["current"][-1]],
+                "y": percents([*bins["current"], bins["current"][-1]]),
                 "mode": "lines",
                 "line": {"color": colours.candidate, "width": 2.5, "shape": "hv"},
-                "hovertemplate": f"{names[1]} %{{y:.1%}}<extra></extra>",
+                "hovertemplate": f"{names[1]} %{{y:.1f}} %<extra></extra>",
             },
         ],
         height=280,
@@ -121,7 +121,7 @@ def _categories(bins: Mapping[str, Any], feature: str, colours: Colours, names: 
     between: list[dict[str, Any]] = [
         {
             "type": "scatter",
-            "x": [before, after],
+            "x": percents([before, after]),
             "y": [position, position],
             "mode": "lines",
             "hoverinfo": "skip",
@@ -135,12 +135,12 @@ def _categories(bins: Mapping[str, Any], feature: str, colours: Colours, names: 
         {
             "type": "scatter",
             "name": name,
-            "x": list(bins[key]),
+            "x": percents(bins[key]),
             "y": positions,
             "mode": "markers",
             "showlegend": True,
             "marker": {"color": tint, "size": 11},
-            "hovertemplate": f"{name} %{{x:.1%}}<extra></extra>",
+            "hovertemplate": f"{name} %{{x:.1f}} %<extra></extra>",
         }
         for key, name, tint in looks
     ]
@@ -148,7 +148,7 @@ def _categories(bins: Mapping[str, Any], feature: str, colours: Colours, names: 
         [*between, *ends],
         height=max(180, 100 + 28 * len(values)),
         colours=colours,
-        x={"title": {"text": f"share of rows by {literal(feature)}"}, "tickformat": ".0%", "rangemode": "tozero"},
+        x={"title": {"text": f"share of rows by {literal(feature)}"}, **PERCENT, "rangemode": "tozero"},
         y=named_rows(values[::-1]),
         **_KEY,
     )

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from core.datasets.costs import BinaryCosts
 from core.evaluation.threshold_figures import Tally
 from core.evaluation.threshold_grids import Grid
-from dashboard.charts.canvas import blank
+from dashboard.charts.canvas import PERCENT, blank, percents
 from dashboard.theme import Colours
 
 Kind = Literal["roc", "precision_recall", "gain", "cost"]
@@ -86,17 +86,18 @@ def curve(drawn_lines: Sequence[Line], kind: Kind, *, threshold: float, colours:
     drawn = blank(height=320, colours=colours)
     if axes.diagonal:
         drawn.add_scatter(
-            x=[0, 1], y=[0, 1], mode="lines", line={"color": colours.reference, "dash": "dot", "width": 1},
+            x=[0, 100], y=[0, 100], mode="lines", line={"color": colours.reference, "dash": "dot", "width": 1},
             hoverinfo="skip", showlegend=False,
         )  # fmt: skip
     percent = kind != "cost"
-    across = "%{x:.1%}" if percent else "%{x:.3g}"
-    upwards = "%{y:.1%}" if percent else "%{y:.3g}"
+    across = "%{x:.1f} %" if percent else "%{x:.3g}"
+    upwards = "%{y:.1f} %" if percent else "%{y:.3g}"
+    drawn_as = percents if percent else list
     for line in drawn_lines:
         colour = colours.candidate if line.label == "Test" else colours.reference
         drawn.add_scatter(
-            x=line.x,
-            y=line.y,
+            x=drawn_as(line.x),
+            y=drawn_as(line.y),
             mode="lines",
             name=line.label,
             line={"width": 2 if line.label == "Test" else 1.5, "color": colour},
@@ -110,8 +111,8 @@ def curve(drawn_lines: Sequence[Line], kind: Kind, *, threshold: float, colours:
             continue
         test = line.label == "Test"
         drawn.add_scatter(
-            x=[line.chosen[0]],
-            y=[line.chosen[1]],
+            x=drawn_as([line.chosen[0]]),
+            y=drawn_as([line.chosen[1]]),
             mode="markers+text" if test else "markers",
             text=[f"{threshold:.4g}"] if test else None,
             textposition=axes.label,
@@ -126,12 +127,13 @@ def curve(drawn_lines: Sequence[Line], kind: Kind, *, threshold: float, colours:
             hoverinfo="skip",
         )
     drawn.update_layout(showlegend=True, margin={"r": 24, "t": 24})
-    drawn.update_xaxes(title=axes.x, range=[0, 1])
+    drawn.update_xaxes(title=axes.x)
     drawn.update_yaxes(title=axes.y)
     if percent:
-        drawn.update_xaxes(tickformat=".0%")
-        drawn.update_yaxes(range=[0, 1.03], tickformat=".0%")
+        drawn.update_xaxes(range=[0, 100], **PERCENT)
+        drawn.update_yaxes(range=[0, 103], **PERCENT)
     else:
+        drawn.update_xaxes(range=[0, 1])
         drawn.update_yaxes(rangemode="tozero")
         drawn.add_vline(x=threshold, line={"color": colours.champion, "width": 1, "dash": "dot"})
     return drawn

@@ -1,3 +1,4 @@
+import re
 import tomllib
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -123,6 +124,14 @@ def test_names_are_escaped_letter_by_letter(given: str, escaped: str) -> None:
         (theme.duration(0.84), "0.8 s"),
         (theme.duration(185), "3 min 5 s"),
         (theme.duration(7800), "2 h 10 min"),
+        (theme.duration(180), "3 min"),
+        (theme.duration(47 * 3600), "47 h"),
+        (theme.duration(48 * 3600 - 1), "47 h 59 min"),
+        (theme.duration(48 * 3600), "2 days"),
+        (theme.duration(76 * 3600), "3 days 4 h"),
+        (theme.duration(192 * 3600), "8 days"),
+        (theme.duration(200 * 3600), "8 days"),
+        (theme.duration(2000 * 86_400), "2,000 days"),
         (theme.size(3_400_000), "3.4 MB"),
         (theme.short_hash("ab" * 32), "abababab"),
         (theme.count(1, "run"), "1 run"),
@@ -132,6 +141,19 @@ def test_names_are_escaped_letter_by_letter(given: str, escaped: str) -> None:
 )
 def test_formats(shown: str, expected: str) -> None:
     assert shown == expected
+
+
+def test_a_share_is_written_in_one_way_everywhere() -> None:
+    """Python's and plotly's own percent format leave out the space: `percent`, and `canvas.PERCENT` on an axis."""
+    root = Path(theme.__file__).parents[1]
+    lines = [
+        f"{path.relative_to(root)}:{number}"
+        for folder in ("core", "dashboard")
+        for path in sorted((root / folder).rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if re.search(r"""\.[0-9]~?%["'}]""", line)
+    ]
+    assert lines == []
 
 
 @pytest.mark.parametrize(

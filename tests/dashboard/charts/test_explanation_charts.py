@@ -38,8 +38,8 @@ def test_each_row_is_a_line_and_the_mean_is_dotted_where_hardly_any_rows_are():
     assert list(second.y) == [0.0, 0.2, 0.0]
     assert (dotted.line.dash, list(dotted.y)) == ("dot", [0.1, 0.3, 0.2])
     assert list(solid.y) == [0.1, 0.3, None]
-    assert "0.1% of the rows are nearest" in hover.customdata[2]
-    assert list(bars.y) == [0.6, 0.399, 0.001]
+    assert "0.1 % of the rows are nearest" in hover.customdata[2]
+    assert list(bars.y) == pytest.approx([60, 39.9, 0.1])
     assert drawn.layout.xaxis2.title.text == "&lt;b&gt;age&lt;/b&gt;"
     assert drawn.layout.yaxis.title.text == "score of yes"
 

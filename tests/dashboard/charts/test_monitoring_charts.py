@@ -157,8 +157,8 @@ def test_the_evaluation_set_is_a_band_over_all_windows():
 def test_labels_that_are_in_stand_against_those_expected():
     found = [Maturity("2026-01", 200, 180, 190.0), Maturity("2026-03", 0, 0, 0.0)]
     drawn = performance.maturity(found, windows=WINDOWS, colours=LIGHT)
-    assert list(trace(drawn, "in").y) == [0.9, None, None]
-    assert list(trace(drawn, "expected in the end").y) == [0.95, None, None]
+    assert list(trace(drawn, "in").y) == [90, None, None]
+    assert list(trace(drawn, "expected in the end").y) == [95, None, None]
 
 
 DAYS = [f"day {place}" for place in range(100)]
@@ -196,4 +196,4 @@ def test_over_many_windows_labels_are_areas_with_the_same_shares():
     many = performance.maturity(bars, windows=DAYS, colours=LIGHT)
     assert {one.type for one in few.data} == {"bar"}
     assert {(one.type, one.line.shape, one.fill) for one in many.data} == {("scatter", "hvh", "tozeroy")}
-    assert [set(one.y) for one in many.data] == [set(one.y) for one in few.data] == [{0.5}, {0.25}]
+    assert [set(one.y) for one in many.data] == [set(one.y) for one in few.data] == [{50}, {25}]

@@ -50,9 +50,9 @@ def test_curves_of_several_runs_are_told_apart_by_a_legend_and_one_needs_none():
 def test_calibration_shows_its_intervals_the_diagonal_and_how_many_rows_each_bin_has():
     drawn = charts.calibration({"Run 1": CALIBRATION}, colours=LIGHT)
     diagonal, line, strip = drawn.data
-    assert list(diagonal.x) == list(diagonal.y) == [0, 1]
-    assert line.error_y.array == pytest.approx((0.08, 0.08))
-    assert line.error_y.arrayminus == pytest.approx((0.04, 0.1))
+    assert list(diagonal.x) == list(diagonal.y) == [0, 100]
+    assert line.error_y.array == pytest.approx((8, 8))
+    assert line.error_y.arrayminus == pytest.approx((4, 10))
     assert list(strip.y) == [90, 40]
 
 

@@ -10,18 +10,20 @@ def test_numbers_share_their_bins_then_and_now():
     reference, current = drawn.data
     assert list(reference.width) == [10.0, 20.0]
     assert list(current.x) == bins["edges"]
-    assert list(current.y) == [0.2, 0.8, 0.8]
+    assert list(current.y) == [20, 80, 80]
     assert current.line.shape == "hv"
     assert drawn.layout.xaxis.title.text == "&lt;i&gt;age&lt;/i&gt;"
     assert drawn.layout.yaxis.title.text == "share of rows"
+    assert drawn.layout.yaxis.ticksuffix == " %"
+    assert current.hovertemplate == "current %{y:.1f} %<extra></extra>"
 
 
 def test_a_few_whole_numbers_are_bars_named_by_their_values():
     bins = {"edges": [0.5, 1.5, 2.5, 3.5], "reference": [0.5, 0.3, 0.2], "current": [0.2, 0.2, 0.6]}
     drawn = then_and_now(bins, feature="month", colours=LIGHT)
     assert [(one.type, one.name, list(one.y)) for one in drawn.data] == [
-        ("bar", "reference", [0.5, 0.3, 0.2]),
-        ("bar", "current", [0.2, 0.2, 0.6]),
+        ("bar", "reference", [50, 30, 20]),
+        ("bar", "current", [20, 20, 60]),
     ]
     assert list(drawn.layout.xaxis.ticktext) == ["1", "2", "3"]
     assert drawn.layout.xaxis.title.text == "month"

@@ -42,7 +42,9 @@ def test_the_chosen_threshold_is_a_dot_on_each_line(found: Grid, kind: Kind, col
     dots = [trace for trace in drawn.data if str(trace.name).endswith("at 0.5")]
     assert [trace.line.color for trace in curves] == [colours.reference, colours.candidate]
     for line, dot in zip(lines, dots, strict=True):
-        assert (dot.x[0], dot.y[0]) == line.chosen
+        assert line.chosen is not None
+        unit = 1 if kind == "cost" else 100
+        assert (dot.x[0], dot.y[0]) == pytest.approx((unit * line.chosen[0], unit * line.chosen[1]))
         assert line.chosen in zip(line.x, line.y, strict=True)
     assert [trace.text for trace in dots] == [None, ("0.5",)]
 

@@ -21,7 +21,7 @@ OUTCOMES = [
         "title": "Invariance (age)",
         "outcome": "failed",
         "value": 0.31,
-        "explanation": "31.0% of 500 decisions change when age is dealt anew among the rows; 5.0% are allowed.",
+        "explanation": "31.0 % of 500 decisions change when age is dealt anew among the rows; 5.0 % are allowed.",
     },
     {**TESTS[1], "title": "Size", "outcome": "passed", "value": 0.1, "explanation": "The model's file has 0.10 MiB."},
 ]
@@ -90,7 +90,7 @@ def test_each_test_says_what_was_found_against_what_is_allowed(
     assert "Age must not decide." in told
     [table] = page.dataframe
     assert list(table.value["Test"]) == ["Invariance (age)", "Size"]
-    assert "31.0% of 500 decisions change" in table.value["What was found"][0]
+    assert "31.0 % of 500 decisions change" in table.value["What was found"][0]
     assert "Write the next suite" not in offered(page)
     assert "takes the role data-scientist or reviewer" in told
 

@@ -198,13 +198,13 @@ def test_rows_that_could_not_tell_are_said_to_need_more(open_as: OpenAs, workspa
 
 
 def test_what_a_behaviour_test_found_stands_under_its_gate(open_as: OpenAs, workspace: Workspace, reviewer: Actor):
-    noise = {"test": "noise", "title": "Noise", "outcome": "failed", "explanation": "13.4% of 500 decisions change."}
+    noise = {"test": "noise", "title": "Noise", "outcome": "failed", "explanation": "13.4 % of 500 decisions change."}
     size = {"test": "size", "title": "Size", "outcome": "passed", "explanation": "The model's file has 0.26 MiB."}
     behaviour = {"behaviour": {"suite": 3, "n_rows": 500, "outcomes": [noise, size]}}
     made = make_request(workspace, gates={"behaviour_suite": "failed"}, evidence=behaviour)
     page = open_as(reviewer, "request", request=made)
     told = said(page)
-    assert "Noise: 13.4% of 500 decisions change." in told
+    assert "Noise: 13.4 % of 500 decisions change." in told
     folded = next(one for one in page.expander if one.label == "Behaviour suite 3: 1 of 2 tests passed")
     told = [part.value for part in folded.markdown]
     assert any("Noise: failed" in one for one in told)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sqlalchemy import event
+from sqlmodel import col, select
+
 from core.access import queries
 from core.access.service import create_token
 from core.access.tables import ApiToken
 from core.audit.queries import events
 from core.audit.service import record
 from core.database import utc_now
+from core.monitoring.tables import PerformanceResult, Window
 from core.permissions import Actor, Role
 from core.workspace import Workspace
+from dashboard import health
 from tests.dashboard.conftest import OpenAs
 from tests.dashboard.factories import make_live_model
+from tests.factories import key
 
 
 def test_an_empty_home_says_how_to_begin(open_as: OpenAs, scientist: Actor) -> None:
@@ -70,6 +76,73 @@ def test_the_feed_tells_what_happened_and_not_what_was_worked_out_on_the_way(
     assert f"{scientist.name} waived a gate for pay v2" in told
     for behind in ("behaviour suite", "analys", "gathered the evidence"):
         assert behind not in told
+
+
+def test_the_overview_shows_the_newest_figure_to_be_believed_and_says_where_it_comes_from(
+    workspace: Workspace, scientist: Actor
+) -> None:
+    with workspace.write() as session:
+        made = make_live_model(session, name="income", actor=scientist, now=utc_now(), n_windows=3)
+        windows = [
+            key(one)
+            for one in session.exec(
+                select(Window).where(Window.monitor_id == made.monitor_id).order_by(col(Window.from_at))
+            )
+        ]
+
+    def told(place: int, source: str, value: float, **over: str) -> str:
+        with workspace.write() as session:
+            session.add(
+                PerformanceResult(
+                    **{
+                        "window_id": windows[place],
+                        "key": "roc_auc",
+                        "value": value,
+                        "source": source,
+                        "n_labelled": 300,
+                        **over,
+                    }
+                )
+            )
+        with workspace.read() as session:
+            (model,) = health.live_models(session)
+        return f"{model.metric} {model.metric_source}"
+
+    assert told(0, "realised", 0.91) == "0.910 ROC AUC in 2026-01"
+    assert told(1, "realised", 0.5, key="accuracy") == "0.910 ROC AUC in 2026-01"
+    assert told(1, "realised", 0.5, slice="|sex=F") == "0.910 ROC AUC in 2026-01"
+    assert told(1, "estimated", 0.88) == "0.880 ROC AUC estimated in 2026-02"
+    assert told(1, "realised", 0.87) == "0.870 ROC AUC in 2026-02"
+    assert told(2, "estimated", 0.2, note="Not to be believed.") == "0.870 ROC AUC in 2026-02"
+    assert told(2, "corrected", 0.86) == "0.860 ROC AUC corrected in 2026-03"
+
+
+def test_the_overview_reads_no_more_for_a_year_of_windows_than_for_three(
+    workspace: Workspace, scientist: Actor
+) -> None:
+    def rows_read() -> int:
+        read: list[int] = []
+
+        def counts(*_of: object) -> None:
+            read.append(1)
+
+        for table in (Window, PerformanceResult):
+            event.listen(table, "load", counts)
+        with workspace.read() as session:
+            health.live_models(session)
+        for table in (Window, PerformanceResult):
+            event.remove(table, "load", counts)
+        return len(read)
+
+    seen = []
+    for n_windows in (3, 60):
+        with workspace.write() as session:
+            made = make_live_model(session, name=f"of {n_windows}", actor=scientist, now=utc_now(), n_windows=n_windows)
+            for window in session.exec(select(Window).where(Window.monitor_id == made.monitor_id)).all():
+                for metric in ("roc_auc", "accuracy"):
+                    session.add(PerformanceResult(window_id=key(window), key=metric, value=0.9, n_labelled=300))
+        seen.append(rows_read())
+    assert seen[1] == 2 * seen[0]
 
 
 def test_silence_is_not_health(open_as: OpenAs, workspace: Workspace, viewer: Actor, scientist: Actor) -> None:
