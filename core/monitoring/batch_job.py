@@ -126,6 +126,7 @@ def read_batch(workspace: Workspace, context: JobContext) -> None:
         touched=[] if read.touched is None else [read.touched],
         batch_ids=[batch_id] if batch.time_column is None else [],
         report=lambda share, note: context.report(0.3 + 0.7 * share, note),
+        tell=context.log,
     )
     rest = record_ahead(context, monitor_id=monitor.id, windows=windows)
     with context.record() as session:

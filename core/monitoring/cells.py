@@ -93,7 +93,7 @@ def count_log(
             put(session, watching, LOG, counted, span=day)
     if touched is None:
         with workspace.write() as session:
-            _counted_whole(session, watching, LOG, watching.bucket)
+            _counted_whole(session, watching, LOG, watching.bucket, n_short=n_short(session, watching, segments))
 
 
 def count_batch(workspace: Workspace, watching: Watching, batch: Batch, rows: pa.Table) -> None:
@@ -113,9 +113,16 @@ def is_counted(session: Session, watching: Watching, source: str, *, timed: bool
     return found is not None and (found.bucket, found.slices) == (wanted, _labels(watching))
 
 
-def n_logged(session: Session, watching: Watching) -> int:
-    """How many rows of the log are stored."""
-    return sum(_n_rows(session, watching.monitor_id, watching.version_id, [LOG]).values())
+def n_short(session: Session, watching: Watching, segments: Sequence[PredictionSegment]) -> int:
+    """How many rows of the log are not stored, of those that its segments are said to hold."""
+    stored = sum(_n_rows(session, watching.monitor_id, watching.version_id, [LOG]).values())
+    return max(0, sum(one.n_rows for one in segments) - stored)
+
+
+def known_short(session: Session, watching: Watching) -> int:
+    """How many rows of the log were not found when it was counted whole."""
+    found = session.get(CountedSource, (watching.monitor_id, watching.version_id, LOG))
+    return 0 if found is None else found.n_short
 
 
 def forget_batch(session: Session, batch: Batch) -> bool:
@@ -271,13 +278,13 @@ def _forget(session: Session, watching: Watching, source: str) -> None:
         session.flush()
 
 
-def _counted_whole(session: Session, watching: Watching, source: str, bucket: str) -> None:
+def _counted_whole(session: Session, watching: Watching, source: str, bucket: str, *, n_short: int = 0) -> None:
     key = (watching.monitor_id, watching.version_id, source)
     there = session.get(CountedSource, key)
     if there is not None and there.read_at > watching.read_at:
         return
     row = there or CountedSource(monitor_id=key[0], version_id=key[1], source=source, bucket=bucket)
-    row.bucket, row.slices, row.read_at = bucket, _labels(watching), watching.read_at
+    row.bucket, row.slices, row.read_at, row.n_short = bucket, _labels(watching), watching.read_at, n_short
     session.add(row)
 
 

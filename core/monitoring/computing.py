@@ -52,6 +52,7 @@ def compute_windows(
     batch_ids: Sequence[int] | None = None,
     grown: Sequence[tuple[datetime, datetime]] = (),
     report: Callable[[float, str], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> list[ComputedWindow]:
     """Compute a monitor's windows anew from every batch and log segment of one version, labels that came late included.
 
@@ -66,6 +67,8 @@ def compute_windows(
         Spans of time into which the log has grown: there it is counted anew. What was never counted is in any case.
     report : callable, optional
         Told how far it is, 0 to 1, and what is being done.
+    tell : callable, optional
+        Told what is wrong with what flowed in, a sentence each.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def compute_windows(
     settings = settings_of(monitor)
     say(0.0, "counting")
     reference = reference_of(workspace, version_id)
-    if _count(kept, cells_of(monitor_id, settings, reference, read_at), grown):
+    if _count(kept, cells_of(monitor_id, settings, reference, read_at), grown, tell or (lambda _sentence: None)):
         touched = None
     with workspace.read() as session:
         buckets = cells.buckets(session, monitor_id, version_id)
@@ -126,8 +129,16 @@ def cells_of(monitor_id: int, settings: MonitorSettings, reference: Reference, r
     )
 
 
-def _count(kept: KeptRows, watching: cells.Watching, grown: Sequence[tuple[datetime, datetime]]) -> bool:
+def _count(
+    kept: KeptRows,
+    watching: cells.Watching,
+    grown: Sequence[tuple[datetime, datetime]],
+    tell: Callable[[str], None],
+) -> bool:
     """Count what was never counted in these buckets and slices, and the log where it has grown.
+
+    Rows of the log that are still missing after all of it was read are told, and nobody looks for them again until
+    their number is another.
 
     Returns
     -------
@@ -147,16 +158,22 @@ def _count(kept: KeptRows, watching: cells.Watching, grown: Sequence[tuple[datet
         cells.count_batch(workspace, watching, batch, kept.of_batch(batch))
     if not kept.segments:
         return False
-    if not log_is_counted:
-        cells.count_log(workspace, watching, kept.segments, None)
-        return False
-    if grown:
+    if log_is_counted and grown:
         cells.count_log(workspace, watching, kept.segments, grown)
     with workspace.read() as session:
-        left_out = cells.n_logged(session, watching) < sum(one.n_rows for one in kept.segments)
-    if left_out:
-        cells.count_log(workspace, watching, kept.segments, None)
-    return left_out
+        n_short, known = cells.n_short(session, watching, kept.segments), cells.known_short(session, watching)
+    if log_is_counted and n_short == known:
+        return False
+    cells.count_log(workspace, watching, kept.segments, None)
+    with workspace.read() as session:
+        n_short = cells.known_short(session, watching)
+    if n_short:
+        n_all = sum(one.n_rows for one in kept.segments)
+        tell(
+            f"{n_short:,} of {n_all:,} rows that the log is said to hold are in none of its files, or bear no time. "
+            "The windows go without them; the log is read whole again when their number changes."
+        )
+    return log_is_counted
 
 
 def _stored(session: Session, monitor_id: int, version_id: int) -> list[tuple[str, Span]]:

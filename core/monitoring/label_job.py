@@ -80,6 +80,7 @@ def read_labels(workspace: Workspace, context: JobContext) -> None:
             version_id=at[1],
             touched=[(day, day + DAY) for day in sorted(found.days.get(at, ()))],
             batch_ids=found.batch_ids.get(at, []),
+            tell=context.log,
         )
     rest = {at: record_ahead(context, monitor_id=at[0], windows=windows) for at, windows in computed.items()}
     with context.record() as session:

@@ -48,6 +48,7 @@ def watch_log(workspace: Workspace, context: JobContext) -> None:
             touched=None if everything else spans,
             grown=spans,
             report=lambda share, note, done=number: context.report((done + share) / len(versions), note),  # type: ignore[misc]
+            tell=context.log,
         )
     rest = record_ahead(context, monitor_id=monitor_id, windows=windows)
     with context.record() as session:

@@ -135,7 +135,10 @@ class BucketSketch(SQLModel, table=True):
 
 
 class CountedSource(SQLModel, table=True):
-    """A source whose rows are counted whole, in which buckets and slices; not there while that is being done."""
+    """A source whose rows are counted whole, in which buckets and slices; not there while that is being done.
+
+    ``n_short`` is how many rows it is said to hold that reading all of it did not find.
+    """
 
     __tablename__ = "counted_source"
 
@@ -145,6 +148,7 @@ class CountedSource(SQLModel, table=True):
     bucket: str = Field(max_length=8)
     slices: list[Any] = document(list)
     read_at: datetime = moment()
+    n_short: int = 0
 
 
 class Calibration(SQLModel, table=True):

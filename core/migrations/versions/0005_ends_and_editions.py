@@ -1,4 +1,4 @@
-"""When an alert ended, and by which edition of the rules a window was triaged."""
+"""When an alert ended, by which edition of the rules a window was triaged, how many rows a counted source lacks."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,6 +17,7 @@ def upgrade() -> None:
     _end_as_audited()
     # What was kept before rules had editions is worked out anew.
     op.add_column("window_triage", sa.Column("edition", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("counted_source", sa.Column("n_short", sa.Integer(), nullable=False, server_default="0"))
 
 
 def _end_as_audited() -> None:

@@ -16,11 +16,11 @@ from core.datasets.ingest import inspect
 from core.datasets.service import store_upload
 from core.errors import InvalidInput
 from core.jobs.service import enqueue
-from core.jobs.tables import Job
+from core.jobs.tables import Job, JobLine
 from core.monitoring import alert_queries, drift_queries, log_job, performance_queries, queries, service, window_queries
 from core.monitoring.examples import example_rows
 from core.monitoring.liveness_job import judge_all
-from core.monitoring.tables import AlertState, Batch, BatchState, Monitor, WindowState
+from core.monitoring.tables import AlertState, Batch, BatchState, CountedSource, Monitor, WindowState
 from core.permissions import Actor
 from core.serving.log import Answered, PredictionLog
 from core.serving.tables import PredictionSegment
@@ -427,6 +427,43 @@ def test_a_clock_that_was_ahead_for_a_while_leaves_no_row_out(
         session.add(segment)
     logged(4)
     assert watch() == 600
+
+
+def test_rows_that_the_log_lacks_for_good_are_looked_for_once_and_told_once(
+    workspace: Workspace, live: LiveModel, now: datetime
+) -> None:
+    def watch(day: int) -> tuple[datetime, list[str]]:
+        """Log some rows and watch: when the log was last read whole, and what was said of rows it lacks."""
+        answer(workspace, live, stream(150, seed=60 + day), datetime(2026, 3, day, tzinfo=UTC))
+        log_job.enqueue_due(workspace, now)
+        finished(workspace)
+        with workspace.read() as session:
+            whole = session.exec(select(CountedSource.read_at).where(CountedSource.source == "log")).one()
+            said = session.exec(select(JobLine.text).where(col(JobLine.text).contains("said to hold"))).all()
+        return whole, list(said)
+
+    def first_segment_holds(n_rows: int) -> None:
+        with workspace.write() as session:
+            segment = session.exec(select(PredictionSegment).order_by(col(PredictionSegment.id))).first()
+            assert segment is not None
+            segment.n_rows = n_rows
+            session.add(segment)
+
+    at_first, said = watch(1)
+    assert said == []
+    first_segment_holds(157)
+    looked, said = watch(2)
+    assert looked > at_first
+    assert said == [
+        "7 of 307 rows that the log is said to hold are in none of its files, or bear no time. "
+        "The windows go without them; the log is read whole again when their number changes."
+    ]
+    assert watch(3) == (looked, said)
+    first_segment_holds(150)
+    corrected, said_after = watch(4)
+    assert corrected > looked
+    assert said_after == said
+    assert watch(5) == (corrected, said)
 
 
 Labels = Sequence[tuple[str, str]]
