@@ -9,7 +9,7 @@ promise. What it would win is a threshold lower by 4 % at one half, by 8 % at ni
 
 All streams of all columns (the value test, the missing share, what the reference never held) get one level, raised
 until the levels they attain, counts being whole, use up the window's: to the last step below it, or to the next above
-where that one is nearer and at most a tenth too much. A stream of something the reference never had gets a twentieth:
+where that one is nearer and at most a quarter too much. A stream of something the reference never had gets a twentieth:
 if it never happens in truth either, its share would be lost.
 
 *False discoveries.* Where all is quiet every finding is false, so the chance of any finding is both the false-discovery
@@ -54,7 +54,7 @@ LEAST_LEVEL = 1e-12
 N_HALVINGS = 24
 SIZE_STEP = 4.0
 MOST_RAISED = 4.0
-MOST_OVER = 0.1
+MOST_OVER = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +184,7 @@ def calibrate(
     sizes : sequence of int
         Rows of the windows to be judged, as far as known: the smallest and the largest count. Thresholds are worked out
         there and at steps of at most a factor of 4 between. Time is linear in the number of columns and of these steps:
-        some 0.05 s each.
+        0.05 to 0.1 s each.
     level : float
         Chance that the rule may fire for one quiet window, in (0, 0.5]; `window_level` gives it.
     rng : Generator

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -30,7 +31,7 @@ from core.statistics.sketches import (
     coarseness,
 )
 from core.statistics.tails import Tail, UnsureTail, fit_tail
-from core.statistics.two_sample import never_common
+from core.statistics.two_sample import never_common, pooled_total_variation
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +43,6 @@ BLOCK_DRAWS = 1_000
 POWERS = {"psi": 2.0}
 """Effects that go with another power of a deviation than its first."""
 UNSEEN_NAME = "a name the reference never held"
-REST = "all rare names"
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +88,13 @@ class Drawing:
 
     def tails(self, present: Floats, rng: np.random.Generator) -> list[Tail]:
         """Of independent rows, at each size."""
-        points, weights, new_apart = self.points, self.weights, True
-        if self.test == "chi_square":
-            points, weights = self._rare_as_one(int(present.max()))
-            new_apart = False
+        weights, effects = self.weights, self._of_points
+        rare_as_one = self.test == "chi_square"
+        if rare_as_one:
+            # What stays rare in any window counts as one there: drawn as one, far more windows can be drawn.
+            rare = never_common(self.weights, int(present.max()))
+            weights = np.append(self.weights[~rare], self.weights[rare].sum())
+            effects = partial(pooled_total_variation, weights.astype(np.int64), rest_last=True)
         n_draws = int(np.clip(DRAWN_CELLS // len(weights), LEAST_DRAWS, MOST_DRAWS))
         drawn = np.empty((len(present), n_draws))
         block = max(1, BLOCK_CELLS // len(weights))
@@ -101,23 +104,16 @@ class Drawing:
             if self.unseen:
                 new = rng.beta(self.unseen.with_it, self.unseen.without, size=(len(shares), 1))
                 shares *= 1 - new
-                if new_apart:
-                    shares = np.hstack([shares, new])
-                else:
+                if rare_as_one:
                     shares[:, -1:] += new
+                else:
+                    shares = np.hstack([shares, new])
             for place, n in enumerate(present):
-                counts = draw_counts(shares, int(n), rng=rng)
-                drawn[place, here] = DRIFT_TESTS[self.test].effects(points, points.reference, counts)
+                drawn[place, here] = effects(draw_counts(shares, int(n), rng=rng))
         return [self._tail(line) for line in drawn]
 
-    def _rare_as_one(self, most_rows: int) -> tuple[CountedCategories, Floats]:
-        """Names and their weights with those that stay rare in any window as one, so that far more can be drawn."""
-        points = cast(CountedCategories, self.points)
-        rare = np.append(never_common(self.weights, most_rows), np.ones(len(points.names) - len(self.weights), bool))
-        names = (*(name for name, is_rare in zip(points.names, rare, strict=True) if not is_rare), REST)
-        counts = np.append(points.reference[~rare], points.reference[rare].sum())
-        known = np.append(points.known[~rare], True)
-        return CountedCategories(names, counts, counts, known), counts.astype(np.float64)
+    def _of_points(self, counts: NDArray[np.int64]) -> Floats:
+        return DRIFT_TESTS[self.test].effects(self.points, self.points.reference, counts)
 
     def apart(self, blocks: Blocks) -> Deviations | None:
         """How far blocks lie from the rest; None where their rows are not what the column is counted in."""

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 JEFFREYS = 0.5
 ALL_COUNTS = 4_096
 SPREAD = 12.0
-POISSON_ROWS = 1_000
+POISSON_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ def draw_shares(weights: Floats, *, n_draws: int, rng: np.random.Generator) -> F
 def draw_counts(shares: Floats, n_rows: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw how n_rows rows fall into cells, once for each line of shares.
 
-    From 1,000 rows on the cells are drawn as independent Poisson numbers: the total then varies by 3 % at most, which
-    changes the probabilities of a tail by some hundredths of themselves, and takes a third of the time.
+    From 20,000 rows on the cells are drawn as independent Poisson numbers, in half the time: the total then varies by
+    0.7 %. With 1,000 rows, by 3 %, thresholds of a distance between many names were exceeded a tenth too seldom.
     """
     if n_rows >= POISSON_ROWS:
         return rng.poisson(shares * n_rows)

@@ -92,15 +92,23 @@ def total_variation(reference: Counts, current: Counts) -> Floats:
     return _floats(np.abs(shares(reference) - shares(current)).sum(axis=-1) / 2)
 
 
-def pooled_total_variation(reference: Counts, current: Counts) -> Floats:
+def pooled_total_variation(reference: Counts, current: Counts, rest_last: bool = False) -> Floats:
     """Total variation in which all that is rare counts as one, "the rest"; at most the total variation.
 
     Rare is of what fewer than 5 rows are expected in either sample were they alike. Counted one by one, rare
     categories add up to a large distance by chance alone.
+
+    Parameters
+    ----------
+    reference, current : ndarray of shape (..., k)
+    rest_last : bool
+        Whether the last entry is several rare categories counted as one already, so that it belongs to the rest.
     """
     first, second = np.asarray(reference), np.asarray(current)
     gaps = shares(first) - shares(second)
     common = _common(first, second)
+    if rest_last:
+        common[..., -1] = False
     kept = np.abs(gaps).sum(axis=-1, where=common)
     return _floats((kept + np.abs(gaps.sum(axis=-1, where=~common))) / 2)
 

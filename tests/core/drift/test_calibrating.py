@@ -74,18 +74,19 @@ def test_a_continuous_column_gets_the_threshold_of_kolmogorov_and_smirnov(
     assert np.mean(found) == pytest.approx(stats.kstwo.isf(level, effective), rel=0.035)
 
 
-def test_a_missing_share_gets_the_exact_threshold() -> None:
+@pytest.mark.parametrize(("level", "kept"), [(0.01, 0.0111), (0.005, 0.0049), (0.02, 0.0111)])
+def test_a_missing_share_gets_the_exact_threshold_that_is_nearest_to_the_level(level: float, kept: float) -> None:
+    """0.0111 is nearer to 0.01 than 0.0049, and 0.0268 nearer to 0.02 than 0.0111, but a third too much."""
     values = np.random.default_rng(2).normal(size=4_000)
     values[:80] = np.nan
     column = number(values, ["missing_share"])
 
-    threshold = one(column, size=300, level=0.01).of((False, "x"), "missing_share", 300)
+    threshold = one(column, size=300, level=level).of((False, "x"), "missing_share", 300)
 
     found = np.arange(301)
     chances = stats.betabinom.pmf(found, 300, 80.5, 3_920.5)
     distances = np.abs(found / 300 - 80 / 4_000)
-    assert chances[distances > threshold].sum() <= 0.01
-    assert chances[distances > threshold - 1 / 300].sum() > 0.01
+    assert chances[distances > threshold].sum() == pytest.approx(kept, rel=0.01)
 
 
 def test_more_columns_and_stricter_promises_raise_thresholds_and_more_rows_lower_them() -> None:
