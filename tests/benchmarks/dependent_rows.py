@@ -69,6 +69,16 @@ def shifting(share: float) -> Rows:
     return draw
 
 
+def weekly(by: float) -> Rows:
+    """Each weekday moves the mean its own way, by so many standard deviations at most: a season nobody declared."""
+
+    def draw(rng: np.random.Generator, n_windows: int, n_rows: int) -> Floats:
+        moved = by * np.sin(2 * np.pi * np.arange(n_windows) / 7)
+        return moved[:, None] + rng.standard_normal((n_windows, n_rows))
+
+    return draw
+
+
 @dataclass(frozen=True)
 class Case:
     """How rows depend on each other, rows of a window, and windows that the reference is long."""
@@ -109,6 +119,7 @@ CASES: tuple[Case, ...] = (
         Case(f"{share:.1%} in common in a window", shifting(share), n, b)
         for share, n, b in ((0.02, 50, 52), (0.02, 500, 20), (0.02, 500, 52), (0.02, 5_000, 52), (0.2, 500, 52))
     ),
+    *(Case("weekdays, not declared", weekly(0.25), n, b) for n, b in ((200, 52), (1_000, 21), (1_000, 52))),
 )
 
 

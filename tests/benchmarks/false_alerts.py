@@ -286,8 +286,9 @@ def many_references(case: Case, n_references: int, seed: int, n_monitors: int = 
     level, kinds = window_level(case.promise), list(MIXED)
     limits: dict[str, list[float]] = {name: [] for name in kinds}
     levels = []
-    for _ in range(n_monitors):
-        names = [kinds[place % len(kinds)] for place in range(case.n_features)]
+    for monitor in range(n_monitors):
+        # Each begins where the one before ended, so that few columns too come to all kinds.
+        names = [kinds[(monitor * case.n_features + place) % len(kinds)] for place in range(case.n_features)]
         watched = watch([POPULATIONS[name] for name in names], case.n_reference, rng)
         thresholds = _calibrated(case, watched, rng)
         levels.append(float(thresholds.levels[-1]))
