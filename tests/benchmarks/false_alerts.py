@@ -25,9 +25,9 @@ from scipy import stats
 from core.drift import drawn_nulls, share_nulls
 from core.drift.calibrating import WINDOWS_A_MONTH, Column, Promise, calibrate, window_level
 from core.drift.drift_tests import DRIFT_TESTS
-from core.drift.measuring import streams_of
+from core.drift.measuring import measure_deciding, streams_of
 from core.statistics import two_sample
-from core.statistics.sketches import NumericSketch
+from core.statistics.sketches import CategorySketch, NumericSketch, fit_scale, sketch_numbers
 from tests.benchmarks.quiet_months import (
     POPULATIONS,
     ROW_BY_ROW,
@@ -289,7 +289,7 @@ def many_references(case: Case, n_references: int, seed: int, n_monitors: int = 
     for monitor in range(n_monitors):
         # Each begins where the one before ended, so that few columns too come to all kinds.
         names = [kinds[(monitor * case.n_features + place) % len(kinds)] for place in range(case.n_features)]
-        watched = watch([POPULATIONS[name] for name in names], case.n_reference, rng)
+        watched = watch([(POPULATIONS | ROW_BY_ROW)[name] for name in names], case.n_reference, rng)
         thresholds = _calibrated(case, watched, rng)
         levels.append(float(thresholds.levels[-1]))
         for name, one in zip(names, watched, strict=True):
@@ -298,9 +298,13 @@ def many_references(case: Case, n_references: int, seed: int, n_monitors: int = 
     chances, errors = [], []
     for name in kinds:
         fired: list[NDArray[np.bool_]] = []
+        limit = float(np.mean(limits[name]))
         for begin in range(0, n_references, 2_000):
             n_here = min(2_000, n_references - begin)
-            fired.append(_fired_of(case, POPULATIONS[name], float(np.mean(limits[name])), stream_level, n_here, rng))
+            if name in ROW_BY_ROW:
+                fired.append(_fired_of_rows(case, ROW_BY_ROW[name], limit, stream_level, n_here, rng))
+            else:
+                fired.append(_fired_of(case, POPULATIONS[name], limit, stream_level, n_here, rng))
         found = np.concatenate(fired)
         chances.append(float(found.mean()))
         errors.append(float(found.std() / np.sqrt(len(found))))
@@ -319,18 +323,11 @@ def many_references(case: Case, n_references: int, seed: int, n_monitors: int = 
 def _fired_of(
     case: Case, truth: Population, limit: float, level: float, n_references: int, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Whether the last of n windows alerts, for each of so many references of a kind of column."""
+    """Whether the last of n windows alerts, for each of so many references of a kind of column drawn as counts."""
     references = truth.draw(case.n_reference, n_references, rng)
     exceeded = np.zeros((case.of, n_references), dtype=bool)
-    sketches = [truth.sketch(counts) for counts in references]
-    shares = {"missing": [share_nulls.of_missing(sketch) for sketch in sketches]}
-    shares["support"] = [
-        share_nulls.outside(sketch) if isinstance(sketch, NumericSketch) else share_nulls.of_new_names(sketch)
-        for sketch in sketches
-    ]
     roles = {DRIFT_TESTS[test].role for test in streams_of(truth.kind, case.n_reference)}
-    if truth.kind == "boolean":
-        shares["values"] = [share_nulls.of_one_of_two(counts[:-1]) for counts in references]
+    shares = [_shares(truth.sketch(counts), truth.kind) for counts in references]
     for place in range(case.of):
         windows = truth.draw(case.n_rows, n_references, rng)
         before, now = references[:, :-1], windows[:, :-1]
@@ -339,15 +336,45 @@ def _fired_of(
         else:
             moved = two_sample.pooled_total_variation(before, now)
             beyond = two_sample.shares(now).sum(axis=1, where=before == 0)
-        exceeded[place] = moved > limit if "values" not in shares else False
         gone = np.abs(windows[:, -1] / case.n_rows - references[:, -1] / case.n_reference)
         for role, effects in (("values", moved), ("missing", gone), ("support", beyond)):
-            for at in np.flatnonzero(effects > 0) if role in roles and role in shares else ():
+            for at in np.flatnonzero(effects > 0) if role in roles else ():
                 n_rows = case.n_rows if role == "missing" else int(now[at].sum())
-                share = shares[role][at]
-                # Only what may exceed is worked out: a tail takes a millisecond.
-                exceeded[place, at] |= effects[at] > share.tail(n_rows).threshold(level * share.weight)
+                exceeded[place, at] |= effects[at] > _limit(shares[at].get(role), limit, level, n_rows)
     return exceeded[-1] & (exceeded.sum(axis=0) >= case.needed)
+
+
+def _fired_of_rows(
+    case: Case, truth: RowByRow, limit: float, level: float, n_references: int, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """The same of a kind of column whose rows are drawn."""
+    exceeded = np.zeros((case.of, n_references), dtype=bool)
+    for at in range(n_references):
+        rows = truth.draw(case.n_reference, rng)
+        reference = sketch_numbers(rows, fit_scale(rows))
+        shares = _shares(reference, truth.kind)
+        for place in range(case.of):
+            current = sketch_numbers(truth.draw(case.n_rows, rng), reference.scale)
+            for outcome in measure_deciding(reference, current, truth.kind).deciding:
+                if outcome.effect:
+                    share = shares.get(DRIFT_TESTS[outcome.test].role)
+                    exceeded[place, at] |= outcome.effect > _limit(share, limit, level, outcome.n_current)
+    return exceeded[-1] & (exceeded.sum(axis=0) >= case.needed)
+
+
+def _shares(sketch: NumericSketch | CategorySketch, kind: str) -> dict[str, share_nulls.Share]:
+    """The streams of a reference that are shares, by role."""
+    found = {"missing": share_nulls.of_missing(sketch)}
+    if isinstance(sketch, NumericSketch):
+        return found | {"support": share_nulls.outside(sketch)}
+    if kind == "boolean":
+        return found | {"values": share_nulls.of_one_of_two(sketch.counts)}
+    return found | {"support": share_nulls.of_new_names(sketch)}
+
+
+def _limit(share: share_nulls.Share | None, limit: float, level: float, n_rows: int) -> float:
+    """Worked out where the stream is a share; a tail takes a millisecond, so only where something may exceed it."""
+    return limit if share is None else share.tail(n_rows).threshold(level * share.weight)
 
 
 def line(case: Case, found: Found) -> str:
