@@ -118,7 +118,7 @@ CASES: tuple[Case, ...] = (
         for m in (5, 20, 50, 200)
         if m < 50 or n != 200
     ),
-    *(Case(needed=k, of=n) for k, n in ((2, 3), (3, 5))),
+    *(Case(needed=k, of=n, row_by_row=True, pool=MANY_POOL) for k, n in ((2, 3), (3, 5))),
     *(Case(("normal",), season=season, n_features=5) for season in ("declared", "not declared")),
     *(
         Case((name,), n_rows=n, n_features=5, row_by_row=name in ROW_BY_ROW, pool=MANY_POOL if n > 50 else LARGE_POOL)
