@@ -25,6 +25,8 @@ from core.monitoring.tables import Calibration
 from core.workspace import Workspace
 
 SEED = 20_260_518
+EDITION = 2
+"""Of how thresholds are calibrated; raised when the same promise leads to others, so that none of before is taken."""
 BAND = 4
 """Windows of alike sizes share a calibration: from one power of 4 to the next."""
 
@@ -44,8 +46,9 @@ class MonitorThresholds:
     """The thresholds one monitor holds one version's windows against.
 
     What was calibrated is kept under a digest of all that decides it: the promise, the tests that decide, the part of
-    the reference, the size of the window and the blocks that tell how rows hang together. The same digest always has
-    the same thresholds. Slices, and batches without times, are taken to hang together as windows do.
+    the reference, the size of the window, the blocks that tell how rows hang together, and how it was calibrated. The
+    same digest always has the same thresholds. Slices, and batches without times, are taken to hang together as windows
+    do.
 
     Parameters
     ----------
@@ -88,6 +91,7 @@ class MonitorThresholds:
     def _digest(self, kinds: Mapping[Key, str], some: Some, low: int) -> str:
         promise = self.promise
         deciding: dict[str, Any] = {
+            "edition": EDITION,
             "level": window_level(promise),
             "windows": [promise.windows_needed, promise.windows_of],
             "tests": sorted(self.settings.tests.items()),

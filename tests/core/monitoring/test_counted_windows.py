@@ -440,6 +440,21 @@ def test_what_was_calibrated_is_kept_and_used_again(
     assert len(kept()) == 2
 
 
+def test_what_was_calibrated_in_another_way_is_not_taken(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kept() -> int:
+        with workspace.read() as session:
+            return len(session.exec(select(Calibration)).all())
+
+    add_batch(csv_bytes(stream(500, seed=91), times("2026-01-01", 28, 500, "D")))
+    assert kept() == 1
+    monkeypatch.setattr("core.monitoring.thresholds.EDITION", 10_000)
+    add_batch(csv_bytes(stream(600, seed=92), times("2026-02-01", 28, 600, "D")))
+
+    assert kept() == 2
+
+
 def test_settings_are_applied_without_reading_rows_again(
     workspace: Workspace, live: LiveModel, add_batch: AddBatch, operator: Actor, now: datetime
 ) -> None:
