@@ -10,6 +10,7 @@ from core.datasets.exporting import to_csv
 from core.monitoring import drift_queries
 from core.monitoring import queries as monitoring
 from core.monitoring.alert_queries import AlertRow
+from core.monitoring.alert_rules import ALERT_RULES, SEVERITIES
 from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import AlertState, BatchState
 from core.permissions import Permission
@@ -19,9 +20,15 @@ from dashboard.panels import Row
 
 
 def alerts(opened: Sequence[AlertRow]) -> None:
-    """One alert asks for attention; the rest of the same story is a click away."""
+    """One alert asks for attention, the worst; the rest of the same story is a click away."""
     ordered = sorted(
-        opened, key=lambda alert: (alert.earlier_cut != "", alert.state != AlertState.OPEN, alert.kind != "drift")
+        opened,
+        key=lambda alert: (
+            alert.earlier_cut != "",
+            alert.state != AlertState.OPEN,
+            alert.severity != SEVERITIES[-1],
+            alert.kind in ALERT_RULES and not ALERT_RULES[alert.kind].wakes,
+        ),
     )
     for alert in ordered[:1]:
         show_alert(alert, first=True)
@@ -33,12 +40,13 @@ def alerts(opened: Sequence[AlertRow]) -> None:
 
 def show_alert(alert: AlertRow, *, first: bool) -> None:
     """An alert's sentence, how long it stands, and what can be done with it."""
-    since = f"{theme.words(alert.state)}, raised {theme.ago(alert.opened_at, session.now())}"
+    since = f"{theme.words(alert.severity)}, {alert.state}, raised {theme.ago(alert.opened_at, session.now())}"
+    urgent: theme.Role = "harm" if alert.severity == SEVERITIES[-1] else "attention"
     # Its window is not among those shown, so no later one will end it by itself.
     earlier = f". Of the earlier cut {alert.earlier_cut}: resolve it when it is dealt with" if alert.earlier_cut else ""
     panels.notice(
         alert.sentence,
-        "attention" if first and alert.state == AlertState.OPEN else "neutral",
+        urgent if first and alert.state == AlertState.OPEN else "neutral",
         detail=since + earlier + (f". Note: {alert.note}" if alert.note else ""),
     )
     if not session.may(Permission.ALERT_ACKNOWLEDGE):

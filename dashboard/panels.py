@@ -216,8 +216,8 @@ def _wrapping_row(row: Row) -> None:
             )
         else:
             st.markdown(f"**{plain(name[1])}**")
-        shown = [f"{title} {value}" for title, value in others if isinstance(value, str) and value not in UNSAID]
-        quiet(" · ".join(shown))
+        shown = [(title, value) for title, value in others if isinstance(value, str) and value not in UNSAID]
+        quiet(" · ".join(f"{title}{':' if value.endswith('.') else ''} {value}" for title, value in shown))
 
 
 STYLE = """<style>
@@ -233,7 +233,7 @@ STYLE = """<style>
   .st-key-address_view [role="radiogroup"]:has(> :nth-child(7)) > button[aria-checked="false"] {
     border-color: color-mix(in srgb, currentColor 14%, transparent); }
 }
-[class*="st-key-narrow-"] [data-testid="stPageLink-NavLink"] { padding-left: 0; }
+[class*="st-key-narrow-"] [data-testid="stPageLink-NavLink"] { padding-left: 0; background: none; }
 [class*="st-key-narrow-"] p { font-size: 14px; }
 .stApp { font-variant-ligatures: no-contextual; } /* Inter would draw the typed -> as an arrow */
 .stHeading h1 { padding: 4px 0; }

@@ -29,6 +29,8 @@ ESTIMATED_ERRORS = "Estimated: from how large errors were on evaluated rows like
 SAID = 36
 FIGURES_SHOWN = 200
 DOUBTS_SHOWN = 12
+LARGE = 10
+"""From here on a heading writes one decimal: RMSE was 90.9."""
 
 
 def performance(row: MonitorRow, spans: Sequence[WindowSpan], happened: Sequence[Event], part: str = "") -> None:
@@ -51,8 +53,9 @@ def performance(row: MonitorRow, spans: Sequence[WindowSpan], happened: Sequence
     told = best_known(points)
     said = f"{METRICS[key].sentence[:1].lower()}{METRICS[key].sentence[1:]}"
     verb = "was" if told.source == "realised" else f"is {told.source} at"
+    digits = 1 if abs(told.value) >= LARGE else 3
     panels.section(
-        f"{title} {verb} {theme.interval(told.value, told.low, told.high)} in {told.window}",
+        f"{title} {verb} {theme.interval(told.value, told.low, told.high, digits)} in {told.window}",
         f"{_from(told)}; "
         f"{said} {'Higher' if METRICS[key].greater_is_better else 'Lower'} is better. The bars are 95 % intervals.",
     )

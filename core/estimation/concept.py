@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from core.errors import InvalidInput
 from core.estimation.estimating import UNKNOWN, ScoreEstimator
-from core.wording import percent
+from core.wording import brief, percent
 
 Floats = NDArray[np.float64]
 
@@ -168,13 +168,12 @@ def residual_change(reference: Floats, current: Floats, *, n_looks: int = 1) -> 
     effect = abs(shift) if about == "mean" else abs(ratio)
     told = []
     if 2 * n_looks * mean_pvalue <= ALPHA:
-        way = "higher" if shift > 0 else "lower"
-        told.append(
-            f"the truth lies {way} than predicted, by {abs(shift):.2g} standard deviations of the reference's errors"
-        )
+        sign, side = (1, "above") if shift > 0 else (-1, "below")
+        lies, lay = (brief(sign * float(values.mean())) for values in (now, before))
+        told.append(f"the truth lies {lies} {side} the predictions on average (reference: {lay})")
     if 2 * n_looks * spread_pvalue <= ALPHA:
-        told.append(f"errors scatter {100 * abs(ratio):.0f} % {'more' if ratio > 0 else 'less'} than in the reference")
-    said = " and ".join(told) if told else "predictions are off as they were in the reference"
+        told.append(f"errors scatter {100 * abs(ratio):.0f} % {'more' if ratio > 0 else 'less'} than before")
+    said = "; ".join(told) if told else "predictions are off as they were in the reference"
     return ConceptChange(effect, pvalue, len(now), about, (), f"{said[0].upper()}{said[1:]} {_p(pvalue)}.")
 
 

@@ -265,6 +265,11 @@ def important_unmoved(evidence: Evidence) -> str:
     ]
     if not still:
         return ""
+    if len(still) > 1:
+        return (
+            f"{names(still)}, which tell the label as well as what drifted, have not moved; another mix would move "
+            "them too."
+        )
     return (
         f"{names(still)}, which tells the label as well as what drifted, has not moved; another mix would move it too."
     )

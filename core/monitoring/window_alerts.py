@@ -22,7 +22,7 @@ from core.permissions import Actor
 from core.registry.queries import live
 from core.registry.tables import Deployment, ModelVersion
 
-NO_LONGER = "Later data of this window no longer shows it."
+NO_LONGER = "Measured anew, this window no longer shows it."
 NO_ROWS = "No row of this window is left: what brought them failed or was cancelled after they were measured."
 
 Told = Sequence[tuple[Alert, Window]]

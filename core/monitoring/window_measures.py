@@ -172,7 +172,7 @@ def _told_apart(found: MultivariateMeasure | None) -> WindowFigure:
     telling = [name for name, _ in found.telling]
     if moved:
         by = f", by {enumerated(telling[:NAMED])} above all" if telling else ""
-        sentence = f"A row of the window can be told from one of the reference{by} (ROC AUC {found.value:.2f})."
+        sentence = f"Its rows can be told from those of the reference{by} (ROC AUC {found.value:.2f})."
     else:
         sentence = f"Rows look like those of the reference, all columns together (ROC AUC {found.value:.2f})."
     return _figure("domain_classifier", found, moved, sentence, {"telling": [list(one) for one in found.telling]})

@@ -186,7 +186,8 @@ def event_lines(events: Sequence[Event], colours: Colours, *, n_windows: int, na
                 "y": 1,
                 "xref": "x",
                 "yref": "paper",
-                "xanchor": "left",
+                # Beyond the last third nothing joins it, and there may be no room to its right.
+                "xanchor": "right" if column > n_windows * (1 - CLOSE) else "left",
                 "yanchor": "bottom",
                 "text": short(words, 40),
                 "showarrow": False,

@@ -147,13 +147,17 @@ def test_residuals_are_tested_by_mean_and_spread_as_scipy_does() -> None:
     assert spread.pvalue == pytest.approx(2 * levene(wider, before).pvalue)
     assert mean.effect == pytest.approx(0.5, abs=0.1)
     assert spread.effect == pytest.approx(1.0, abs=0.2)
-    assert "The truth lies higher than predicted" in mean.sentence
+    lies = f"The truth lies {higher.mean():.3g} above the predictions on average (reference: {before.mean():.3g})"
+    assert mean.sentence.startswith(lies)
     assert "Errors scatter" in spread.sentence
-    assert "more than in the reference" in spread.sentence
+    assert "% more than before" in spread.sentence
+    lower = residual_change(before, rng.normal(-1, 2, 300))
+    assert lower is not None
+    assert "below the predictions on average" in lower.sentence
     both = residual_change(before, rng.normal(3, 6, 300))
     assert both is not None
-    assert "The truth lies higher than predicted, by " in both.sentence
-    assert " and errors scatter " in both.sentence
+    assert "above the predictions on average" in both.sentence
+    assert "; errors scatter " in both.sentence
     quiet = residual_change(before, rng.normal(0, 2, 300))
     assert quiet is not None
     assert quiet.pvalue > ALPHA

@@ -93,6 +93,12 @@ def test_what_happened_is_a_line_with_its_words_told_apart_by_colour():
     assert len({line.line.color for line in lines}) == 2
 
 
+def test_what_happened_at_the_right_edge_is_said_to_its_left():
+    happened = [Event(-0.5, "incident", "incident"), Event(2.5, "v1 live", "deployment")]
+    drawn = map_of(square(0, 0, 0.1), features=["age"], events=happened)
+    assert [one.xanchor for one in drawn.layout.annotations] == ["left", "right"]
+
+
 def test_what_happened_at_nearly_the_same_time_is_said_together():
     happened = [
         Event(0.5, "v2 live", "deployment"),

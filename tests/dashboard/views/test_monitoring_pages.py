@@ -15,6 +15,7 @@ from core.incidents import triage_job
 from core.jobs.queries import queue
 from core.jobs.tables import Job, JobState
 from core.monitoring.tables import (
+    Alert,
     Batch,
     Calibration,
     DriftResult,
@@ -270,6 +271,26 @@ def test_an_operator_handles_alerts_and_others_read_who_does(
     other = open_as(viewer, "monitor", monitor=watched.monitor_id)
     assert not {"Acknowledge", "Resolve", "Read the log now"} & set(offered(other))
     assert "Acknowledging and resolving take the role operator." in said(other)
+
+
+def test_the_worst_alert_is_the_one_that_asks_for_attention(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, watched: Made
+):
+    with workspace.write() as session:
+        at = utc_now() - timedelta(days=2)
+        for kind, severity in (("performance", "critical"), ("late_data", "warning")):
+            add(
+                session,
+                Alert(
+                    monitor_id=watched.monitor_id, kind=kind, severity=severity, sentence=f"{kind} it is.", since="now",
+                    since_at=at, opened_at=at,
+                ),
+            )  # fmt: skip
+    page = open_as(operator, "monitor", monitor=watched.monitor_id)
+    (first,) = [one.value for one in page.error]
+    assert "performance it is." in first
+    assert "Critical, open, raised 2 days ago" in first
+    assert not [one for one in page.warning if "it is." in one.value]
 
 
 def test_alerts_of_windows_cut_otherwise_say_so(open_as: OpenAs, workspace: Workspace, operator: Actor, watched: Made):
