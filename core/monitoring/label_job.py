@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlmodel import Session, col, select
@@ -12,20 +12,17 @@ from sqlmodel import Session, col, select
 from core.datasets.ingest import read_exactly
 from core.datasets.options import ParseOptions
 from core.datasets.tables import ColumnKind, Upload
-from core.drift.columns import moments
 from core.errors import InsufficientData, InvalidInput
 from core.evaluation.tables import Task
 from core.jobs.context import JobContext
 from core.monitoring import queries
 from core.monitoring.computing import compute_windows
+from core.monitoring.labelled import find_predictions
 from core.monitoring.labels import mark_known, put_labels
 from core.monitoring.recording import record_ahead, record_windows
-from core.monitoring.tables import READ_STATES, Batch, Monitor
 from core.permissions import Permission, require
 from core.registry import queries as registry
 from core.registry.tables import ModelVersion
-from core.serving.frames import AT, PREDICTION_ID
-from core.serving.queries import segments
 from core.training.frames import class_labels
 from core.wording import enumerated
 from core.workspace import Workspace
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_ID = 64
-READ_ROWS = 65_536
 WRITTEN_AT_ONCE = 20_000
 DAY = timedelta(days=1) - timedelta(microseconds=1)
 SHOWN = 5
@@ -66,7 +62,9 @@ def read_labels(workspace: Workspace, context: JobContext) -> None:
             piece = {one: labels[one] for one in ids}
             put_labels(session, model_id=model_id, labels=piece, received_at=upload.uploaded_at)
     context.report(0.3, "joining")
-    found = _find(workspace, context, model_id, set(labels))
+    found = find_predictions(
+        workspace, model_id, set(labels), report=lambda share: context.report(0.3 + 0.4 * share, "joining")
+    )
     for ids in _pieces(sorted(found.known)):
         with workspace.write() as session:
             mark_known(session, model_id=model_id, ids=ids)
@@ -157,75 +155,3 @@ def _values(column: pa.ChunkedArray, regression: bool) -> list[str | None]:
     if regression:
         return [None if value is None else repr(float(value)) for value in column.to_pylist()]
     return list(class_labels(column))
-
-
-@dataclass
-class _Found:
-    """Which predictions were found that have a label: their ids, and where they lie by (monitor, version)."""
-
-    known: set[str]
-    days: dict[tuple[int, int], set[datetime]]
-    batch_ids: dict[tuple[int, int], list[int]]
-
-    def touched(self) -> set[tuple[int, int]]:
-        """Every monitor and version with such predictions."""
-        return self.days.keys() | self.batch_ids.keys()
-
-
-def _find(workspace: Workspace, context: JobContext, model_id: int, ids: set[str]) -> _Found:
-    """Look for the labelled predictions in every segment and batch of a model, reading ids and times only."""
-    import pyarrow as pa
-
-    with workspace.read() as session:
-        monitors = list(session.exec(select(Monitor).where(col(Monitor.model_id) == model_id)))
-        logged = segments(session, model_id)
-        batches = list(
-            session.exec(
-                select(Batch).where(
-                    col(Batch.monitor_id).in_([monitor.id for monitor in monitors]), col(Batch.state).in_(READ_STATES)
-                )
-            )
-        )
-    by_alias = {(monitor.environment, monitor.alias): monitor.id for monitor in monitors}
-    wanted = pa.array(sorted(ids), pa.string())
-    found = _Found(set(), {}, {})
-    for number, segment in enumerate(logged):
-        context.report(0.3 + 0.4 * number / len(logged), "joining")
-        known, days = _matches(workspace, segment.sha256, wanted)
-        found.known |= known
-        monitor_id = by_alias.get((segment.environment, segment.alias))
-        if monitor_id is not None and days:
-            found.days.setdefault((monitor_id, segment.version_id), set()).update(days)
-    for batch in batches:
-        if batch.data_sha256 is None or batch.version_id is None or batch.id is None:
-            continue
-        known, days = _matches(workspace, batch.data_sha256, wanted)
-        found.known |= known
-        if days:
-            found.days.setdefault((batch.monitor_id, batch.version_id), set()).update(days)
-        if known and batch.time_column is None:
-            found.batch_ids.setdefault((batch.monitor_id, batch.version_id), []).append(batch.id)
-    return found
-
-
-def _matches(workspace: Workspace, sha256: str, wanted: pa.Array) -> tuple[set[str], set[datetime]]:
-    """Which wanted ids a file holds, and the days they lie in; read in pieces, whatever the file's size."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    known: set[str] = set()
-    days: set[datetime] = set()
-    with pq.ParquetFile(workspace.artifacts.verified_path(sha256)) as file:
-        columns = [name for name in (PREDICTION_ID, AT) if name in file.schema_arrow.names]
-        if PREDICTION_ID not in columns:
-            return known, days
-        for piece in file.iter_batches(batch_size=READ_ROWS, columns=columns):
-            some = piece.filter(pc.is_in(piece[PREDICTION_ID].cast(pa.string()), value_set=wanted))
-            known.update(some[PREDICTION_ID].cast(pa.string()).to_pylist())
-            if AT in columns:
-                times = moments(pa.chunked_array([some[AT]])).astype("datetime64[D]")
-                days.update(
-                    datetime(day.year, day.month, day.day, tzinfo=UTC) for day in set(times.tolist()) if day is not None
-                )
-    return known, days

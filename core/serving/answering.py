@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from core.registry.queries import live
 from core.registry.tables import Alias, ModelVersion, RegisteredModel
 from core.serving.inputs import check_rows, shorten
 from core.serving.log import Answered, PredictionLog
+from core.serving.prediction_ids import prediction_ids
 
 if TYPE_CHECKING:
     from core.training.models import FittedModel
@@ -143,14 +143,15 @@ def predict(
     labels, scores = model.predict_rows(checked)
     predictions, score_rows = labels.tolist(), None if scores is None else scores.tolist()
     latency_ms = (time.perf_counter() - started) * 1000
-    ids = [uuid.uuid4().hex for _ in checked]
+    at = clock()
+    ids = prediction_ids(at, len(checked))
     try:
         log.append(
             Answered(
                 model_id=found.model_id,
                 version_id=found.version_id,
                 alias=found.alias,
-                at=clock(),
+                at=at,
                 latency_ms=latency_ms,
                 rows=checked,
                 ids=ids,

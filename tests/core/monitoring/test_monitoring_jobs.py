@@ -491,6 +491,36 @@ def hand_in_labels(
         )
 
 
+def test_labels_open_only_files_that_may_hold_their_predictions(
+    workspace: Workspace, live: LiveModel, operator: Actor, now: datetime, upload: Callable[..., int]
+) -> None:
+    table = stream(20, seed=29)
+    ids = {day: answer(workspace, live, table, datetime(2026, 3, day, tzinfo=UTC)) for day in (1, 2, 3)}
+    log_job.enqueue_due(workspace, now)
+    finished(workspace)
+    with workspace.read() as session:
+        first = session.exec(select(PredictionSegment).order_by(col(PredictionSegment.from_at))).first()
+    assert first is not None
+    path = workspace.artifacts.path(first.sha256)
+    whole = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+
+    def joined(day: int) -> Job:
+        labels = [(one, "yes") for one in ids[day]]
+        job_id = hand_in_labels(workspace, live, labels, actor=operator, at=now + timedelta(days=day), upload=upload)
+        run_all(workspace)
+        with workspace.read() as session:
+            return session.get_one(Job, job_id)
+
+    with workspace.write() as session:
+        session.get_one(Monitor, live.monitor_id).window = "day"  # a month would read all three
+    job = joined(3)
+    assert job.result is not None, job.error
+    assert (job.result["n_matched"], job.result["n_unknown"]) == (20, 0)
+    assert "changed" in (joined(1).error or "")
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 def test_labels_give_the_same_figures_in_whatever_order_they_are_read(
     workspace: Workspace,
