@@ -10,10 +10,12 @@ from functools import lru_cache
 import streamlit as st
 
 from core.monitoring import drift_queries
+from core.monitoring import queries as monitoring
 from core.monitoring.drift_queries import DriftMap, DriftSquare, WatchedColumn
 from core.monitoring.queries import MonitorRow
-from core.monitoring.tables import WindowState
+from core.monitoring.tables import Season, WindowState
 from core.monitoring.window_queries import WindowSpan
+from core.monitoring.windows import SEASONS_OF
 from core.registry import queries as registry
 from core.wording import enumerated
 from dashboard import panels, reads, selection, theme
@@ -22,6 +24,8 @@ from dashboard.drift_panels import PREDICTION, shown_name
 
 FEW_WINDOWS = 60
 SHOWN = {"60": "60 newest windows", "365": "365 newest windows"}
+MANY = 3
+"""From so many windows on, that all of them drift may be the seasons' doing."""
 AGAINST = {"reference": "the reference", "before": "the window before"}
 
 
@@ -116,7 +120,21 @@ def heat_map(row: MonitorRow, found: DriftMap, happened: Sequence[charts.Event],
     )
     if folded := len(found.columns) - len(shown):
         panels.quiet(f"{theme.count(folded, 'quieter feature')} {'is' if folded == 1 else 'are'} in the table below.")
+    if against == "reference":
+        _like_seasons(row, found)
     follow(row, [(int(point["x"]), int(point["y"])) for point in event["selection"]["points"]], found.windows, shown)
+
+
+def _like_seasons(row: MonitorRow, found: DriftMap) -> None:
+    """The way out where every window drifts: a month is no sample of a year, whatever else is the case."""
+    if len({one.place for one in found.squares if one.state == WindowState.DRIFTED}) < max(MANY, len(found.windows)):
+        return
+    monitor = reads.fresh(monitoring.monitor, row.id)
+    if monitor.season == Season.NONE and len(SEASONS_OF[monitor.window]) > 1:
+        panels.quiet(
+            "Every window drifts. Where seasons do it, hold each window against the same season of the training rows, "
+            "under Settings; that takes training data with a time."
+        )
 
 
 def square(one: DriftSquare) -> charts.Square:

@@ -233,7 +233,10 @@ def form(kept: MonitorSettings, trained: Trained | None) -> tuple[str, Changes]:
                 )
         if trained is not None:
             given["tests"] = _tests(kept, trained)
-        panels.quiet("All windows are computed anew in the background; alerts that were raised stay.")
+        panels.quiet(
+            "All windows are computed anew in the background, and open alerts follow them; those of windows cut otherwise"
+            " stay."
+        )
         with st.container(horizontal=True, gap="small"):
             saved = st.form_submit_button("Save", type="primary")
             tried = st.form_submit_button("Try on past windows", icon=":material/history:")

@@ -25,7 +25,7 @@ from core.jobs.service import enqueue
 from core.jobs.tables import Job, JobState
 from core.monitoring import window_queries
 from core.monitoring.alert_queries import INSTALLATION
-from core.monitoring.alert_rules import SEVERITIES
+from core.monitoring.alert_rules import ALERT_RULES, SEVERITIES
 from core.monitoring.service import resolve_alert
 from core.monitoring.tables import Alert, AlertState, Monitor, Window
 from core.permissions import Actor, Permission, require
@@ -356,11 +356,16 @@ def _title(
 ) -> str:
     monitor = None if monitor_id is None else session.get(Monitor, monitor_id)
     model = None if monitor is None else session.get(RegisteredModel, monitor.model_id)
+    about = [alert for alert in alerts if alert.window_id is not None]
+    # As `since_at`: what cannot wait says since when, drift only where there is nothing else.
+    about = [alert for alert in about if alert.kind in ALERT_RULES and ALERT_RULES[alert.kind].wakes] or about
+    first = min(about, key=lambda alert: alert.since_at, default=None)
     return words.title(
         INSTALLATION if model is None else model.name,
         cause=triage.cause,
         kinds=[alert.kind for alert in alerts],
         window=None if window is None else window.label,
+        since=first.since if first and window and first.since_at < window.from_at else None,
     )
 
 

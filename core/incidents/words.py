@@ -17,8 +17,10 @@ UNKNOWN = ", cause not known yet"
 TROUBLES = (Family.FAULT, Family.SILENCE)
 
 
-def title(subject: str, *, cause: str, kinds: Sequence[str], window: str | None = None) -> str:
-    """Say "pay: data arrives wrong in 2026-02" or "This installation: a part stopped".
+def title(
+    subject: str, *, cause: str, kinds: Sequence[str], window: str | None = None, since: str | None = None
+) -> str:
+    """Say "pay: data arrives wrong since 2026-01" or "This installation: a part stopped".
 
     The words are those of the cause where it says what happened, else those of the alerts.
 
@@ -30,6 +32,8 @@ def title(subject: str, *, cause: str, kinds: Sequence[str], window: str | None 
         Keys in `ALERT_RULES` of the alerts it is about, in any order; others are passed over.
     window : str, optional
         The window it was seen in.
+    since : str, optional
+        The window it was first seen in, where that is an earlier one.
     """
     told = [key for key in ALERT_RULES if key in kinds]
     if cause == "infrastructure":
@@ -37,7 +41,7 @@ def title(subject: str, *, cause: str, kinds: Sequence[str], window: str | None 
     happened = CAUSES[cause].happened
     if told and CAUSES[cause].told_by_alerts:
         happened = enumerated([_inside(ALERT_RULES[key].title) for key in told], NAMED)
-    within = "" if window is None else f" in {window}"
+    within = f" since {since}" if since else f" in {window}" if window else ""
     return f"{subject}: {happened}{within}{UNKNOWN if cause == 'cannot_tell' else ''}"
 
 

@@ -91,6 +91,23 @@ def test_an_incident_takes_the_monitors_alerts_with_it(
         assert (row.subject, row.cause, row.n_alerts) == ("pay champion (production)", "Pipeline fault", 2)
 
 
+def test_what_goes_on_for_longer_is_titled_by_its_first_window(
+    workspace: Workspace, ids: dict[str, int], operator: Actor, now: datetime
+) -> None:
+    with workspace.write() as session:
+        drift = session.get_one(Alert, ids["drift"])
+        drift.since, drift.since_at = "2026-01", now
+    with workspace.read() as session:
+        window = session.get_one(Window, ids["2026-02"])
+        alerts = [session.get_one(Alert, ids[kind]) for kind in ("drift", "performance")]
+        assert service._title(session, ids["monitor"], window, FOUND, alerts) == "pay: data arrives wrong in 2026-02"
+        assert (
+            service._title(session, ids["monitor"], window, FOUND, alerts[:1])
+            == "pay: data arrives wrong since 2026-01"
+        )
+        assert service._title(session, ids["monitor"], window, FOUND, []) == "pay: data arrives wrong in 2026-02"
+
+
 def test_a_second_click_and_a_second_tab_make_no_second_incident(
     workspace: Workspace, ids: dict[str, int], operator: Actor, scientist: Actor, now: datetime
 ) -> None:

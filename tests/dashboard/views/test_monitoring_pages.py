@@ -273,6 +273,24 @@ def test_an_operator_handles_alerts_and_others_read_who_does(
     assert "Acknowledging and resolving take the role operator." in said(other)
 
 
+def test_where_every_window_drifts_like_seasons_are_the_way_out(
+    open_as: OpenAs, workspace: Workspace, viewer: Actor, watched: Made
+):
+    def told() -> bool:
+        return "Every window drifts. Where seasons do it" in said(
+            open_as(viewer, "monitor", monitor=watched.monitor_id)
+        )
+
+    assert not told()
+    with workspace.write() as session:
+        for one in session.exec(select(DriftResult).where(DriftResult.feature == "age")):
+            one.effect, one.state = 0.5, WindowState.DRIFTED
+    assert told()
+    with workspace.write() as session:
+        session.get_one(Monitor, watched.monitor_id).season = "month"
+    assert not told()
+
+
 def test_the_worst_alert_is_the_one_that_asks_for_attention(
     open_as: OpenAs, workspace: Workspace, operator: Actor, watched: Made
 ):
