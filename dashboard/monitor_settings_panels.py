@@ -234,8 +234,8 @@ def form(kept: MonitorSettings, trained: Trained | None) -> tuple[str, Changes]:
         if trained is not None:
             given["tests"] = _tests(kept, trained)
         panels.quiet(
-            "All windows are computed anew in the background, and open alerts follow them; those of windows cut otherwise"
-            " stay."
+            "All windows are computed anew in the background, and open alerts follow them; those of windows cut "
+            "otherwise stay."
         )
         with st.container(horizontal=True, gap="small"):
             saved = st.form_submit_button("Save", type="primary")
