@@ -225,11 +225,22 @@ def _check_promise(settings: MonitorSettings) -> None:
         )
     if not 0 <= settings.min_effect < 1:
         raise InvalidInput(f"The smallest effect is {settings.min_effect}; it must be at least 0 and below 1.")
-    if not 1 <= settings.windows_needed <= settings.windows_of <= MOST_WINDOWS_OF:
-        raise InvalidInput(
-            f"{settings.windows_needed} of {settings.windows_of} windows are given; it must be at least 1 of 1, at "
-            f"most {MOST_WINDOWS_OF} of {MOST_WINDOWS_OF}, and never more than there are."
-        )
+    _check_windows(settings.windows_needed, settings.windows_of)
+
+
+def _check_windows(needed: int, of: int) -> None:
+    given = f"A feature was to count as drifted when it is beyond its threshold in {needed} of the last {of} windows"
+    if needed < 1 or of < 1:
+        advice = f"Ask for 1 of 1, or for 1 or more of up to {MOST_WINDOWS_OF} windows."
+        raise InvalidInput(f"{given}; at least one must be. {advice}")
+    if of > MOST_WINDOWS_OF:
+        advice = f"Ask for {min(needed, MOST_WINDOWS_OF)} of {MOST_WINDOWS_OF} windows or fewer."
+        raise InvalidInput(f"{given}; at most the last {MOST_WINDOWS_OF} are looked at. {advice}")
+    if needed > of:
+        advice = f"Ask for 1 to {of} of {of}"
+        if needed <= MOST_WINDOWS_OF:
+            advice += f", or for {needed} of {needed} to {MOST_WINDOWS_OF} windows"
+        raise InvalidInput(f"{given}; of {of} windows it can be so in 1 to {of}. {advice}.")
 
 
 def _check_season(settings: MonitorSettings, trained: Trained) -> None:

@@ -14,21 +14,25 @@ import pytest
 from sqlmodel import select
 
 from core.audit.tables import AuditEvent
-from core.datasets.ingest import inspect
-from core.datasets.service import store_upload
-from core.datasets.tables import DatasetVersion, Upload
+from core.datasets.tables import DatasetVersion
 from core.incidents import gather, opening, queries, service
 from core.incidents.remedies import options
 from core.incidents.situation import situation_of
 from core.incidents.tables import Incident
 from core.incidents.triage import Triage, triage
-from core.monitoring import service as watching
-from core.monitoring import window_queries
 from core.monitoring.tables import Alert, PerformanceResult, Window, WindowMeasure, WindowState
 from core.permissions import Actor
 from core.workspace import Workspace
 from tests.factories import NOW, add, key, make_dataset_version
-from tests.live_models import LiveModel, csv_bytes, finished, go_live, keep_version, live_home, stream
+from tests.live_models import (
+    LiveModel,
+    csv_bytes,
+    go_live,
+    hand_in,
+    keep_version,
+    live_home,
+    stream,
+)
 
 SendRows = Callable[..., dict[str, int]]
 
@@ -68,23 +72,15 @@ def send(workspace: Workspace, live: LiveModel, operator: Actor) -> SendRows:
     ``send([("2026-01", table), ...], labels=False)`` leaves the target out.
     """
 
-    def hand_in(months: list[tuple[str, pa.Table]], *, labels: bool = False) -> dict[str, int]:
+    def of_months(months: list[tuple[str, pa.Table]], *, labels: bool = False) -> dict[str, int]:
+        files = []
         for month, table in months:
             kept = table if labels else table.drop_columns(["paid"])
             days = [f"{month}-{1 + place * 28 // table.num_rows:02d}" for place in range(table.num_rows)]
-            stored = workspace.artifacts.put_bytes(csv_bytes(kept, days))
-            with workspace.write() as session:
-                upload = store_upload(session, artifact=stored, file_name="rows.csv", actor=operator, now=NOW)
-                path = workspace.artifacts.path(session.get_one(Upload, key(upload)).sha256)
-                watching.add_batch(
-                    session, monitor_id=live.monitor_id, upload_id=key(upload),
-                    options=inspect(path, file_name="rows.csv").options, time_column="day", actor=operator, now=NOW,
-                )  # fmt: skip
-        finished(workspace)
-        with workspace.read() as session:
-            return {window.label: key(window) for window in window_queries.windows(session, live.monitor_id)}
+            files.append(csv_bytes(kept, days))
+        return hand_in(workspace, live, operator, files)
 
-    return hand_in
+    return of_months
 
 
 def in_minutes(table: pa.Table) -> pa.Table:

@@ -56,9 +56,24 @@ def test_settings_that_suit_the_data_are_taken(changes: dict[str, Any]) -> None:
         ({"false_alerts": True}, "it takes a number"),
         ({"slice_columns": "job"}, "a list of names"),
         ({"window": "count", "window_rows": 99}, "at least 100"),
-        ({"windows_needed": 3, "windows_of": 2}, "3 of 2 windows"),
-        ({"windows_needed": 0}, "0 of 1 windows"),
-        ({"windows_needed": 1, "windows_of": 13}, "at most 12 of 12"),
+        (
+            {"windows_needed": 3, "windows_of": 2},
+            "A feature was to count as drifted when it is beyond its threshold in 3 of the last 2 windows; of 2 "
+            "windows it can be so in 1 to 2. Ask for 1 to 2 of 2, or for 3 of 3 to 12 windows.",
+        ),
+        (
+            {"windows_needed": 0},
+            "in 0 of the last 1 windows; at least one must be. Ask for 1 of 1, or for 1 or more of up to 12 windows.",
+        ),
+        (
+            {"windows_needed": 1, "windows_of": 13},
+            "in 1 of the last 13 windows; at most the last 12 are looked at. Ask for 1 of 12 windows or fewer.",
+        ),
+        (
+            {"windows_needed": 14, "windows_of": 13},
+            "at most the last 12 are looked at. Ask for 12 of 12 windows or fewer.",
+        ),
+        ({"windows_needed": 1, "windows_of": 0}, "in 1 of the last 0 windows; at least one must be. Ask for 1 of 1"),
         ({"season": "month"}, "No column is named .* Choose one of: day"),
         ({"season": "month", "season_column": "hours"}, "'hours' is no time"),
         ({"season": "weekday", "season_column": "day"}, "does not lie in one weekday. Choose a season of: none, month"),
