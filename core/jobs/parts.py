@@ -29,6 +29,8 @@ class Seen:
         Since when it has beaten without a pause of a minute: after its machine slept, since it woke.
     seen_at : datetime
         Its last beat.
+    died : tuple of datetime
+        The last beats of the processes of its part whose place it took in the last day, without a goodbye of theirs.
     """
 
     role: str
@@ -37,6 +39,7 @@ class Seen:
     started_at: datetime
     beating_since: datetime
     seen_at: datetime
+    died: tuple[datetime, ...] = ()
 
     @property
     def part(self) -> tuple[str, str, str]:

@@ -17,6 +17,7 @@ BEAT_SECONDS = 5.0
 ALIVE_SECONDS = 15.0
 PAUSE_SECONDS = 60.0
 FORGOTTEN_AFTER = timedelta(days=14)
+DEATHS_KEPT_FOR, DEATHS_KEPT = timedelta(days=1), 100
 START_TOLERANCE_S = 2.0
 
 
@@ -67,7 +68,9 @@ def beat(
     """Write down that a process is alive, and forget those whose place it has taken.
 
     One that died stays known until another of the same role and address takes its place (on the same machine, or
-    started later on any), for two weeks at most: an alert can then tell it from one that stopped in good order.
+    started later on any), for two weeks at most: an alert can then tell it from one that stopped in good order. When
+    it died is then kept with the one in its place on the same machine, for a day: a part that dies again and again is
+    never missing for long.
 
     Parameters
     ----------
@@ -93,8 +96,17 @@ def beat(
     session.flush()
     replaced = (col(Process.role) == role, col(Process.address) == address, col(Process.seen_at) < silent_since)
     taken = or_(col(Process.host) == host, col(Process.seen_at) < started_at)
-    session.exec(delete(Process).where(*replaced, taken))
+    for one in session.exec(select(Process).where(*replaced, taken)):
+        if one.host == host:
+            _inherit(mine, one, now)
+        session.delete(one)
     session.exec(delete(Process).where(col(Process.seen_at) < now - FORGOTTEN_AFTER))
+
+
+def _inherit(mine: Process, dead: Process, now: datetime) -> None:
+    told = [*mine.died, *dead.died, [dead.started_at.isoformat(), dead.seen_at.isoformat()]]
+    recent = [one for one in told if datetime.fromisoformat(one[1]) > now - DEATHS_KEPT_FOR]
+    mine.died = sorted(recent, key=lambda one: one[1])[-DEATHS_KEPT:]
 
 
 def gone(session: Session, *, role: str, pid: int, host: str) -> None:
@@ -115,9 +127,21 @@ def alive(session: Session, now: datetime) -> list[Process]:
 
 def seen(session: Session) -> list[Seen]:
     """Every process that beats, and those that fell silent without a goodbye and that none has replaced."""
-    rows = session.exec(select(Process).order_by(col(Process.role), col(Process.started_at)))
+    rows = list(session.exec(select(Process).order_by(col(Process.role), col(Process.started_at))))
+    known = {(row.role, row.host, row.started_at.isoformat()) for row in rows}
     return [
-        Seen(row.role, row.host, row.address, row.started_at, row.beating_since or row.started_at, row.seen_at)
+        Seen(
+            role=row.role,
+            host=row.host,
+            address=row.address,
+            started_at=row.started_at,
+            beating_since=row.beating_since or row.started_at,
+            seen_at=row.seen_at,
+            # One that slept and beats again did not die.
+            died=tuple(
+                datetime.fromisoformat(last) for start, last in row.died if (row.role, row.host, start) not in known
+            ),
+        )
         for row in rows
     ]
 

@@ -68,7 +68,8 @@ class JobLine(SQLModel, table=True):
 class Process(SQLModel, table=True):
     """A process of Gatehouse and when it was last seen alive; one that stops in good order takes its row along.
 
-    ``beating_since`` is when its present run of beats began; None in rows written before it was kept.
+    ``beating_since`` is when its present run of beats began; None in rows written before it was kept. ``died`` holds
+    [start, last beat] of the processes of the last day whose place it took, as far as they said no goodbye.
     """
 
     __tablename__ = "process"
@@ -81,3 +82,4 @@ class Process(SQLModel, table=True):
     started_at: datetime = moment()
     seen_at: datetime = moment()
     beating_since: datetime | None = moment(nullable=True)
+    died: list[Any] = document(list)

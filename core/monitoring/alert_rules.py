@@ -217,6 +217,20 @@ ALERT_RULES: dict[str, AlertRuleKind] = _by_key(
             "another part ran on.",
         ),
         AlertRuleKind(
+            key="restarts",
+            title="A part keeps ending",
+            family=Family.FAULT,
+            subject="installation",
+            severity="critical",
+            parameters=(
+                Parameter("times", "Ends that are told", 5, 2, 100),
+                Parameter("minutes", "Within how many minutes", 60, 5, 1440),
+            ),
+            decided_by_monitor=False,
+            sentence="The pages, scoring or a worker ended this often without having been stopped, and was started "
+            "again each time: it is never missing for long, and does little.",
+        ),
+        AlertRuleKind(
             key="errors",
             title="Requests fail",
             family=Family.FAULT,

@@ -84,6 +84,45 @@ def parts(seen: Sequence[Seen], *, minutes: float, now: datetime) -> Finding:
     return Finding(Outlook.QUIET, upper(f"{enumerated(roles)} {verb} running{new}."))
 
 
+def restarts(seen: Sequence[Seen], *, times: float, minutes: float, now: datetime) -> Finding:
+    """Decide whether a part dies again and again: it beats between, so that it is never missed for long (`parts`).
+
+    A death is known a minute after it, once another process has the place of the dead one.
+
+    Parameters
+    ----------
+    seen : sequence of Seen
+        As for `parts`.
+    times : float
+        Deaths of one part from which on it is told.
+    minutes : float
+        Within how long.
+    """
+    if not any(now - one.seen_at <= BEATS_WITHIN for one in seen):
+        return Finding(Outlook.UNKNOWN, "No part of Gatehouse runs.")
+    since = now - timedelta(minutes=minutes)
+    several = len({one.host for one in seen}) > 1
+    died: dict[str, set[datetime]] = {}
+    for one in seen:
+        died.setdefault(_named(one, several), set()).update(at for at in one.died if since < at <= now)
+    told = {name: sorted(found) for name, found in died.items() if len(found) >= times}
+    if told:
+        roles = {_named(one, several): one.role for one in seen}
+        said = "; ".join(
+            f"{name} ended {len(found)} times in {minutes:.0f} min without having been stopped and was started again "
+            f"each time, last {ago(now - found[-1])}; until it has started, "
+            f"{PARTS.get(roles[name], 'what it does waits')}"
+            for name, found in told.items()
+        )
+        return Finding(Outlook.FIRES, f"{said}. Its output says why it ends.", min(found[0] for found in told.values()))
+    name, n = max(((name, len(found)) for name, found in died.items()), key=lambda one: one[1])
+    if n == 0:
+        return Finding(Outlook.QUIET, f"No part ended without having been stopped in {minutes:.0f} min.")
+    often = "once" if n == 1 else f"{n} times"
+    sentence = f"{name} ended {often} in {minutes:.0f} min without having been stopped; {times:.0f} times are told."
+    return Finding(Outlook.QUIET, upper(sentence))
+
+
 def _named(one: Seen, several: bool) -> str:
     return f"{one.role} on {one.host}" if several else one.role
 

@@ -23,7 +23,7 @@ from core.registry.tables import RegisteredModel
 from core.workspace import Workspace
 
 ACTOR = system_actor("monitoring")
-PARTS_RULE = "parts"
+PARTS_RULES = ("parts", "restarts")
 SWITCHED_OFF = Finding(Outlook.QUIET, "The rule was switched off.")
 
 
@@ -45,9 +45,9 @@ def judge_all(workspace: Workspace, now: datetime) -> int:
 
 
 def judge_parts(workspace: Workspace, now: datetime) -> int:
-    """Ask the one rule that every part asks once a minute, for whoever still runs must say which part died."""
+    """Ask the rules that every part asks once a minute, for whoever still runs must say which part died."""
     with workspace.read() as session:
-        rows = [row for row in rules_of_installation(session, now) if row.kind.key == PARTS_RULE]
+        rows = [row for row in rules_of_installation(session, now) if row.kind.key in PARTS_RULES]
     return _judge(workspace, rows, now)
 
 

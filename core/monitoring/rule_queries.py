@@ -281,6 +281,8 @@ def _judge_installation(kind: str, values: Mapping[str, float | None], vitals: V
     match kind:
         case "parts":
             return faults.parts(vitals.seen, minutes=_set(values, "minutes"), now=now)
+        case "restarts":
+            return faults.restarts(vitals.seen, times=_set(values, "times"), minutes=_set(values, "minutes"), now=now)
         case "errors":
             return faults.errors(counts, percent=_set(values, "percent"), minutes=_set(values, "minutes"), now=now)
         case "refused":

@@ -1,4 +1,7 @@
-"""When an alert ended, by which edition of the rules a window was triaged, how many rows a counted source lacks."""
+"""When an alert ended, by which edition of the rules a window was triaged, and what died or was left out.
+
+The processes whose place another took, and how many rows a counted source lacks.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,6 +20,7 @@ def upgrade() -> None:
     _end_as_audited()
     # What was kept before rules had editions is worked out anew.
     op.add_column("window_triage", sa.Column("edition", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("process", sa.Column("died", sa.JSON(none_as_null=True), nullable=False, server_default="[]"))
     op.add_column("counted_source", sa.Column("n_short", sa.Integer(), nullable=False, server_default="0"))
 
 

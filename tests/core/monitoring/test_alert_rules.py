@@ -116,7 +116,16 @@ def test_a_monitor_lists_every_rule_of_its_kind_with_what_it_says(workspace: Wor
     assert found["no_predictions"].finding is not None
     assert found["no_predictions"].finding.sentence == "The last prediction was 0 min ago."
     assert not any(row.edited for row in found.values())
-    assert set(rules(workspace, None)) == {"parts", "errors", "refused", "latency", "memory", "disk", "queue"}
+    assert set(rules(workspace, None)) == {
+        "parts",
+        "restarts",
+        "errors",
+        "refused",
+        "latency",
+        "memory",
+        "disk",
+        "queue",
+    }
 
 
 def test_a_monitor_of_batches_alone_is_not_called_silent(workspace: Workspace) -> None:

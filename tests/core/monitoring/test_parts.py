@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from core.jobs import processes
 from core.jobs.parts import PARTS, Seen
-from core.monitoring import alert_queries, faults
+from core.monitoring import alert_queries, faults, rule_service
 from core.monitoring.liveness import Outlook
 from core.monitoring.liveness_job import judge_parts
+from core.permissions import Actor
 from core.workspace import Workspace
 
 NOW = datetime(2026, 3, 12, 14, 5, tzinfo=UTC)
@@ -137,6 +139,79 @@ def test_a_second_part_that_dies_joins_the_alert(installation: Installation, wor
     installation.start("scoring")
     installation.live(5)
     assert [state for state, _ in installation.alerts()] == ["open"]
+
+
+@pytest.mark.parametrize(
+    ("died", "expected", "says"),
+    [
+        ((), QUIET, "No part ended without having been stopped in 60 min."),
+        ((MINUTE,), QUIET, "Scoring ended once in 60 min without having been stopped; 3 times are told."),
+        ((MINUTE, 2 * MINUTE, 61 * MINUTE), QUIET, "Scoring ended 2 times in 60 min"),
+        ((MINUTE, 2 * MINUTE, 59 * MINUTE), FIRES, "scoring ended 3 times in 60 min without having been stopped and "
+         "was started again each time, last 1 min ago; until it has started, requests to predict are not answered. "
+         "Its output says why it ends."),
+        ((-MINUTE, 2 * MINUTE, 59 * MINUTE), QUIET, "Scoring ended 2 times"),  # the clock was set back
+    ],
+)  # fmt: skip
+def test_how_often_a_part_may_end(died: tuple[timedelta, ...], expected: Outlook, says: str) -> None:
+    known = [seen("web"), replace(seen("scoring"), died=tuple(NOW - one for one in died))]
+    found = faults.restarts(known, times=3, minutes=60, now=NOW)
+    assert found.outlook is expected
+    assert found.sentence.startswith(says)
+    if expected is FIRES:
+        assert found.since_at == NOW - 59 * MINUTE
+
+
+def test_ends_count_by_machine_and_nothing_is_told_where_nothing_runs() -> None:
+    died = tuple(NOW - minute * MINUTE for minute in range(1, 4))
+    two = [replace(seen("worker", host=host), died=died[place : place + 2]) for place, host in enumerate(("a", "b"))]
+    assert faults.restarts(two, times=3, minutes=60, now=NOW).outlook is QUIET
+    # Of several workers on one machine any may take the place of one that died.
+    one = [replace(seen("worker"), died=died[:2]), replace(seen("worker"), died=died[1:])]
+    assert faults.restarts(one, times=3, minutes=60, now=NOW).sentence.startswith("worker ended 3 times")
+    silent = [replace(seen("worker", HOUR), died=died)]
+    assert faults.restarts(silent, times=3, minutes=60, now=NOW).outlook is UNKNOWN
+
+
+@pytest.mark.parametrize("role", PARTS)
+def test_a_part_that_dies_again_and_again_is_one_alert_though_it_is_never_missing(
+    installation: Installation, workspace: Workspace, administrator: Actor, role: str
+) -> None:
+    with workspace.write() as session:
+        rule_service.edit_rule(
+            session, monitor_id=None, kind="restarts", enabled=True, parameters={"times": 3, "minutes": 10},
+            actor=administrator, now=NOW,
+        )  # fmt: skip
+    for _ in range(5):
+        installation.kill(role)
+        installation.live(0.5)
+        installation.start(role)
+        installation.live(1)
+    with workspace.read() as session:
+        (alert,) = alert_queries.alerts(session)
+    assert (alert.kind, alert.state) == ("restarts", "open")
+    assert alert.sentence.startswith(f"This installation: {role} ended ")
+    installation.live(10)
+    assert installation.alerts() == [
+        ("resolved", f"It is over. {role.capitalize()} ended 2 times in 10 min without having been stopped; 3 times "
+         "are told.")
+    ]  # fmt: skip
+
+
+def test_a_part_that_is_stopped_and_started_again_does_not_keep_ending(installation: Installation) -> None:
+    for _ in range(12):
+        installation.stop("scoring")
+        installation.live(0.5)
+        installation.start("scoring")
+        installation.live(1)
+    assert installation.alerts() == []
+
+
+def test_a_machine_that_slept_has_lost_no_part(installation: Installation, workspace: Workspace) -> None:
+    installation.now += 8 * HOUR
+    installation.live(5)
+    with workspace.read() as session:
+        assert [one.died for one in processes.seen(session)] == [(), (), ()]
 
 
 def test_a_restart_within_the_patience_is_nothing(installation: Installation) -> None:

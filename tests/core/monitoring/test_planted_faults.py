@@ -149,6 +149,23 @@ def failing(session: Session, _monitor: Monitor, at: datetime) -> None:
     measured(session, at, requests=60.0, errors=0.0 if at > NOW + 2 * HOUR else 12.0)
 
 
+def crashing(session: Session, _monitor: Monitor, at: datetime) -> None:
+    """Scoring dies every five minutes of an hour, and has run since."""
+    ends = [NOW - minute * MINUTE for minute in range(60, -15, -5)]
+    starts = [one for one in ends if one <= at]
+    for started_at in starts[-3:] if at > NOW else starts:
+        for now in (started_at, started_at + 2 * MINUTE) if started_at < at else (at,):
+            processes.beat(
+                session, role="scoring", pid=int(started_at.timestamp()), host="elsewhere", address="",
+                started_at=started_at, now=now,
+            )  # fmt: skip
+    if at > starts[-1]:
+        processes.beat(
+            session, role="scoring", pid=int(starts[-1].timestamp()), host="elsewhere", address="",
+            started_at=starts[-1], now=at,
+        )  # fmt: skip
+
+
 def refusing(session: Session, _monitor: Monitor, at: datetime) -> None:
     n = 0.0 if at > NOW + 2 * HOUR else 40.0
     measured(session, at, requests=60.0, errors=0.0, refused=n)
@@ -180,6 +197,7 @@ PLANTED: dict[str, tuple[Put, str]] = {
     "not_run": (not_measured, "All data that came was measured."),
     "volume": (few_rows, "50 rows in the last whole hour; about 50 are usual."),
     "parts": (part, "Web and worker are running."),
+    "restarts": (crashing, "No part ended without having been stopped in 60 min."),
     "errors": (failing, "0 of 900 requests failed in 15 min."),
     "refused": (refusing, "0 of 900 requests were refused in 15 min."),
     "latency": (slow, "95 of 100 answers took at most 20 ms in the last minute with any."),
