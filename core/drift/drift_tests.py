@@ -284,6 +284,7 @@ DRIFT_TESTS: dict[str, DriftTest] = {
             default_for=("numeric", "length"),
             from_rows=KNOWN_SUPPORT_ROWS,
             effects=evidence.share_outside,
+            of_points=evidence.share_outside_of_points,
             evidence=evidence.of_outside_range,
             least=0.0,
             most=1.0,

@@ -69,8 +69,12 @@ def binned(points: Counted | CountedCategories) -> Binned:
 
     A test over bins gives the same for these as for the points; many draws are then draws of at most 32 counts.
     """
-    bins = _bins_of(points, points.reference)
-    reference, current = binning.by_bin(np.stack([points.reference, points.current]), bins)
+    if isinstance(points, Counted):
+        starts = binning.reference_bin_starts(points.reached[0])
+        reference, current = binning.between(points.reached, starts[1:])
+    else:
+        bins = _bins_of(points, points.reference)
+        reference, current = binning.by_bin(np.stack([points.reference, points.current]), bins)
     return Binned(reference, current, points)
 
 
@@ -175,6 +179,13 @@ def of_new_categories(points: CountedCategories, _: float, rng: np.random.Genera
 def share_outside(_: Counted, reference: Counts, current: Counts) -> Floats:
     """Which share of the current rows lies outside the range of the counted reference rows."""
     return two_sample.share_outside(reference, current)
+
+
+def share_outside_of_points(points: Counted) -> float:
+    """`share_outside` of the points' own counts, of which the running sums are at hand."""
+    reference, current = points.reached
+    first, behind = np.searchsorted(reference, [1, reference[-1]]) - [1, 0]
+    return float(current[first] + current[-1] - current[behind]) / points.n_current
 
 
 def of_outside_range(points: Counted, effect: float, _: np.random.Generator | None) -> Evidence:

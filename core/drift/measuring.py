@@ -359,9 +359,8 @@ def _coarseness(points: Counted | CountedCategories) -> float:
 
 def _bins(points: Counted | CountedCategories) -> dict[str, Any]:
     if isinstance(points, Counted):
-        both = np.stack([points.reference, points.current])
-        edges = binning.shared_edges(points.positions, both.sum(axis=0))
-        return {"edges": edges.tolist()} | _shares(*binning.counts(points.positions, edges, both))
+        edges = binning.shared_edges(points.positions, points.reached.sum(axis=0))
+        return {"edges": edges.tolist()} | _shares(*binning.counts(points.positions, edges, points.reached))
     order = np.argsort(-(points.reference + points.current), kind="stable")
     names = [points.names[place] for place in order[:MAX_CATEGORIES]]
     samples = [counts[order] for counts in (points.reference, points.current)]

@@ -208,14 +208,14 @@ class _Tables:
         open_[raw[single.take(raw) != values]] = False
 
 
-def bounds(keys: NDArray[np.uint16], scale: Scale) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def bounds(keys: NDArray[np.integer], scale: Scale) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Between which values each cell lies; neighbouring cells share an edge.
 
     Exact for values of more than half the anchor's and less than twice its size (Sterbenz), where the anchor and they
     have one sign; elsewhere to within one rounding of float64 at the size of the anchor.
     """
     edges = _edges()
-    place = keys.astype(np.intp)
+    place = keys.astype(np.intp, copy=False)
     with np.errstate(over="ignore"):
         return scale.anchor + scale.unit * edges[place], scale.anchor + scale.unit * edges[place + 1]
 

@@ -54,14 +54,27 @@ class Counted(TwoSamples):
     current: NDArray[np.int64]
 
     @cached_property
+    def mixed(self) -> NDArray[np.bool_]:
+        """Which points hold several values."""
+        return np.asarray(self.low != self.high)
+
+    @cached_property
     def positions(self) -> NDArray[np.float64]:
         """Where a point's rows are taken to lie: in the middle of its bounds, or infinitely far where one is."""
-        return np.where(self.low == self.high, self.low, self.low / 2 + self.high / 2)
+        return np.where(self.mixed, self.low / 2 + self.high / 2, self.low)
+
+    @cached_property
+    def reached(self) -> NDArray[np.int64]:
+        """Rows below each point, and all of them last; of shape (2, k + 1), the reference's first."""
+        reached = np.zeros((2, len(self.reference) + 1), dtype=np.int64)
+        for counts, below in zip((self.reference, self.current), reached, strict=True):
+            np.cumsum(counts, out=below[1:])
+        return reached
 
     @cached_property
     def gaps(self) -> NDArray[np.float64]:
         """By how much the two distribution functions differ at each point; NaN where a sample has no row."""
-        return two_sample.gaps(self.reference, self.current)
+        return two_sample.gaps_of_reached(*self.reached[:, 1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,13 +148,8 @@ def side_by_side(
 
 def coarseness(points: Counted) -> float:
     """Largest share of either sample that lies in one point of several values, in [0, 1]; 0 without any row."""
-    mixed = points.low != points.high
-    shares = [
-        float(sample[mixed].max()) / float(sample.sum())
-        for sample in (points.reference, points.current)
-        if mixed.any() and sample.any()
-    ]
-    return max(shares, default=0.0)
+    samples = (points.reference, points.n_reference), (points.current, points.n_current)
+    return max(float((counts * points.mixed).max(initial=0)) / max(1, n) for counts, n in samples)
 
 
 def _values(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -266,32 +266,33 @@ def align(reference: NumericSketch, current: NumericSketch) -> Counted:
         The sketches have different scales.
     """
     _same([reference.scale, current.scale], "scales")
-    keys = np.concatenate([reference.keys, current.keys])
-    # Stable: of a cell that both hold, the reference's entry comes right before the current one.
+    n_first = len(reference.keys)
+    # As 32 bits: a stable sort then merges the two rising runs, where it would count the digits of 16 bits.
+    keys = np.concatenate([reference.keys, current.keys]).astype(np.int32)
     order = np.argsort(keys, kind="stable")
-    keys, values = keys[order], np.concatenate([reference.values, current.values])[order]
-    before = np.append(reference.counts, np.zeros(len(current.keys), dtype=np.int64))[order]
-    now = np.append(np.zeros(len(reference.keys), dtype=np.int64), current.counts)[order]
-    first = np.flatnonzero(keys[1:] == keys[:-1])
+    keys, values = keys[order], np.concatenate([reference.values, current.values])
+    # Of a cell that both hold, the reference's entry comes right before the current one.
+    pairs = np.flatnonzero(keys[1:] == keys[:-1])
+    mine, other = order[pairs], order[pairs + 1]
+    ours, theirs = values[mine], values[other]
     # NaN, the mark of a mixed cell, is neither less nor greater: such a pair is one mixed point.
-    less, greater = values[first] < values[first + 1], values[first] > values[first + 1]
-    values[first] = np.where(np.isnan(values[first + 1]), np.nan, values[first])
-    upper = first[greater]
-    for entries in (values, before, now):
-        entries[upper], entries[upper + 1] = entries[upper + 1], entries[upper]
+    less, greater = ours < theirs, ours > theirs
+    values[other[np.isnan(ours)]] = np.nan
+    together = ~(less | greater)
     begins = np.ones(len(keys), dtype=bool)
-    begins[first[~(less | greater)] + 1] = False
+    begins[pairs[together] + 1] = False
     starts = np.flatnonzero(begins)
-    low, high = values[starts], values[starts]
-    mixed = np.isnan(low)
-    blurred = np.flatnonzero(mixed)
-    low[blurred], high[blurred] = bounds(keys[starts[blurred]], reference.scale)
-    # Bounds are rounded to float64, single values are not: where they meet, the single value holds.
-    inner = blurred[blurred > 0]
-    low[inner] = np.maximum(low[inner], np.where(mixed[inner - 1], -np.inf, high[inner - 1]))
-    inner = blurred[blurred < len(starts) - 1]
-    high[inner] = np.minimum(high[inner], np.where(mixed[inner + 1], np.inf, low[inner + 1]))
-    return Counted(low, high, _sums(before, starts), _sums(now, starts))
+    place = np.empty(len(keys), dtype=np.intp)
+    place[order[starts]] = np.arange(len(starts))
+    place[other[together]] = place[mine[together]]
+    place[mine[greater]] += 1
+    place[other[greater]] -= 1
+    first, second = place[:n_first], place[n_first:]
+    before, now = np.zeros((2, len(starts)), dtype=np.int64)
+    before[first], now[second] = reference.counts, current.counts
+    single = np.empty(len(starts))
+    single[first], single[second] = values[:n_first], values[n_first:]
+    return Counted(*_between(keys[starts], single, reference.scale), before, now)
 
 
 def align_categories(reference: CategorySketch, current: CategorySketch) -> CountedCategories:
@@ -317,6 +318,22 @@ def align_categories(reference: CategorySketch, current: CategorySketch) -> Coun
         for place, sample in enumerate(samples):
             others[place] += sum(sample.pop(name) for name in beyond & sample.keys())
     return side_by_side(samples[0], samples[1], others[0], others[1])
+
+
+def _between(
+    keys: NDArray[np.int32], values: NDArray[np.float64], scale: Scale
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Between which values each point lies: a single one, or the bounds of its cell where that is NaN."""
+    mixed = np.isnan(values)
+    low, high = bounds(keys, scale)
+    single = np.flatnonzero(~mixed)
+    low[single] = high[single] = values[single]
+    # Bounds are rounded to float64, single values are not: where they meet, the single value holds.
+    meet = np.flatnonzero(mixed[1:] != mixed[:-1])
+    above, below = meet[mixed[meet + 1]] + 1, meet[mixed[meet]]
+    low[above] = np.maximum(low[above], high[above - 1])
+    high[below] = np.minimum(high[below], low[below + 1])
+    return low, high
 
 
 def _sums(numbers: NDArray[Any], starts: NDArray[np.intp]) -> NDArray[np.int64]:

@@ -43,7 +43,17 @@ def kolmogorov_smirnov(reference: Counts, current: Counts) -> Floats:
 
 def gaps(reference: Counts, current: Counts) -> Floats:
     """By how much two distribution functions differ at each point, of shape (..., k)."""
-    between = _reached(current) - _reached(reference)
+    # Summed as whole numbers, which is twice as fast as summing them as floats.
+    return gaps_of_reached(np.cumsum(reference, axis=-1), np.cumsum(current, axis=-1))
+
+
+def gaps_of_reached(reference: Counts, current: Counts) -> Floats:
+    """`gaps` of two samples whose rows up to each point are summed up."""
+    # As floats before they are divided: dividing whole numbers takes three times as long.
+    first, second = _floats(reference), _floats(current)
+    with np.errstate(invalid="ignore"):
+        between = second / second[..., -1:]
+        between -= first / first[..., -1:]
     return np.abs(between, out=between)
 
 
@@ -197,6 +207,9 @@ def share_outside(reference: Counts, current: Counts) -> Floats:
 
 def shares(counts: Counts) -> Floats:
     """Counts as shares of their sum along the last axis; NaN where there is nothing."""
+    total = np.asarray(counts).sum(axis=-1, keepdims=True)
+    if total.all():
+        return _floats(counts) / _floats(total)
     with np.errstate(invalid="ignore", divide="ignore"):
         return _floats(counts / _some(counts))
 
@@ -316,12 +329,19 @@ def two_shares(reference: Counts, current: Counts) -> tuple[float, float, bool]:
     """
     from scipy.special import chdtrc
 
-    if not (reference + current).all():
+    (first, first_rest), (second, second_rest) = reference.tolist(), current.tolist()
+    n, m = first + first_rest, second + second_rest
+    both = first + second, first_rest + second_rest
+    if not all(both):
         return 0.0, 1.0, True
-    statistic = _pearson(np.array([reference, current]))
-    if all_expected(reference, current):
+    # Of four numbers, which take as plain ones a tenth of the time.
+    statistic = 0.0
+    for held, rows, column in ((first, n, 0), (first_rest, n, 1), (second, m, 0), (second_rest, m, 1)):
+        expected = float(rows) * float(both[column]) / (n + m)
+        statistic += (held - expected) * (held - expected) / expected
+    if min(both) * (min(n, m) / (n + m)) >= MIN_EXPECTED:
         return statistic, _probability(chdtrc(1, statistic)), False
-    return statistic, _fisher(int(reference[0]), int(reference.sum()), int(current[0]), int(current.sum())), True
+    return statistic, _fisher(first, n, second, m), True
 
 
 def binned_pvalue(rows_moved: float, reference: Counts, current: Counts) -> float:
@@ -459,7 +479,7 @@ def _deviation(at: Floats, counts: Counts) -> tuple[Floats, float]:
     Centred and scaled by the counts' own mean and span first, or two values that differ in the last digits would lose
     their difference, and the squares of large ones overflow.
     """
-    total = counts.reshape(-1, len(at)).sum(axis=0)
+    total = counts if counts.ndim == 1 else counts.reshape(-1, len(at)).sum(axis=0)
     held = np.flatnonzero(total)
     if not len(held):
         return np.full(counts.shape[:-1], np.nan), 0.0
@@ -467,19 +487,13 @@ def _deviation(at: Floats, counts: Counts) -> tuple[Floats, float]:
     if unit == 0.0:
         return np.zeros(counts.shape[:-1]), 0.0
     with np.errstate(over="ignore"):
+        placed = (at / 2 - at[held[0]] / 2) / unit
+    if placed[0] < -1e100 or placed[-1] > 1e100:
         # What lies outside holds no row; clipped, its square is finite.
-        placed = np.clip((at / 2 - at[held[0]] / 2) / unit, -1e100, 1e100)
-    placed -= float(placed @ (total / total.sum()))
+        placed = np.clip(placed, -1e100, 1e100)
     weights = shares(counts)
+    placed -= float(placed @ (weights if counts.ndim == 1 else shares(total)))
     return _floats(np.sqrt(np.maximum(0.0, weights @ np.square(placed) - np.square(weights @ placed)))), unit
-
-
-def _reached(counts: Counts) -> Floats:
-    """Distribution function at each point."""
-    # Summed as whole numbers first, which is twice as fast as summing them as floats.
-    reached = np.cumsum(counts, axis=-1)
-    with np.errstate(invalid="ignore"):
-        return _floats(reached / reached[..., -1:])
 
 
 def _some(counts: NDArray[Any]) -> NDArray[Any]:

@@ -12,15 +12,28 @@ from core.statistics import binning
 anything = arrays(np.float64, st.integers(0, 30), elements=st.floats(allow_nan=True, allow_infinity=True))
 
 
-def counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def reached(rows: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(rows)])
+
+
+def points_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     points, rows = np.unique(values[~np.isnan(values)], return_counts=True)
-    return binning.counts(points, edges, rows)
+    return points, reached(rows)
+
+
+def shared_edges(values: np.ndarray) -> np.ndarray:
+    return binning.shared_edges(*points_of(values))
+
+
+def counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    points, below = points_of(values)
+    return binning.counts(points, edges, below)
 
 
 @settings(deadline=None, max_examples=150)
 @given(anything, anything)
 def test_every_value_falls_into_one_bin_whatever_the_samples(first: np.ndarray, second: np.ndarray) -> None:
-    edges = binning.shared_edges(np.append(first, second))
+    edges = shared_edges(np.append(first, second))
     assert np.isfinite(edges).all()
     assert (np.diff(edges) > 0).all()
     assert 1 <= len(edges) - 1 <= binning.N_BINS
@@ -29,7 +42,7 @@ def test_every_value_falls_into_one_bin_whatever_the_samples(first: np.ndarray, 
 
 
 def test_few_integers_get_a_bin_each() -> None:
-    edges = binning.shared_edges(np.array([0.0, 1.0, 2.0, 4.0]))
+    edges = shared_edges(np.array([0.0, 1.0, 2.0, 4.0]))
     assert edges.tolist() == [-0.5, 0.5, 1.5, 2.5, 3.5, 4.5]
     assert counts(np.array([0.0, 4.0, 4.0]), edges).tolist() == [1, 0, 0, 0, 2]
 
@@ -37,7 +50,7 @@ def test_few_integers_get_a_bin_each() -> None:
 def test_a_far_value_does_not_squeeze_the_rest_into_one_bin(rng: np.random.Generator) -> None:
     sample = rng.normal(size=5_000)
     sample[0] = 1e12
-    edges = binning.shared_edges(np.append(sample, sample))
+    edges = shared_edges(np.append(sample, sample))
     assert edges[-1] < 10
     assert counts(sample, edges).max() < 1_000
 
@@ -89,6 +102,18 @@ def test_a_value_lies_in_the_same_bin_whatever_else_occurs_in_the_window(referen
     assert ((bins[held] > 0) & (bins[held] < binning.N_BINS - 1)).all()
 
 
+@settings(deadline=None, max_examples=200)
+@given(points)
+def test_bins_begin_where_the_points_bins_change(reference: np.ndarray) -> None:
+    bins = binning.reference_bins(reference)
+
+    starts = binning.reference_bin_starts(reached(reference))
+
+    assert starts.tolist() == np.flatnonzero(np.diff(bins, prepend=-1)).tolist()
+    between = binning.between(reached(reference), starts[1:])
+    assert between.tolist() == binning.by_bin(reference, bins).tolist()
+
+
 def test_bins_hold_equal_shares_of_a_continuous_reference_and_a_common_value_alone() -> None:
     even = binning.by_bin(np.ones(3_000, dtype=np.int64), binning.reference_bins(np.ones(3_000, dtype=np.int64)))
     assert even.tolist() == [100] * 30
@@ -119,10 +144,11 @@ def test_bins_of_many_draws_at_once_are_those_of_each(rng: np.random.Generator) 
 
 def test_edges_over_weighted_points_are_those_over_repeated_ones(rng: np.random.Generator) -> None:
     values, times = rng.standard_cauchy(size=50), rng.integers(1, 5, size=50)
-    edges = binning.shared_edges(values, times)
-    assert edges.tolist() == binning.shared_edges(np.repeat(values, times)).tolist()
     order = np.argsort(values)
-    weighted = binning.counts(values[order], edges, times[order])
+    values, times = values[order], times[order]
+    edges = binning.shared_edges(values, reached(times))
+    assert edges.tolist() == shared_edges(np.repeat(values, times)).tolist()
+    weighted = binning.counts(values, edges, reached(times))
     assert weighted.tolist() == counts(np.repeat(values, times), edges).tolist()
     inside = np.clip(np.repeat(values, times), edges[0], edges[-1])
     assert weighted.tolist() == np.histogram(inside, edges)[0].tolist()
