@@ -139,21 +139,20 @@ def _like_seasons(row: MonitorRow, found: DriftMap) -> None:
 
 def square(one: DriftSquare) -> charts.Square:
     """A square of the map as it is drawn, and what it says when pointed at."""
-    drifted = one.state == WindowState.DRIFTED
-    said = "drifted" if drifted else "no drift" if one.effect is not None else "not enough data"
-    return charts.Square(
-        one.place,
-        one.rank,
-        None if one.effect is None else one.effect / (one.threshold or 1.0),
-        drifted,
-        f"effect {theme.number(one.effect)}, threshold {_threshold(one.threshold)}, {said}",
-    )
+    place, rank, effect, threshold, state = one
+    drifted = state == WindowState.DRIFTED
+    if effect is None:
+        return charts.Square(place, rank, None, drifted, _words(None, threshold, drifted))
+    # As far as it is written, so that squares share their words; a smaller one is written with its own digits.
+    written = round(effect, 3) if effect >= 0.001 else effect
+    return charts.Square(place, rank, effect / (threshold or 1.0), drifted, _words(written, threshold, drifted))
 
 
-@lru_cache(maxsize=1024)
-def _threshold(value: float) -> str:
-    """In words once for the many squares that share it."""
-    return theme.number(value)
+@lru_cache(maxsize=16_384)
+def _words(effect: float | None, threshold: float, drifted: bool) -> str:
+    """What a square says, made once for the many that say the same."""
+    said = "drifted" if drifted else "no drift" if effect is not None else "not enough data"
+    return f"effect {theme.number(effect)}, threshold {theme.number(threshold)}, {said}"
 
 
 def follow(

@@ -38,6 +38,8 @@ EDGES: tuple[float, ...] = (
     *(DAY * days for days in (365, 540, 730)),
 )
 """Where bins of delay begin, in seconds; the last is open. Stored delays are counted by these: append, never change."""
+ENDS = np.array([*EDGES, 2 * EDGES[-1]])
+"""The edges, and where the last bin is taken to end."""
 
 PIECES = 48
 MIN_ARRIVED = 50
@@ -95,8 +97,7 @@ class ArrivalCurve:
 
     def by(self, age: Floats) -> tuple[Floats, Floats]:
         """The share with a label at each age in seconds, and Greenwood's sum; straight between the edges."""
-        edges = np.array([*EDGES, 2 * EDGES[-1]])
-        return np.interp(age, edges, self.share), np.interp(age, edges, self.greenwood)
+        return np.interp(age, ENDS, self.share), np.interp(age, ENDS, self.greenwood)
 
     def median_delay(self) -> float | None:
         """Seconds until half of all predictions have a label; None where half never get one."""
@@ -238,7 +239,7 @@ def maturity(window: Arrivals, curve: ArrivalCurve | None, *, n_rows: int, now: 
         return Maturity(
             n_rows, n_in, None, None, whole, False, can_grow, f"{_labels(n_in)} for {_rows(n_rows)}; {known}."
         )
-    times, counts, joined = (np.array(part, dtype=np.float64) for part in zip(*window.pieces, strict=True))
+    times, counts, joined = np.ascontiguousarray(np.array(window.pieces, dtype=np.float64).T)
     share, spread = curve.by(now - times)
     due = _expected(window.n_at_once, counts, share, (1 - share) * np.sqrt(spread), highest=n_rows)
     still = counts - joined

@@ -176,7 +176,7 @@ def drift_map(
         .group_by(col(DriftResult.feature), col(DriftResult.is_prediction))
         .order_by(sqlalchemy.desc("strength"), col(DriftResult.is_prediction).desc(), col(DriftResult.feature))
     )
-    ranked = list(session.connection().execute(ranking))
+    ranked = session.connection().execute(ranking).all()
     shown = {(feature, is_prediction): rank for rank, (feature, is_prediction, *_) in enumerate(ranked[:n_columns])}
     # What the index on squares holds: the documents are never read.
     query: Any = sqlalchemy.select(
@@ -187,7 +187,7 @@ def drift_map(
         col(DriftResult.threshold),
         state,
     ).where(*of_map, col(DriftResult.feature).in_([feature for feature, _ in shown]))
-    found = list(session.connection().execute(query)) if shown else []
+    found = session.connection().execute(query).all() if shown else []
     measured = {window_id for window_id, *_ in found}
     windows = tuple(one for one in spans if one.id in measured)
     place_of = {one.id: place for place, one in enumerate(windows)}

@@ -121,5 +121,5 @@ def _arrivals(session: Session, window_ids: Sequence[int]) -> dict[int, Arrivals
     )
     return {
         window_id: Arrivals(n_at_once, tuple(delays), tuple(map(tuple, pieces)))
-        for window_id, n_at_once, delays, pieces in session.exec(kept)
+        for window_id, n_at_once, delays, pieces in session.exec(kept).all()
     }

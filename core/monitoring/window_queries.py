@@ -106,7 +106,7 @@ def spans(session: Session, monitor_id: int, *, limit: int | None = None) -> lis
         .where(col(Window.monitor_id) == monitor_id, of_current_length())
         .order_by(col(Window.from_at), col(Window.id))
     )
-    found = [WindowSpan(*row) for row in session.connection().execute(query)]
+    found = [WindowSpan(*row) for row in session.connection().execute(query).all()]
     labels = window_labels(session, found)
     return [one._replace(label=labels[one.id]) for one in found[-limit if limit else 0 :]]
 

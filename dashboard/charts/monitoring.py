@@ -91,8 +91,9 @@ def heat_map(
     for square in shown:
         if square.ratio is not None:
             # Below the threshold every square looks alike: what is quiet must not draw the eye.
-            values[top - square.rank][square.column] = max(1.0, min(square.ratio, HIGHEST_RATIO))
+            values[top - square.rank][square.column] = round(max(1.0, min(square.ratio, HIGHEST_RATIO)), 3)
     gap = 2 if len(windows) <= MANY else 0
+    harmless = {words: escape(words, quote=False) for words in {one.words for one in shown}}
     named, when = [literal(one) for one in features], [literal(one) for one in windows]
     tints = colours.sequential
     traces: list[dict[str, Any]] = [
@@ -116,7 +117,7 @@ def heat_map(
             "y": [top - square.rank for square in shown],
             "mode": "markers",
             "marker": {"opacity": 0, "maxdisplayed": 1},
-            "text": [f"{named[one.rank]} in {when[one.column]}: {escape(one.words, quote=False)}" for one in shown],
+            "text": [f"{named[one.rank]} in {when[one.column]}: {harmless[one.words]}" for one in shown],
             "hovertemplate": "%{text}<extra></extra>",
             "hoverlabel": {"bgcolor": colours.fill, "bordercolor": colours.grid, "font": {"color": colours.text}},
         },

@@ -22,7 +22,7 @@ from core.cli.demo.narrator import Narrator
 from core.cli.demo.people import Cast
 from core.database import utc_now
 from core.estimation.maturity import EDGES
-from core.incidents import opening
+from core.incidents import kept_triage, opening
 from core.incidents.service import record_incident
 from core.incidents.tables import Incident, IncidentState
 from core.monitoring import alert_queries, drift_queries, window_queries
@@ -101,8 +101,16 @@ def fill(workspace: Workspace) -> int:
         frame = rows(ROWS_A_DAY * days, first + timedelta(days=start), days, seed=seed, moved=moved)
         narrator.add_batch(model_id, frame, file_name=f"week {seed}.csv", time_column="at", who=cast.olga)
     _incident(workspace, monitor_id, cast, now)
+    with workspace.read() as session:
+        measured = [one.id or 0 for one in window_queries.windows(session, monitor_id)]
+    found = {one: opening.triage_now(workspace, monitor_id=monitor_id, window_id=one, now=now) for one in measured}
     with workspace.write() as session:
-        _tell_again(session, monitor_id)
+        copies = _tell_again(session, monitor_id)
+        # Else the worker would look into a year of windows while the page is timed.
+        for window_id, told in {**{one: one for one in measured}, **copies}.items():
+            mark = kept_triage.mark_of(session, session.get_one(Window, window_id))
+            kept_triage.put(session, window_id=window_id, mark=mark, triage=found[told], now=now)
+        assert not kept_triage.waiting(session, monitor_id)
     return monitor_id
 
 
@@ -150,8 +158,15 @@ def _incident(workspace: Workspace, monitor_id: int, cast: Cast, now: datetime) 
         )
 
 
-def _tell_again(session: Session, monitor_id: int) -> None:
-    """Copy the measured days into the past, week before week: windows, results, cells, alerts, batches, incidents."""
+def _tell_again(session: Session, monitor_id: int) -> dict[int, int]:
+    """Copy the measured days into the past, week before week: windows, results, cells, alerts, batches, incidents.
+
+    Returns
+    -------
+    dict
+        The id of each copy of a window, and the id of the window it is a copy of.
+    """
+    made: dict[int, int] = {}
     measured = window_queries.windows(session, monitor_id)
     for back in range(1, -(-N_DAYS // MEASURED_DAYS)):
         ago = timedelta(days=back * MEASURED_DAYS)
@@ -166,6 +181,7 @@ def _tell_again(session: Session, monitor_id: int) -> None:
             copies[window.id or 0] = copy.id or 0
         for results in (DriftResult, PerformanceResult, WindowMeasure, LabelArrival):
             _copy(session, results, copies, {})
+        made |= {copy: window_id for window_id, copy in copies.items()}
         _corrected(session, list(copies.values()))
         if back <= N_INCIDENTS:
             _copy(session, Alert, copies, {"state": AlertState.RESOLVED, "since_at": told[-1].from_at - ago})
@@ -183,6 +199,7 @@ def _tell_again(session: Session, monitor_id: int) -> None:
         kept = opened_now.model_dump(exclude={"id", "since_at", "opened_at", "resolved_at", "state"})
         times = {"since_at": then, "opened_at": then, "resolved_at": then, "state": IncidentState.RESOLVED}
         session.add(Incident(**kept, **times))
+    return made
 
 
 def _corrected(session: Session, window_ids: Sequence[int]) -> None:
