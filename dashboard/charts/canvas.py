@@ -66,7 +66,7 @@ def whole(
     return drawn
 
 
-class _Sent(go.Figure):
+class _Sent(go.Figure):  # type: ignore[misc]
     """A figure of plain values, which are sent as they were given: plotly would copy each of thousands twice."""
 
     def to_dict(self) -> dict[str, Any]:
