@@ -53,9 +53,10 @@ def show(record: RunRecord) -> None:
     names = {one["words"]: one["words"] for one in single}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         by = selection.pick("Groups by", names, name="by") if len(names) > 1 else next(iter(names))
+        grouping = next(one for one in single if one["words"] == by)
         measures = {one["key"]: theme.words(one["title"]) for one in found["measures"]}
-        measure = selection.pick("Measure", measures, name="measure", width=300)
-    grouping = next(one for one in single if one["words"] == by)
+        told = _told(grouping)["measure"]
+        measure = selection.pick("Measure", {told: measures[told], **measures}, name="measure", width=300)
     panels.section(
         finding(grouping, found),
         f"On {theme.count(found['n_rows'], 'row')} of {scored.set_label} that the model was not trained on"
@@ -73,8 +74,8 @@ def show(record: RunRecord) -> None:
 
 
 def finding(grouping: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    """The first criterion of a grouping as a sentence with its figures."""
-    first = grouping["criteria"][0]
+    """The criterion of a grouping that is not met, else the first, as a sentence with its figures."""
+    first = _told(grouping)
     title = next(one["title"] for one in found["measures"] if one["key"] == first["measure"])
     if first["difference"] is None:
         return f"Too few rows to say whether groups by {grouping['words']} differ"
@@ -86,6 +87,12 @@ def finding(grouping: Mapping[str, Any], found: Mapping[str, Any]) -> str:
         f"{theme.words(title)} differs by {grouping['words']}: {high} in {first['highest']} against {low} in "
         f"{first['lowest']}, a gap of {gap}"
     )
+
+
+def _told(grouping: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The criterion that is told: that groups are alike in one must not hide that they differ in another."""
+    criteria_: list[Mapping[str, Any]] = grouping["criteria"]
+    return next((one for one in criteria_ if one["reading"] == "gap"), criteria_[0])
 
 
 def groups(grouping: Mapping[str, Any], measure: str, found: Mapping[str, Any]) -> None:

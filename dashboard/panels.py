@@ -225,7 +225,8 @@ STYLE = """<style>
 @media (min-width: 640.02px) { [class*="st-key-narrow-"] { display: none; } }
 @media (max-width: 640px) { /* more views than fit on one line: two even lines of four */
   .st-key-address_view [role="radiogroup"]:has(> :nth-child(7)) {
-    display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 4px; width: 100%; max-width: none; }
+    display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 4px; width: 100%; max-width: none;
+    padding-right: 2px; }
   .st-key-address_view:has([role="radio"]:nth-child(7)), .st-key-address_view:has([role="radio"]:nth-child(7)) > div {
     width: 100%; }
   .st-key-address_view [role="radiogroup"]:has(> :nth-child(7)) > button {

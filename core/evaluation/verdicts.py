@@ -52,7 +52,8 @@ def decide(low: float, high: float, margin: float) -> Verdict:
 def figure(value: float, *, signed: bool = False) -> str:
     """A number in a sentence: three digits after the point where it is below 10, else four significant ones.
 
-    Those before the point are all written, 29,812 and not 2.981e+04.
+    Those before the point are all written, 29,812 and not 2.981e+04; of one that three digits would make nothing of,
+    two significant ones.
     """
     if value == 0:
         return "0.000"
@@ -60,6 +61,8 @@ def figure(value: float, *, signed: bool = False) -> str:
         text = f"{value:+.3f}" if signed else f"{value:.3f}"
     elif 10_000 <= abs(value) < 1e12:
         text = f"{value:+,.0f}" if signed else f"{value:,.0f}"
+    elif abs(value) < 0.0005:
+        text = f"{value:+.2g}" if signed else f"{value:.2g}"
     else:
         text = f"{value:+.4g}" if signed else f"{value:.4g}"
     return text.replace("-", "−")

@@ -45,7 +45,7 @@ def test_what_is_no_interval_or_margin_is_refused(low: float, high: float, margi
         (0.0112, True, "+0.011"),
         (-0.0112, True, "−0.011"),
         (0.0, True, "0.000"),
-        (-0.000105, True, "−0.000105"),
+        (-0.0001054, True, "−0.00011"),
         (1234.56, False, "1235"),
         (-29_812.4, True, "−29,812"),
         (1e-5, False, "1e−05"),

@@ -89,6 +89,20 @@ def test_the_first_sentence_states_the_gap_and_the_criteria_their_reading(open_a
     assert "Every group is called positive equally often." in told
 
 
+def test_that_groups_are_alike_in_one_criterion_does_not_hide_that_they_differ_in_another(
+    open_as: OpenAs, viewer: Actor, run_of
+):
+    found = document()
+    by_sex = next(one for one in found["groupings"] if one["columns"] == ["sex"])
+    by_sex["criteria"][0]["reading"] = "no_gap_shown"
+    unmet = next(one for one in by_sex["criteria"] if one["reading"] == "gap")
+    title = next(one["title"] for one in found["measures"] if one["key"] == unmet["measure"])
+    page = open_as(viewer, "run", run=run_of(result=found), view="fairness")
+    told = said(page)
+    assert f"{title[:1].upper()}{title[1:]} differs by sex" in told
+    assert next(box for box in page.selectbox if box.label == "Measure").value == unmet["measure"]
+
+
 def test_another_column_and_measure_live_in_the_address(open_as: OpenAs, viewer: Actor, run_of):
     run_id = run_of(result=document())
     told = said(open_as(viewer, "run", run=run_id, view="fairness", by="race", measure="accuracy"))
