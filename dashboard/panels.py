@@ -223,6 +223,8 @@ def _wrapping_row(row: Row) -> None:
 STYLE = """<style>
 @media (max-width: 640px) { [class*="st-key-wide-"] { display: none; } }
 @media (min-width: 640.02px) { [class*="st-key-narrow-"] { display: none; } }
+@media (max-width: 640px) { /* a long title takes the line for itself, before it is squeezed beside the buttons */
+  .st-key-page-header > :first-child > :first-child > :first-child { flex: 1 1 max-content; min-width: 0; } }
 @media (max-width: 640px) { /* more views than fit on one line: two even lines of four */
   .st-key-address_view [role="radiogroup"]:has(> :nth-child(7)) {
     display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 4px; width: 100%; max-width: none;

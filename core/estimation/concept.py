@@ -169,10 +169,10 @@ def residual_change(reference: Floats, current: Floats, *, n_looks: int = 1) -> 
     told = []
     if 2 * n_looks * mean_pvalue <= ALPHA:
         sign, side = (1, "above") if shift > 0 else (-1, "below")
-        lies, lay = (brief(sign * float(values.mean())) for values in (now, before))
+        lies, lay = (brief(sign * float(values.mean())).replace("-", "−") for values in (now, before))
         told.append(f"the truth lies {lies} {side} the predictions on average (reference: {lay})")
     if 2 * n_looks * spread_pvalue <= ALPHA:
-        told.append(f"errors scatter {100 * abs(ratio):.0f} % {'more' if ratio > 0 else 'less'} than before")
+        told.append(f"errors scatter {100 * abs(ratio):.0f} % {'more' if ratio > 0 else 'less'}")
     said = "; ".join(told) if told else "predictions are off as they were in the reference"
     return ConceptChange(effect, pvalue, len(now), about, (), f"{said[0].upper()}{said[1:]} {_p(pvalue)}.")
 

@@ -147,10 +147,14 @@ def test_residuals_are_tested_by_mean_and_spread_as_scipy_does() -> None:
     assert spread.pvalue == pytest.approx(2 * levene(wider, before).pvalue)
     assert mean.effect == pytest.approx(0.5, abs=0.1)
     assert spread.effect == pytest.approx(1.0, abs=0.2)
-    lies = f"The truth lies {higher.mean():.3g} above the predictions on average (reference: {before.mean():.3g})"
+    lies = (
+        f"The truth lies {higher.mean():.3g} above the predictions on average (reference: {before.mean():.3g})".replace(
+            "-", "−"
+        )
+    )
     assert mean.sentence.startswith(lies)
     assert "Errors scatter" in spread.sentence
-    assert "% more than before" in spread.sentence
+    assert "% more (p < 0.001)" in spread.sentence
     lower = residual_change(before, rng.normal(-1, 2, 300))
     assert lower is not None
     assert "below the predictions on average" in lower.sentence
