@@ -21,6 +21,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ class Arrivals:
     delays: tuple[int, ...]
     pieces: tuple[tuple[float, int, int], ...]
 
-    @property
+    @cached_property
     def n_joined(self) -> int:
         """Labels that came later."""
         return sum(joined for _, _, joined in self.pieces)

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from unittest.mock import patch
 
 from streamlit.runtime.context import ContextProxy
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
@@ -56,6 +57,7 @@ def serving(home: Path, *, demo: bool) -> Iterator[None]:
         "GATEHOUSE_HOME": str(home),
         "GATEHOUSE_DEMO": str(int(demo)),
         "STREAMLIT_RUNNER_POST_SCRIPT_GC": "false",
+        "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
     }
     # Streamlit warns of what is cached outside a page's script, and sets its loggers' levels anew; a filter stays.
     logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").addFilter(lambda _line: False)
@@ -82,7 +84,11 @@ def script_cpu_ms(visit: Visit, *, times: int) -> tuple[float, ...]:
         run(runner, request)  # type: ignore[arg-type]
         taken.append((time.process_time() - began) * 1000)
 
+    compiled = ScriptCache()
     with (
+        # Compiled once, as in the web process; the runner of the tests would compile the page at every run.
+        patch("streamlit.testing.v1.app_test.ScriptCache", lambda: compiled),
+        patch("streamlit.testing.v1.local_script_runner.ScriptCache", lambda: compiled),
         patch.object(ContextProxy, "cookies", property(lambda _: cookies)),
         patch.object(LocalScriptRunner, "_run_script", timed),
     ):
