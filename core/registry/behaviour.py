@@ -206,7 +206,7 @@ def latency(trial: Trial, entry: Mapping[str, Any]) -> Finding:
     slow = float(np.quantile(taken, 0.95))
     return _judge(
         entry, slow, f"One row takes {np.median(taken):.1f} ms, nineteen in twenty under {slow:.1f} ms",
-        f"{entry['limit']:g} ms",
+        f"{entry['limit']:,g} ms",
     )  # fmt: skip
 
 

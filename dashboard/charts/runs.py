@@ -97,19 +97,21 @@ def in_words(dot: Dot, *, as_share: bool = False) -> str:
 
 
 def roc(curves: Mapping[str, Mapping[str, Any]], *, colours: Colours) -> go.Figure:
-    """Receiver operating characteristics, one line per label, with the diagonal of a coin."""
+    """Receiver operating characteristics, one line and its band per label, with the diagonal of a coin."""
     drawn = blank(height=320, colours=colours)
     drawn.add_scatter(
         x=[0, 100], y=[0, 100], mode="lines", line={"color": colours.reference, "dash": "dot", "width": 1},
         hoverinfo="skip", showlegend=False,
     )  # fmt: skip
     for number, (label, curve) in enumerate(curves.items()):
+        colour = colours.categorical[number % len(colours.categorical)]
+        _band(drawn, curve, curve["fpr"], colour)
         drawn.add_scatter(
             x=percents(curve["fpr"]),
             y=percents(curve["tpr"]),
             mode="lines",
             name=literal(label),
-            line={"width": 2, "color": colours.categorical[number % len(colours.categorical)]},
+            line={"width": 2, "color": colour},
             hovertemplate="false positives %{x:.1f} %, found %{y:.1f} %<extra></extra>",
         )
     drawn.update_layout(showlegend=len(curves) > 1, margin={"r": 24})
@@ -119,21 +121,41 @@ def roc(curves: Mapping[str, Mapping[str, Any]], *, colours: Colours) -> go.Figu
 
 
 def precision_recall(curves: Mapping[str, Mapping[str, Any]], *, colours: Colours) -> go.Figure:
-    """Precision against recall, one line per label."""
+    """Precision against recall, one line and its band per label."""
     drawn = blank(height=320, colours=colours)
     for number, (label, curve) in enumerate(curves.items()):
+        colour = colours.categorical[number % len(colours.categorical)]
+        _band(drawn, curve, curve["recall"], colour)
         drawn.add_scatter(
             x=percents(curve["recall"]),
             y=percents(curve["precision"]),
             mode="lines",
             name=literal(label),
-            line={"width": 2, "color": colours.categorical[number % len(colours.categorical)], "shape": "hv"},
+            line={"width": 2, "color": colour, "shape": "hv"},
             hovertemplate="found %{x:.1f} %, of those flagged %{y:.1f} % right<extra></extra>",
         )
     drawn.update_layout(showlegend=len(curves) > 1, margin={"r": 24})
     drawn.update_xaxes(title="positives found", range=[0, 100], **PERCENT)
     drawn.update_yaxes(title="flagged that are right", range=[0, 101], **PERCENT)
     return drawn
+
+
+def _band(drawn: go.Figure, curve: Mapping[str, Any], across: Sequence[float], colour: str) -> None:
+    """The interval of each point of a curve; documents stored before it was kept have none."""
+    if "low" not in curve:
+        return
+    drawn.add_scatter(
+        x=percents([*across, *reversed(across)]),
+        y=percents([*curve["high"], *reversed(curve["low"])]),
+        mode="lines",
+        fill="toself",
+        fillcolor=colour,
+        opacity=0.15,
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+        name="band",
+    )
 
 
 def calibration(curves: Mapping[str, Mapping[str, Any]], *, colours: Colours) -> go.Figure:

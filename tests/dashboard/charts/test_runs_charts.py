@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from dashboard.charts import runs as charts
@@ -45,6 +47,21 @@ def test_curves_of_several_runs_are_told_apart_by_a_legend_and_one_needs_none():
     assert two.layout.showlegend is True
     assert [trace.name for trace in two.data[1:]] == ["Run 1", "&lt;i&gt;x&lt;/i&gt;"]
     assert two.layout.xaxis.title.text == "negatives flagged by mistake"
+
+
+@pytest.mark.parametrize(("drawing", "across"), [(charts.roc, "fpr"), (charts.precision_recall, "recall")])
+def test_a_curve_is_drawn_with_the_band_that_is_stored_with_it(drawing: Any, across: str):
+    bare = {
+        across: [0.0, 0.2, 1.0],
+        "tpr": [0.0, 0.9, 1.0],
+        "precision": [1.0, 0.8, 0.4],
+        "threshold": [None, 0.5, 0.1],
+    }
+    assert "band" not in [trace.name for trace in drawing({"Run 1": bare}, colours=LIGHT).data]
+    kept = {**bare, "low": [0.0, 0.8, 1.0], "high": [0.1, 0.95, 1.0]}
+    (band,) = [trace for trace in drawing({"Run 1": kept}, colours=LIGHT).data if trace.name == "band"]
+    assert list(band.x) == [0, 20, 100, 100, 20, 0]
+    assert list(band.y) == pytest.approx([10, 95, 100, 100, 80, 0])
 
 
 def test_calibration_shows_its_intervals_the_diagonal_and_how_many_rows_each_bin_has():
