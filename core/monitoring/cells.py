@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import sqlalchemy
@@ -202,6 +202,19 @@ def _n_rows(session: Session, monitor_id: int, version_id: int, sources: Sequenc
     for at, count in session.connection().execute(by_source):
         found[at] = found.get(at, 0) + count
     return found
+
+
+def others_counted(session: Session, monitor_id: int, version_id: int, after: datetime, before: datetime) -> bool:
+    """Whether rows of a monitor's other versions are counted in a bucket that reaches into a span of time."""
+    query = select(BucketSketch.id).where(
+        col(BucketSketch.monitor_id) == monitor_id,
+        col(BucketSketch.version_id) != version_id,
+        col(BucketSketch.bucket).in_(TIMED),
+        # A day begins before what it holds.
+        col(BucketSketch.bucket_at) > after - timedelta(days=1),
+        col(BucketSketch.bucket_at) < before,
+    )
+    return session.exec(query.limit(1)).first() is not None
 
 
 def reach(session: Session, monitor_id: int, version_id: int) -> dict[int, tuple[datetime, datetime]]:

@@ -7,7 +7,7 @@ which is counted once too, and against the window before (`one_window`).
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy
@@ -23,8 +23,10 @@ from core.monitoring.performance_watch import performance_watch
 from core.monitoring.reference import Reference, reference_of
 from core.monitoring.tables import Batch, DriftResult, Window, WindowState
 from core.monitoring.thresholds import MonitorThresholds, promise_of
+from core.monitoring.window_edges import Stream
 from core.monitoring.windows import (
     BATCH,
+    BUCKETS,
     COUNT,
     Bucket,
     Span,
@@ -93,8 +95,9 @@ def compute_windows(
         kept = replace(kept, reach=cells.reach(session, monitor_id, version_id))
         stored = _stored(session, monitor_id, version_id)
     length = length_of(settings.window, settings.window_rows)
-    gone = _gone(stored, [at for at, _ in buckets], bucket_of(settings.window), kept.batches)
-    closed = [span for cut, span in stored if cut == length and (cut, span) not in gone]
+    starts, bucket = [at for at, _ in buckets], bucket_of(settings.window)
+    gone = _gone(stored, starts, bucket, kept.batches)
+    before = {one.span.label: one for one in stored if one.length == length and one not in gone}
     a_month = windows_a_month(settings.window, window_rows=settings.window_rows, rows_a_month=rows_a_month(buckets))
     by_itself = replace(settings, windows_needed=1, windows_of=1)
     watched = Watched(
@@ -106,14 +109,17 @@ def compute_windows(
         thresholds=MonitorThresholds(workspace, monitor_id, settings, reference, promise_of(settings, a_month)),
         alone=MonitorThresholds(workspace, monitor_id, by_itself, reference, promise_of(by_itself, a_month)),
         kept=kept,
+        stream=Stream(monitor_id, version_id, kept, buckets, read_at),
         performance=performance_watch(workspace, version=reference.version, now=read_at),
         read_at=read_at,
     )
     wanted = None if batch_ids is None and touched is None else set(batch_ids or ())
-    done = _timed(watched, _spans(settings, buckets, closed), touched, say)
+    spans = _spans(settings, buckets, [one.span for one in before.values()])
+    open_ended = {label for label, one in before.items() if _is_open_ended(one, starts, bucket)}
+    done = _timed(watched, spans, touched, _Recorded(frozenset(before), frozenset(open_ended)), say)
     done += _untimed(watched, kept.batches, wanted)
     if touched is None:
-        done += [emptied_window(watched, length=cut, span=span) for cut, span in gone]
+        done += [emptied_window(watched, length=one.length, span=one.span) for one in gone]
     return sorted(done, key=lambda window: window.span)
 
 
@@ -176,24 +182,47 @@ def _count(
     return log_is_counted
 
 
-def _stored(session: Session, monitor_id: int, version_id: int) -> list[tuple[str, Span]]:
-    """Every window of a version that is recorded with rows, however it was cut, with its length."""
-    query = select(Window.length, Window.from_at, Window.to_at, Window.label).where(
+@dataclass(frozen=True)
+class _Stored:
+    """A window that is recorded with rows, and when those were read."""
+
+    length: str
+    span: Span
+    read_at: datetime
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """Labels of the windows that are recorded, and of those among them that may have ended before their end."""
+
+    labels: frozenset[str] = frozenset()
+    open_ended: frozenset[str] = frozenset()
+
+
+def _stored(session: Session, monitor_id: int, version_id: int) -> list[_Stored]:
+    """Every window of a version that is recorded with rows, however it was cut."""
+    query = select(Window).where(
         col(Window.monitor_id) == monitor_id, col(Window.version_id) == version_id, col(Window.n_rows) > 0
     )
-    return [(length, Span(from_at, to_at, label)) for length, from_at, to_at, label in session.exec(query)]
+    return [_Stored(one.length, Span(one.from_at, one.to_at, one.label), one.read_at) for one in session.exec(query)]
 
 
 def _gone(
-    stored: Sequence[tuple[str, Span]], starts: Sequence[datetime], bucket: Bucket, batches: Sequence[Batch]
-) -> list[tuple[str, Span]]:
+    stored: Sequence[_Stored], starts: Sequence[datetime], bucket: Bucket, batches: Sequence[Batch]
+) -> list[_Stored]:
     """Those of the recorded windows of which no row is left: they held a batch that came to nothing."""
     untimed = {cells.source_of(one) for one in batches if one.time_column is None}
     return [
-        (length, span)
-        for length, span in stored
-        if not (span.label in untimed if length == BATCH else holds_rows(span, starts, bucket))
+        one
+        for one in stored
+        if not (one.span.label in untimed if one.length == BATCH else holds_rows(one.span, starts, bucket))
     ]
+
+
+def _is_open_ended(one: _Stored, starts: Sequence[datetime], bucket: Bucket) -> bool:
+    """Whether it was not known how a window ends: it still ran, or its last bucket is empty."""
+    last = replace(one.span, from_at=one.span.to_at - BUCKETS[bucket])
+    return one.read_at < one.span.to_at or not holds_rows(last, starts, bucket)
 
 
 def _spans(settings: MonitorSettings, buckets: Sequence[tuple[datetime, int]], closed: Sequence[Span]) -> list[Span]:
@@ -207,13 +236,14 @@ def _timed(
     watched: Watched,
     spans: Sequence[Span],
     touched: Sequence[tuple[datetime, datetime]] | None,
+    recorded: _Recorded,
     say: Callable[[float, str], None],
 ) -> list[ComputedWindow]:
     """Compute windows of time, oldest first, each beside the one before."""
     settings = watched.settings
     length = length_of(settings.window, settings.window_rows)
     exceeded = _stored_exceeded(watched, length) if settings.windows_of > 1 else {}
-    wanted = _to_compute(spans, touched, exceeded, looks_back=settings.windows_of - 1)
+    wanted = _to_compute(spans, touched, exceeded, recorded, looks_back=settings.windows_of - 1)
     done: list[ComputedWindow] = []
     last: Counted | None = None
     for number, place in enumerate(wanted):
@@ -261,12 +291,14 @@ def _to_compute(
     spans: Sequence[Span],
     touched: Sequence[tuple[datetime, datetime]] | None,
     judged: Container[str],
+    recorded: _Recorded,
     *,
     looks_back: int,
 ) -> list[int]:
     """Places of the windows that were touched, and of those after that are held beside or counted with them.
 
-    k of n counts only windows that had enough data, here ``judged`` by their labels, so it reaches past the others.
+    k of n counts only windows that had enough data, here ``judged`` by their labels, so it reaches past the others. The
+    window before one that is new is among them where it was not known how it ends: now it is.
     """
     if touched is None:
         return list(range(len(spans)))
@@ -274,11 +306,13 @@ def _to_compute(
     beside, left = False, 0
     for place, span in enumerate(spans):
         hit = any(first < span.to_at and last >= span.from_at for first, last in touched)
+        if hit and place and span.label not in recorded.labels and spans[place - 1].label in recorded.open_ended:
+            places.append(place - 1)
         if hit or beside or left:
             places.append(place)
         left = looks_back if hit else max(0, left - (span.label in judged))
         beside = hit
-    return places
+    return sorted(set(places))
 
 
 def _stored_exceeded(watched: Watched, length: str) -> dict[str, set[Key]]:

@@ -29,6 +29,7 @@ from core.monitoring.reference import Reference, Some
 from core.monitoring.tables import Batch, Monitor, WindowState
 from core.monitoring.thresholds import MonitorThresholds
 from core.monitoring.window_drift import MeasuredColumn, measure_window, watched_columns
+from core.monitoring.window_edges import Stream
 from core.monitoring.window_measures import WindowFigure
 from core.monitoring.window_performance import (
     WindowPerformance,
@@ -128,6 +129,7 @@ class Watched:
     thresholds: MonitorThresholds
     alone: MonitorThresholds
     kept: KeptRows
+    stream: Stream
     performance: PerformanceWatch
     read_at: datetime
 
@@ -292,7 +294,7 @@ def _columns(watched: Watched, *, together_too: bool) -> tuple[str, ...]:
 
 
 def _together(watched: Watched, rows: _Rows, season: str, performance: WindowPerformance) -> tuple[WindowFigure, ...]:
-    settings = watched.settings
+    settings, piece = watched.settings, rows.piece
     some = Some(season, settings.season_column or "" if season else "")
     return tuple(
         together.together(
@@ -301,6 +303,7 @@ def _together(watched: Watched, rows: _Rows, season: str, performance: WindowPer
             some=some,
             concept=performance.concept,
             gap=performance.gap,
+            times=watched.stream.rhythm(piece.span, rows.whole) if piece.batch is None else None,
             min_rows=settings.min_rows,
         )
     )

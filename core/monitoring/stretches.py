@@ -27,6 +27,8 @@ LONGER = 4.0
 CHANCE = 0.01
 """Expected number of runs of missing rows so long, below which chance does not explain one."""
 SAME_HOUR = timedelta(hours=1)
+KNOWN_FOR = timedelta(days=8)
+"""How much of a stream must be known before a stretch at the edge of a window is told from its nights and weekends."""
 NAMED = 3
 UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 FRIDAY, SATURDAY = 4, 5
@@ -82,31 +84,95 @@ def rhythm(times: NDArray[Any]) -> Rhythm | None:
     N q^m times. A stretch that begins and ends within an hour of the hours at which another one does is the stream's
     rhythm, and so is one from a Friday to the Monday after where no row at all lies on a weekend.
     """
+    moments = _moments(times)
+    usual = _usual_step(moments)
+    if usual is None:
+        return None
+    told = [one for one, by_chance in _pauses(moments, usual) if not by_chance]
+    return Rhythm(timedelta(microseconds=usual), tuple(one for one in told if not _is_own(one, told, moments)))
+
+
+def at_edges(times: NDArray[Any], around: NDArray[Any], *, begins: datetime, ends: datetime) -> tuple[Stretch, ...]:
+    """The stretches without rows over the begin or the end of a window, where rows on both sides of it make them plain.
+
+    Parameters
+    ----------
+    times : ndarray of shape (n,), datetime64
+        Of the window's rows, as for `rhythm`.
+    around : ndarray of shape (m,), datetime64
+        Of the stream's rows for some weeks before and after it.
+    begins, ends : datetime
+        The window is [begins, ends).
+
+    Returns
+    -------
+    tuple of Stretch
+        At most two, the begin's first, each reaching clearly into the window. None where the stream came at another
+        step before the window than within, and none where less than eight days of it are known beside the stretch: its
+        nights and its free days are not known then.
+    """
+    own, moments = _moments(times), _moments(np.concatenate([_moments(times), _moments(around)]))
+    usual = _usual_step(own)
+    if usual is None:
+        return ()
+    step = timedelta(microseconds=usual)
+    pauses = _pauses(moments, usual)
+    every = [one for one, _ in pauses]
+    known = _moment(moments[-1]) - _moment(moments[0])
+    told = []
+    for one, by_chance in pauses:
+        within = min(one.before, ends) - max(one.after, begins)
+        at_begin, at_end = one.after < begins, one.before >= ends
+        if not (at_begin or at_end) or within <= LONGER * step or by_chance:
+            continue
+        if at_begin and not _comes_at(moments[moments < np.datetime64(begins.replace(tzinfo=None))], usual):
+            continue
+        if known - (one.before - one.after) >= KNOWN_FOR and not _is_own(one, every, moments):
+            told.append(one)
+    return tuple(told)
+
+
+def _moments(times: NDArray[Any]) -> NDArray[Any]:
+    """Different moments, rising."""
     moments = np.asarray(times).astype("datetime64[us]")
-    moments = np.unique(moments[~np.isnat(moments)])
+    return np.unique(moments[~np.isnat(moments)])
+
+
+def _usual_step(moments: NDArray[Any]) -> float | None:
+    """Microseconds between one moment and the next; None where there are too few, or they come at no regular step."""
     steps = np.diff(moments).astype(np.float64)
     if len(steps) < FEWEST:
         return None
     usual = float(np.median(steps))
-    if float((np.abs(steps - usual) <= TOLERANCE * usual).mean()) < REGULAR:
-        return None
+    regular = float((np.abs(steps - usual) <= TOLERANCE * usual).mean()) >= REGULAR
+    return usual if regular else None
+
+
+def _comes_at(moments: NDArray[Any], step: float) -> bool:
+    usual = _usual_step(moments)
+    return usual is not None and abs(step - usual) <= TOLERANCE * usual
+
+
+def _pauses(moments: NDArray[Any], usual: float) -> list[tuple[Stretch, bool]]:
+    """Every stretch of more than a few steps, and whether rows that go missing one by one explain it."""
+    steps = np.diff(moments).astype(np.float64)
     places = np.rint(steps / usual)
     missing = np.maximum(places - 1, 0.0)
-    candidates = np.flatnonzero(steps > LONGER * usual)
     n_all, n_missing = float(places.sum()), float(missing.sum())
-    found = [
-        Stretch(_moment(moments[place]), _moment(moments[place + 1]), int(missing[place]))
-        for place in candidates
-        if n_all * (max(n_missing - missing[place], 1.0) / n_all) ** missing[place] < CHANCE
+    return [
+        (
+            Stretch(_moment(moments[place]), _moment(moments[place + 1]), int(missing[place])),
+            not n_all * (max(n_missing - missing[place], 1.0) / n_all) ** missing[place] < CHANCE,
+        )
+        for place in np.flatnonzero(steps > LONGER * usual)
     ]
-    rests = not _on_weekends(moments)
-    told = [
-        one
-        for one in found
-        if not any(_same_hours(one, other) for other in found if other is not one)
-        and not (rests and _over_a_weekend(one))
-    ]
-    return Rhythm(timedelta(microseconds=usual), tuple(told))
+
+
+def _is_own(one: Stretch, others: Sequence[Stretch], moments: NDArray[Any]) -> bool:
+    """Whether a stretch is the stream's rhythm: its nights, its weekends."""
+    if any(_same_hours(one, other) for other in others if other is not one):
+        return True
+    return not _on_weekends(moments) and _over_a_weekend(one)
 
 
 def _on_weekends(moments: NDArray[Any]) -> bool:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.datasets.tables import ColumnKind
-from core.drift.columns import moments, sample
+from core.drift.columns import sample
 from core.drift.contract import Kept, kept_in
 from core.estimation.concept import ConceptChange
 from core.monitoring.bias import GapChange
 from core.monitoring.reference import ALL, Reference, Some
-from core.monitoring.stretches import rhythm
+from core.monitoring.stretches import Rhythm
 from core.monitoring.window_measures import WindowFigure, figures
-from core.serving.frames import AT, feature_column
+from core.serving.frames import feature_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +35,7 @@ def together(
     some: Some,
     concept: ConceptChange | None,
     gap: GapChange | None = None,
+    times: Rhythm | None = None,
     min_rows: int,
 ) -> Sequence[WindowFigure]:
     """Look at a window as a whole; the same rows always give the same figures.
@@ -49,6 +50,8 @@ def together(
         What its labels say, see `WindowPerformance.concept`.
     gap : GapChange or None
         How far apart groups of people fare in it, see `window_gaps.gaps_of`.
+    times : Rhythm or None
+        When its rows came, see `window_edges.Stream.rhythm`.
     min_rows : int
         The monitor's.
     """
@@ -64,7 +67,7 @@ def together(
         current=current,
         concept=concept,
         gap=gap,
-        times=rhythm(moments(rows[AT])) if AT in rows.column_names else None,
+        times=times,
         min_rows=min_rows,
         rng=np.random.default_rng(SEED),
     )

@@ -21,6 +21,8 @@ from core.drift.promises import WINDOWS_A_MONTH
 from core.errors import InvalidInput
 
 Bucket = Literal["hour", "day"]
+BUCKETS: dict[Bucket, timedelta] = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+"""How long each bucket is."""
 
 A_MONTH = WINDOWS_A_MONTH
 """How many windows of each length of time a month has."""
@@ -207,10 +209,9 @@ def holds_rows(span: Span, starts: Sequence[datetime], bucket: Bucket) -> bool:
     starts : sequence of datetime
         Of the buckets with rows, rising.
     bucket : {"hour", "day"}
-        How long each is.
+        What each is.
     """
-    length = timedelta(hours=1) if bucket == "hour" else timedelta(days=1)
-    place = bisect_right(starts, span.from_at - length)
+    place = bisect_right(starts, span.from_at - BUCKETS[bucket])
     return place < len(starts) and starts[place] < span.to_at
 
 
