@@ -12,6 +12,7 @@ from core.training import side_by_side as sides
 from core.training.algorithms import ALGORITHMS
 from core.training.queries import RunRecord
 from core.training.side_by_side import Side, label_of
+from core.wording import enumerated
 from dashboard import change_panels, panels, selection, theme
 from dashboard.charts import comparing as charts
 
@@ -151,7 +152,7 @@ def trade_offs(scored: Sequence[Side], baseline: RunRecord, *, metric: str) -> N
         panels.section(
             f"No other run is ahead of run {on[0]} on either"
             if len(on) == 1
-            else f"Runs {', '.join(on)} trade one for the other",
+            else f"Runs {enumerated(on)} trade one for the other",
             "Front: no other run is ahead on both. Lines are 95 % intervals; where they overlap, the order may be "
             "chance, and a run just behind the front may be level with it.",
         )

@@ -246,7 +246,7 @@ def whole_record(record: RunRecord) -> None:
             "Features": f"{len(run.features)}: {', '.join(run.features)}",
             "Algorithm": ALGORITHMS[run.algorithm].title,
             **{
-                parameter.title: worded(run.parameters.get(parameter.key))
+                parameter.title: worded(parameter.said(run.parameters.get(parameter.key)))
                 for parameter in ALGORITHMS[run.algorithm].parameters
             },
             "Split": parts,

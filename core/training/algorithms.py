@@ -35,6 +35,8 @@ class Parameter:
         The allowed words of a choice.
     help : str
         One sentence for the form.
+    zero : str
+        What 0 stands for, where it is no number: "no limit".
     """
 
     key: str
@@ -45,6 +47,11 @@ class Parameter:
     high: float | None = None
     choices: tuple[str, ...] = ()
     help: str = ""
+    zero: str = ""
+
+    def said(self, value: object) -> object:
+        """A value as a record says it: itself, or what 0 stands for."""
+        return self.zero if self.zero and value == 0 else value
 
 
 @dataclass(frozen=True)
@@ -190,7 +197,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         encoding="tree",
         parameters=(
             Parameter("n_estimators", "Trees", "int", 100, 1, 2000, help="More is steadier, slower and larger."),
-            Parameter("max_depth", "Deepest tree", "int", 0, 0, 100, help="0 means no limit."),
+            Parameter("max_depth", "Deepest tree", "int", 0, 0, 100, help="0 means no limit.", zero="no limit"),
             Parameter("min_samples_leaf", "Rows in a leaf, at least", "int", 5, 1, 10_000, help="Larger smooths more."),
             Parameter(
                 "max_features",

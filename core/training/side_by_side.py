@@ -249,15 +249,13 @@ def choices(records: Sequence[RunRecord], baseline: RunRecord) -> list[Choice]:
     A parameter that an algorithm does not have is "–".
     """
     parameters = {
-        parameter.key: parameter.title
-        for record in records
-        for parameter in ALGORITHMS[record.run.algorithm].parameters
+        parameter.key: parameter for record in records for parameter in ALGORITHMS[record.run.algorithm].parameters
     }
     return [
         Choice("Algorithm", tuple(ALGORITHMS[one.run.algorithm].title for one in records)),
         *(
-            Choice(title, tuple(_written(one.run.parameters.get(name, NONE)) for one in records))
-            for name, title in parameters.items()
+            Choice(one.title, tuple(_written(one.said(record.run.parameters.get(key, NONE))) for record in records))
+            for key, one in parameters.items()
         ),
         Choice("Features", tuple(features_against(baseline.run.features, one.run.features) for one in records)),
         Choice("Data", tuple(one.version_label for one in records)),

@@ -22,6 +22,15 @@ def test_an_entry_is_complete_and_its_defaults_are_legal(chosen: Algorithm) -> N
             assert parameter.high is not None
 
 
+def test_a_zero_that_stands_for_something_is_said_in_words() -> None:
+    deepest, trees = (
+        next(one for one in ALGORITHMS["random_forest"].parameters if one.key == key)
+        for key in ("max_depth", "n_estimators")
+    )
+    assert (deepest.said(0), deepest.said(7), deepest.said("–")) == ("no limit", 7, "–")
+    assert trees.said(0) == 0
+
+
 @EVERY
 def test_values_typed_on_a_command_line_mean_the_same_as_a_forms(chosen: Algorithm) -> None:
     typed = {parameter.key: str(parameter.default) for parameter in chosen.parameters}
