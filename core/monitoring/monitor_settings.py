@@ -229,7 +229,8 @@ def _check_promise(settings: MonitorSettings) -> None:
 
 
 def _check_windows(needed: int, of: int) -> None:
-    given = f"A feature was to count as drifted when it is beyond its threshold in {needed} of the last {of} windows"
+    windows = "window" if of == 1 else "windows"
+    given = f"A feature was to count as drifted when it is beyond its threshold in {needed} of the last {of} {windows}"
     if needed < 1 or of < 1:
         advice = f"Ask for 1 of 1, or for 1 or more of up to {MOST_WINDOWS_OF} windows."
         raise InvalidInput(f"{given}; at least one must be. {advice}")
@@ -237,10 +238,10 @@ def _check_windows(needed: int, of: int) -> None:
         advice = f"Ask for {min(needed, MOST_WINDOWS_OF)} of {MOST_WINDOWS_OF} windows or fewer."
         raise InvalidInput(f"{given}; at most the last {MOST_WINDOWS_OF} are looked at. {advice}")
     if needed > of:
-        advice = f"Ask for 1 to {of} of {of}"
+        advice = "Ask for 1 of 1" if of == 1 else f"Ask for 1 to {of} of {of}"
         if needed <= MOST_WINDOWS_OF:
             advice += f", or for {needed} of {needed} to {MOST_WINDOWS_OF} windows"
-        raise InvalidInput(f"{given}; of {of} windows it can be so in 1 to {of}. {advice}.")
+        raise InvalidInput(f"{given}; that is more than are looked at. {advice}.")
 
 
 def _check_season(settings: MonitorSettings, trained: Trained) -> None:

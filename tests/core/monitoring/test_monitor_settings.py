@@ -58,12 +58,12 @@ def test_settings_that_suit_the_data_are_taken(changes: dict[str, Any]) -> None:
         ({"window": "count", "window_rows": 99}, "at least 100"),
         (
             {"windows_needed": 3, "windows_of": 2},
-            "A feature was to count as drifted when it is beyond its threshold in 3 of the last 2 windows; of 2 "
-            "windows it can be so in 1 to 2. Ask for 1 to 2 of 2, or for 3 of 3 to 12 windows.",
+            "A feature was to count as drifted when it is beyond its threshold in 3 of the last 2 windows; that "
+            "is more than are looked at. Ask for 1 to 2 of 2, or for 3 of 3 to 12 windows.",
         ),
         (
             {"windows_needed": 0},
-            "in 0 of the last 1 windows; at least one must be. Ask for 1 of 1, or for 1 or more of up to 12 windows.",
+            "in 0 of the last 1 window; at least one must be. Ask for 1 of 1, or for 1 or more of up to 12 windows.",
         ),
         (
             {"windows_needed": 1, "windows_of": 13},

@@ -344,7 +344,7 @@ def test_a_rule_that_makes_no_sense_is_refused_in_words(
     page = open_as(operator, "monitor", monitor=watched.monitor_id, view="settings")
     next(one for one in page.number_input if one.label == "Windows beyond their threshold").set_value(3)
     next(one for one in page.button if one.label == "Save").click().run()
-    assert "3 of 1 windows are given" in said(page)
+    assert "in 3 of the last 1 window; that is more than are looked at. Ask for 1 of 1, or for 3 of 3" in said(page)
     with workspace.read() as session:
         assert session.get_one(Monitor, watched.monitor_id).windows_needed == 1
 
