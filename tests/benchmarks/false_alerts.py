@@ -5,8 +5,7 @@
 Prints the tables of docs/false-alerts.md. Every case draws its references anew, calibrates on them, and judges fresh
 windows of at least so many quiet months by the thresholds. Columns come from a pool of 200, each with a reference of
 its own, or 600 where a window has as many rows as the reference, so that the reference decides; a month
-takes as many of them as are watched, at random, with windows that no other month saw. Thresholds rest on fewer draws
-than the product takes, which is harder on them.
+takes as many of them as are watched, at random, with windows that no other month saw.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from core.drift import drawn_nulls, share_nulls
+from core.drift import share_nulls
 from core.drift.calibrating import WINDOWS_A_MONTH, Column, Promise, calibrate, window_level
 from core.drift.drift_tests import DRIFT_TESTS
 from core.drift.measuring import measure_deciding, streams_of
@@ -40,9 +39,8 @@ from tests.benchmarks.quiet_months import (
 )
 
 POOL, LARGE_POOL = 200, 600
-DRAWN_CELLS = 100_000
 SURE = 2.576
-MANY_POOL = 2_000
+MANY_POOL = 1_000
 MIXED = tuple(POPULATIONS)
 
 
@@ -399,7 +397,6 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="a file to which each line is appended as soon as it is known")
     parser.add_argument("--references", type=int, default=20_000, help="of each kind, with --many-references")
     given = parser.parse_args()
-    drawn_nulls.DRAWN_CELLS = DRAWN_CELLS
     part, parts = (int(number) for number in given.part.split("/"))
     if given.many_references:
         print("| features | reference rows | window | windows | references | realised of 1 | by kind |")  # noqa: T201
