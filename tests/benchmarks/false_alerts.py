@@ -3,9 +3,9 @@
     python -m tests.benchmarks.false_alerts [--months 1000] [--only WORDS] [--part 1/2] [--output FILE]
 
 Prints the tables of docs/false-alerts.md. Every case draws its references anew, calibrates on them, and judges fresh
-windows of at least so many quiet months by the thresholds. Columns come from a pool of 200, each with a reference of
-its own, or 600 where a window has as many rows as the reference, so that the reference decides; a month
-takes as many of them as are watched, at random, with windows that no other month saw.
+windows of at least so many quiet months by the thresholds. Columns come from a pool of 200 to
+1,000, each with a reference of its own; a month takes as many of them as are watched, at random, with windows that no
+other month saw.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Found:
 LARGE = 100_000
 CASES: tuple[Case, ...] = (
     *(
-        Case(n_rows=n, n_features=m, window="day" if m < 50 else "week")
+        Case(n_rows=n, n_features=m, window="day" if m < 50 else "week", row_by_row=True, pool=LARGE_POOL)
         for n in (50, 200, 1_000)
         for m in (5, 20, 50, 200)
         if m < 50 or n != 200
@@ -124,7 +124,7 @@ CASES: tuple[Case, ...] = (
         for name in POPULATIONS
     ),
     *(Case(promised=promised, row_by_row=True, pool=LARGE_POOL) for promised in (0.1, 3.0)),
-    *(Case(n_reference=reference) for reference in (1_000, 100_000)),
+    *(Case(n_reference=reference, row_by_row=True, pool=LARGE_POOL) for reference in (1_000, 100_000)),
     *(
         Case(("normal",), correlation=r, n_rows=500, n_reference=5_000, window="week", promised=0.5)
         for r in (0.5, 0.9, 0.999)
