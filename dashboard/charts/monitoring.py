@@ -187,8 +187,7 @@ def event_lines(events: Sequence[Event], colours: Colours, *, n_windows: int, na
                 "y": 1,
                 "xref": "x",
                 "yref": "paper",
-                # Beyond the last third nothing joins it, and there may be no room to its right.
-                "xanchor": "right" if column > n_windows * (1 - CLOSE) else "left",
+                "xanchor": "right" if _at_end(column, n_windows) else "left",
                 "yanchor": "bottom",
                 "text": short(words, 40),
                 "showarrow": False,
@@ -200,14 +199,23 @@ def event_lines(events: Sequence[Event], colours: Colours, *, n_windows: int, na
 
 
 def _said_together(events: Sequence[Event], n_windows: int) -> list[tuple[float, str]]:
-    """Where to write which words: what lies within a third of the axis of the last place joins it, as a phone needs."""
+    """Where to write which words: each takes a third of the axis, as a phone needs; what has no room joins the last.
+
+    Those at the end are written to the left, towards the words before them.
+    """
     found: list[list[Event]] = []
     for event in sorted(events, key=lambda one: one.column):
-        if found and event.column - found[-1][0].column < n_windows * CLOSE:
+        room = CLOSE * n_windows * (2 if _at_end(event.column, n_windows) else 1)
+        if found and event.column - found[-1][0].column < room:
             found[-1].append(event)
         else:
             found.append([event])
     return [(together[0].column, ", ".join(_counted(together))) for together in found]
+
+
+def _at_end(column: float, n_windows: int) -> bool:
+    """Whether there may be no room for words to its right."""
+    return column > n_windows * (1 - CLOSE)
 
 
 def _counted(events: Sequence[Event]) -> list[str]:

@@ -85,10 +85,10 @@ def test_the_most_important_feature_is_at_the_top_and_names_are_literal():
 
 
 def test_what_happened_is_a_line_with_its_words_told_apart_by_colour():
-    happened = [Event(0.5, "v2 live", "deployment"), Event(2.2, "<b>wrong</b> unit", "incident")]
+    happened = [Event(0.1, "v2 live", "deployment"), Event(2.2, "<b>wrong</b> unit", "incident")]
     drawn = map_of(square(0, 0, 0.1), features=["age"], events=happened)
     lines = [shape for shape in drawn.layout.shapes if shape.type == "line"]
-    assert [line.x0 for line in lines] == [0.5, 2.2]
+    assert [line.x0 for line in lines] == [0.1, 2.2]
     assert [one.text for one in drawn.layout.annotations] == ["v2 live", "&lt;b&gt;wrong&lt;/b&gt; unit"]
     assert len({line.line.color for line in lines}) == 2
 
@@ -99,14 +99,20 @@ def test_what_happened_at_the_right_edge_is_said_to_its_left():
     assert [one.xanchor for one in drawn.layout.annotations] == ["left", "right"]
 
 
+def test_words_that_are_written_towards_each_other_are_said_together():
+    happened = [Event(0.9, "incident", "incident"), Event(2.4, "incident", "incident")]
+    drawn = map_of(square(0, 0, 0.1), features=["age"], events=happened)
+    assert [(one.x, one.xanchor, one.text) for one in drawn.layout.annotations] == [(0.9, "left", "2 incidents")]
+
+
 def test_what_happened_at_nearly_the_same_time_is_said_together():
     happened = [
-        Event(0.5, "v2 live", "deployment"),
-        Event(0.6, "v1 live", "deployment"),
+        Event(0.3, "v2 live", "deployment"),
+        Event(0.4, "v1 live", "deployment"),
         Event(2.4, "fault", "incident"),
     ]
     drawn = map_of(square(0, 0, 0.1), features=["age"], events=happened)
-    assert [(one.x, one.text) for one in drawn.layout.annotations] == [(0.5, "v2 live, v1 live"), (2.4, "fault")]
+    assert [(one.x, one.text) for one in drawn.layout.annotations] == [(0.3, "v2 live, v1 live"), (2.4, "fault")]
     assert [shape.type for shape in drawn.layout.shapes].count("line") == 3
 
 
