@@ -13,7 +13,7 @@ LOOKS: dict[str, tuple[str, theme.Role]] = {
     "preparation_failed": ("Preparing failed", "attention"),
     "run_failed": ("Run failed", "attention"),
     "incident": ("Incident", "attention"),
-    "ended_incident": ("Incident, over by itself", "healthy"),
+    "ended_incident": ("Incident, its alerts are over", "healthy"),
     "alert": ("Alert", "attention"),
     "decided": ("News", "neutral"),
 }
@@ -46,11 +46,12 @@ for place, item in enumerate(items):
             st.markdown(f"**{theme.plain(item.sentence)}**")
             panels.quiet(item.reason)
         first = place == 0 and item.kind != "decided"
-        if item.kind == "ended_incident" and st.button("Resolve", key=f"inbox_resolve_{place}"):
-            incident_actions.resolve(item.subject_id, 0)
-        if st.button(
-            "Review" if item.kind == "decide" else "Open",
-            key=f"inbox_open_{place}",
-            type="primary" if first else "secondary",
-        ):
-            session.open_page(item.page, **item.params)
+        with st.container(width="content", gap="xsmall"):  # one below the other, as a phone needs
+            if st.button(
+                "Review" if item.kind == "decide" else "Open",
+                key=f"inbox_open_{place}",
+                type="primary" if first else "secondary",
+            ):
+                session.open_page(item.page, **item.params)
+            if item.kind == "ended_incident" and st.button("Resolve", key=f"inbox_resolve_{place}"):
+                incident_actions.resolve(item.subject_id, 0)

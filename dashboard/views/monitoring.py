@@ -4,6 +4,8 @@ import streamlit as st
 
 from core.monitoring import alert_queries
 from core.monitoring import queries as monitoring
+from core.monitoring.alert_queries import AlertRow
+from core.monitoring.alert_rules import SEVERITIES
 from core.monitoring.tables import AlertState, WindowState
 from core.permissions import Permission
 from dashboard import (
@@ -20,7 +22,17 @@ from dashboard import (
 from dashboard.panels import Row
 
 monitors = reads.fresh(monitoring.list_monitors)
-opened = [alert for alert in reads.fresh(alert_queries.alerts) if alert.state != AlertState.RESOLVED]
+opened = sorted(
+    (alert for alert in reads.fresh(alert_queries.alerts) if alert.state != AlertState.RESOLVED),
+    key=lambda alert: (alert.state != AlertState.OPEN, alert.severity != SEVERITIES[-1]),
+)
+
+
+def alert_state(alert: AlertRow) -> str:
+    """Whether somebody has taken it up, and that it is critical where nobody has."""
+    if alert.state != AlertState.OPEN:
+        return theme.mark("Acknowledged", "neutral")
+    return theme.mark("Critical", "harm") if alert.severity == SEVERITIES[-1] else theme.mark("Open", "attention")
 
 
 def sentence() -> str:
@@ -88,7 +100,8 @@ panels.table(
 
 panels.section(
     f"{theme.count(len(opened), 'alert')} to look at" if opened else "No alert is open",
-    "Drift alone waits for the morning: an alert names what moved, the monitor shows how far."
+    "Critical first, then the newest. Drift alone waits for the morning: an alert names what moved, the monitor shows "
+    "how far."
     if opened
     else "An alert is raised when a window with enough data has drifted.",
 )
@@ -97,9 +110,7 @@ panels.table(
         Row(
             {
                 "Model": alert.model_name,
-                "State": theme.mark("Open", "attention")
-                if alert.state == AlertState.OPEN
-                else theme.mark("Acknowledged", "neutral"),
+                "State": alert_state(alert),
                 "What happened": alert.sentence,
                 "Window": (alert.window or theme.MISSING)
                 + (f", of the earlier cut {alert.earlier_cut}" if alert.earlier_cut else ""),

@@ -239,6 +239,15 @@ def test_the_inbox_says_how_it_is_ordered_and_what_is_critical(
     assert "Critical first, then warnings and what is overdue, then the rest" in told
     assert "Critical alert" in told
     assert told.index("Disk is full.") < told.index("churn: data arrives wrong")
+    with workspace.write() as session:
+        session.add(
+            Alert(
+                kind="queue", severity="warning", sentence="Jobs wait.", since="now", since_at=utc_now(),
+                opened_at=utc_now(),
+            )
+        )  # fmt: skip
+    listed = said(open_as(operator, "monitoring"))
+    assert listed.index("✕ Critical Disk is full.") < listed.index("▲ Open Jobs wait.")
 
 
 def test_a_run_is_set_up_without_the_features_of_the_link(open_as: OpenAs, scientist: Actor, trained_on: Any) -> None:
