@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.datasets.content import align, append, content_hash
@@ -82,6 +82,7 @@ def test_numbers_come_back_to_the_last_bit(numbers: list[tuple[float | None, int
 
 @settings(deadline=None, max_examples=15)
 @given(st.lists(st.lists(st.text('ab,"\n 1', max_size=4), min_size=2, max_size=2), min_size=1, max_size=6))
+@example([["", ",1"]])
 def test_inferring_never_loses_a_row_or_a_cell(rows: list[list[str]]) -> None:
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")
@@ -95,7 +96,10 @@ def test_inferring_never_loses_a_row_or_a_cell(rows: list[list[str]]) -> None:
     assert table.num_rows == len(rows)
     for read, written in zip(table.to_pylist(), rows, strict=True):
         for value, cell in zip(read.values(), written, strict=True):
-            assert str(value or "").strip() in (cell.strip(), str(int(cell)) if cell.strip().isdigit() else "")
+            if isinstance(value, float):  # read with a decimal comma, which the inspection says
+                assert value == float(cell.replace(",", "."))
+            else:
+                assert str(value or "").strip() in (cell.strip(), str(int(cell)) if cell.strip().isdigit() else "")
 
 
 KINDS = [("a", ColumnKind.INTEGER), ("b", ColumnKind.CATEGORY)]
