@@ -67,6 +67,9 @@ def f_beta_interval(beta: float) -> Callable[[Outcome, Measured], Interval]:
     With J = TP / (TP + FP + FN) and r = FN / (FP + FN) the odds of F are those of J times (1 + b²) / (b² r + 1 - r):
     two independent shares given the counts. F1 does not depend on r, and F1 = 2 J / (1 + J).
 
+    Of up to `intervals.FEW_EVENTS` found J alone reaches down further than need be. Where then no mistake, or every
+    one, is a miss, r can be missed on one side only, and what it adds to the low end is one-sided.
+
     With weights the two are not independent, since heavy misses lower the one and raise the other; but for F1 it is
     then `share_interval`, unless nothing, or everything, was found.
     """
@@ -91,6 +94,8 @@ def f_beta_interval(beta: float) -> Callable[[Outcome, Measured], Interval]:
         # The cost of a mistake, b² r + 1 - r, rises or falls with r; by log odds, where the two add up.
         cheap, dear = sorted((square * one + 1 - one) for one in share)
         cost = square * missed + 1 - missed
+        if wrong > 0 and missed in (0, 1) and outcome.effective(hit) <= intervals.FEW_EVENTS:
+            dear = max(square * one + 1 - one for one in _wilson(outcome, actual & ~hit, called & ~hit, ONE_SIDED))
         if joint in (0, 1):
             # By log odds J is then infinitely far from its other end, and what r adds to that is nothing.
             centre = (share.low + share.high) / 2
@@ -357,11 +362,11 @@ def calibration_error_interval(outcome: Outcome, _measured: Measured) -> Interva
     return Interval(found.low / outcome.n_counted, found.high / outcome.n_counted)
 
 
-def _share(share: float, size: float) -> Interval:
-    return intervals.proportion(share * size, size)
+def _share(share: float, size: float, level: float = intervals.CONFIDENCE) -> Interval:
+    return intervals.proportion(share * size, size, level)
 
 
-def _wilson(outcome: Outcome, part: Cells, whole: Cells) -> Interval:
+def _wilson(outcome: Outcome, part: Cells, whole: Cells, level: float = intervals.CONFIDENCE) -> Interval:
     """Wilson of the share of the rows in some cells of the confusion matrix that are in others of them.
 
     With weights, at the smaller of two effective sizes: Kish's, and the one at which a proportion is as sure as the
@@ -373,7 +378,7 @@ def _wilson(outcome: Outcome, part: Cells, whole: Cells) -> Interval:
         squares = (1 - share) ** 2 * float(outcome.squares[part].sum())
         squares += share**2 * float(outcome.squares[whole & ~part].sum())
         size = min(size, share * (1 - share) * total * total / squares)
-    return _share(share, size)
+    return _share(share, size, level)
 
 
 def _everywhere(outcome: Outcome) -> Cells:

@@ -24,7 +24,7 @@ from core.evaluation.metrics import Metric
 from core.evaluation.outcomes import Outcome
 from core.evaluation.paired_metrics import influence_effect
 from core.evaluation.tables import Task
-from core.statistics import permutation, resampling, reweighting
+from core.statistics import intervals, permutation, resampling, reweighting
 from core.statistics.intervals import CONFIDENCE
 from core.statistics.paired import PairedEffect
 from core.statistics.permutation import Permuted
@@ -108,7 +108,7 @@ PAIRED_TESTS: dict[str, PairedMethod] = {
         key="bootstrap",
         title="Paired bootstrap",
         sentence="The difference on thousands of sets of rows drawn from these; too sure with few rows of a class.",
-        reference="Efron (1987), JASA 82:171, bias-corrected and accelerated",
+        reference="Efron (1987), JASA 82:171, bias-corrected and accelerated; Hesterberg (2015), expanded for few rows",
     ),
     "permutation": PairedMethod(
         key="permutation",
@@ -165,7 +165,8 @@ def paired_tests(
     if n_resamples:
         resampled = bootstrap_differences(entry, baseline, candidate, n_resamples=n_resamples, rng=rng)
         influence = measured[1].influence - measured[0].influence
-        judged = None if resampled is None else resampling.bca(effect, resampled, influence, confidence_level)
+        df = intervals.effective_df(influence)
+        judged = None if resampled is None else resampling.bca(effect, resampled, influence, confidence_level, df=df)
         if judged is not None:
             (low, high), pvalue = judged
             method = f"{n_resamples:,} resamples"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.statistics.intervals import CONFIDENCE, Interval, bisect, combine, normal_quantile
+from core.statistics.intervals import CONFIDENCE, Interval, bisect, combine, normal_quantile, t_pvalue, t_quantile
 
 N_RESAMPLES = 2_000
 # Weights of so many rows in one block: with what is worked out of them they fit the processor's second-level cache.
@@ -38,9 +39,17 @@ def draw_counts(n: int, *, n_resamples: int = N_RESAMPLES, rng: np.random.Genera
 
 
 def bca(
-    effect: float, resampled: NDArray[np.float64], influence: NDArray[np.float64], confidence_level: float = CONFIDENCE
+    effect: float,
+    resampled: NDArray[np.float64],
+    influence: NDArray[np.float64],
+    confidence_level: float = CONFIDENCE,
+    *,
+    df: float = math.inf,
 ) -> tuple[Interval, float] | None:
     """Bias-corrected and accelerated bootstrap interval, and the p-value that agrees with it.
+
+    Resamples spread as the rows seen do, and few rows tell their own spread badly: with ``df`` finite the percentiles
+    are as far out as Student's quantiles of so many degrees of freedom (the expanded percentile interval).
 
     Parameters
     ----------
@@ -50,6 +59,8 @@ def bca(
         The estimate on each resample; NaN where it is not defined on one, which is then left out.
     influence : ndarray of shape (n,)
         Each row's influence on the estimate, in any unit; its skewness is the acceleration. All 0 for none.
+    df : float
+        Degrees of freedom of the spread, > 0; infinite for Efron's own interval.
 
     Returns
     -------
@@ -62,7 +73,8 @@ def bca(
     References
     ----------
     Efron (1987), JASA 82, 171-185, doi:10.1080/01621459.1987.10478410; the acceleration from influences as in DiCiccio
-    and Efron (1996), Statistical Science 11, 189-228, equation 6.6.
+    and Efron (1996), Statistical Science 11, 189-228, equation 6.6; Hesterberg (2015), The American Statistician 69,
+    371-386, section 5.3, for the expansion.
     """
     defined = np.sort(resampled[np.isfinite(resampled)])
     n = len(defined)
@@ -78,12 +90,16 @@ def bca(
         bottom = 1 - acceleration * shifted
         return normal.cdf(bias + shifted / bottom) if bottom > 0 else float(shifted > 0)
 
-    z = normal_quantile(confidence_level)
+    finite = math.isfinite(df)
+    # Resamples vary by n where a variance is divided by n - 1.
+    shrunk = math.sqrt(df / (df + 1)) if finite else 1.0
+    z = t_quantile(df, confidence_level) / shrunk if finite else normal_quantile(confidence_level)
     low, high = np.quantile(defined, [level(-z), level(z)])
     moved = normal.inv_cdf(_share_below(defined, 0.0)) - bias
     bottom = 1 + acceleration * moved
-    tail = normal.cdf(moved / bottom - bias) if bottom > 0 else float(moved >= 0)
-    pvalue = min(1.0, max(2 * min(tail, 1 - tail), 1 / (n + 1)))
+    shift = moved / bottom - bias if bottom > 0 else math.inf
+    outside = t_pvalue(shift * shrunk, df) if finite else 2 * normal.cdf(-abs(shift))
+    pvalue = min(1.0, max(outside, 1 / (n + 1)))
     return Interval(float(low), float(high)), pvalue
 
 

@@ -453,6 +453,29 @@ def test_the_interval_of_an_area_is_no_wider_than_need_be_once_a_tail_would_have
     assert 1 < np.mean(widths) < 1.6
 
 
+def test_the_interval_of_f2_holds_as_promised_where_few_are_found_and_next_to_nothing_is_missed() -> None:
+    # Every outcome of 12 rows that are, or are called, positive: found, missed, false alarms.
+    outcomes = [(found, missed, 12 - found - missed) for found in range(13) for missed in range(13 - found)]
+    ends = []
+    for found, missed, _ in outcomes:
+        truth, called = np.arange(12) < found + missed, (np.arange(12) < found) | (np.arange(12) >= found + missed)
+        outcome = Outcome(binary(truth, np.where(called, 0.9, 0.1)))
+        interval = METRICS["f2"].interval(outcome, measure(METRICS["f2"], outcome))
+        assert interval is not None
+        ends.append(interval)
+    held = []
+    for missed in (0.0, 0.02, 0.1):
+        for joint in np.geomspace(0.02, 0.3, 60):
+            value = 5 * joint / (5 * joint + (3 * missed + 1) * (1 - joint))
+            chance = stats.multinomial.pmf(outcomes, 12, [joint, (1 - joint) * missed, (1 - joint) * (1 - missed)])
+            held.append(sum(p for p, (low, high) in zip(chance, ends, strict=True) if low <= value <= high))
+
+    # Around each truth, over a quarter of it to either side: at one the share jumps like the teeth of a saw.
+    assert min(np.mean(held[start : start + 10]) for start in range(0, 180, 10)) >= 0.94
+    # Two found and nothing missed: one may still miss, but not fewer than nothing, so that end is one-sided (0.122).
+    assert ends[outcomes.index((2, 0, 10))].low == pytest.approx(0.125, abs=0.001)
+
+
 def test_weights_that_go_with_the_class_do_not_break_the_interval_of_f2() -> None:
     chosen = next(one for one in CASES if one.name == "binary 30 % weighted")
     truth, rng, held = truths(chosen, rows=200_000, parts=1)["f2"], np.random.default_rng(8), 0

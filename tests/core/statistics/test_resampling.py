@@ -168,16 +168,41 @@ def test_the_accelerated_interval_agrees_with_scipys(rng: np.random.Generator) -
     assert found[0] == pytest.approx((expected.low, expected.high), abs=0.1 * spread)
 
 
-def test_the_bootstraps_pvalue_agrees_with_its_interval(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("df", [np.inf, 12.0])
+def test_the_bootstraps_pvalue_agrees_with_its_interval(rng: np.random.Generator, df: float) -> None:
     for shift in np.linspace(-0.6, 0.6, 25):
         values = rng.exponential(size=40) - 1 + shift
         resampled = np.concatenate([block @ values / 40 for block in resampling.draw_counts(40, rng=rng)])
-        found = resampling.bca(float(values.mean()), resampled, values - values.mean())
+        found = resampling.bca(float(values.mean()), resampled, values - values.mean(), df=df)
         assert found is not None
         (low, high), pvalue = found
         assert 0 < pvalue <= 1
         if abs(pvalue - 0.05) > 0.01:
             assert (low > 0 or high < 0) == (pvalue < 0.05)
+
+
+def test_the_fewer_rows_carry_the_spread_the_further_out_are_the_bootstraps_percentiles(
+    rng: np.random.Generator,
+) -> None:
+    values = stats.norm.ppf((np.arange(16) + 0.5) / 16)
+    effect = 2.2 * values.std(ddof=1) / 4
+    values += effect
+    resampled = np.concatenate(
+        [block @ values / 16 for block in resampling.draw_counts(16, n_resamples=100_000, rng=rng)]
+    )
+
+    plain = resampling.bca(effect, resampled, np.zeros(16))
+    expanded = resampling.bca(effect, resampled, np.zeros(16), df=15)
+
+    # Of a mean of normal rows it comes to Student's own test; Efron's interval is that of a known spread.
+    student = stats.ttest_1samp(values, 0)
+    ends = student.confidence_interval()
+    assert plain is not None
+    assert expanded is not None
+    assert expanded[0].low < plain[0].low < plain[0].high < expanded[0].high
+    assert expanded[0] == pytest.approx((ends.low, ends.high), abs=0.03 * (ends.high - ends.low))
+    assert expanded[1] == pytest.approx(student.pvalue, rel=0.2)
+    assert plain[1] < 0.7 * expanded[1]
 
 
 def test_resamples_that_are_all_alike_or_mostly_undefined_give_no_interval() -> None:
