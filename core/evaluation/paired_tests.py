@@ -4,8 +4,9 @@ The primary method (`paired_metrics`) decides; these stand beside it. The bootst
 move on other rows and gives an interval; the permutation asks how often swapping the two models' predictions row by row
 gives as large a difference, which is a stricter question than equal figures, and gives a p-value alone.
 
-The bootstrap is too sure of itself with few rows or few of a class: under 50 rows, or 50 rows of the rarer class, it
-finds a difference that is not there 8 to 25 times in 100 (docs/verdict-honesty.md). It decides nothing.
+The bootstrap's percentiles are as far out as Student's quantiles by what the rows' influences tell of their own spread.
+Still it finds a difference that is not there up to 9 times in 100 with 50 rows or ten of the rarer class
+(docs/verdict-honesty.md). It decides nothing.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ PAIRED_TESTS: dict[str, PairedMethod] = {
     "bootstrap": PairedMethod(
         key="bootstrap",
         title="Paired bootstrap",
-        sentence="The difference on thousands of sets of rows drawn from these; too sure with few rows of a class.",
+        sentence="The difference on thousands of sets of rows drawn from these; a little too sure with few rows.",
         reference="Efron (1987), JASA 82:171, bias-corrected and accelerated; Hesterberg (2015), expanded for few rows",
     ),
     "permutation": PairedMethod(
