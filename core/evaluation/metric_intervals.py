@@ -29,6 +29,7 @@ from core.statistics.intervals import Interval
 Cells = NDArray[np.bool_]
 
 FEW = 5
+FEW_A_BIN = 10
 MOST_COST_LEVELS = 8
 # The share of a squared width at which one class decides it.
 DOMINANT = 0.5
@@ -345,7 +346,9 @@ def explained_interval(outcome: Outcome, measured: Measured) -> Interval:
 def calibration_error_interval(outcome: Outcome, _measured: Measured) -> Interval | None:
     """Of the bins' summed gaps, what noise adds to them taken off the low end; None as for `score_loss_interval`.
 
-    Multiclass: None where fewer than `FEW` rows are predicted rightly, or wrongly.
+    Multiclass: None where fewer than `FEW` rows are predicted rightly, or wrongly. Both: None where a bin has fewer
+    than `FEW_A_BIN` rows on average, as so few do not tell their own noise: with five it held the truth in 90 to 99 of
+    100 samples, depending on where the gaps lie, with ten in 92 or more.
     """
     if outcome.is_binary:
         few = _rarest_class(outcome)
@@ -358,6 +361,8 @@ def calibration_error_interval(outcome: Outcome, _measured: Measured) -> Interva
     if outcome.is_weighted:
         counted = outcome.weight > 0
         gaps, bins = gaps[counted], np.unique(bins[counted], return_inverse=True)[1]
+    if outcome.effective(_everywhere(outcome)) < FEW_A_BIN * (int(bins.max()) + 1):
+        return None
     found = resampling.gap_interval(gaps, bins)
     return Interval(found.low / outcome.n_counted, found.high / outcome.n_counted)
 

@@ -273,6 +273,17 @@ def test_calibration_error_of_a_constant_score_is_its_distance_from_the_share() 
     )
 
 
+@pytest.mark.parametrize(("n", "given"), [(50, False), (99, False), (100, True)])
+def test_calibration_error_has_an_interval_from_ten_rows_a_bin_on(
+    n: int, given: bool, rng: np.random.Generator
+) -> None:
+    made = binary(np.arange(n) % 2 == 0, rng.random(n))
+
+    entry, outcome = METRICS["expected_calibration_error"], Outcome(made)
+
+    assert (entry.interval(outcome, measure(entry, outcome)) is not None) == given
+
+
 def test_one_class_only_leaves_out_what_needs_two_and_says_why() -> None:
     made = binary([False] * 50, np.linspace(0, 0.4, 50))
 
