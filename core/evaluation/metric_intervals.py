@@ -347,8 +347,8 @@ def calibration_error_interval(outcome: Outcome, _measured: Measured) -> Interva
     """Of the bins' summed gaps, what noise adds to them taken off the low end; None as for `score_loss_interval`.
 
     Multiclass: None where fewer than `FEW` rows are predicted rightly, or wrongly. Both: None where a bin has fewer
-    than `FEW_A_BIN` rows on average, as so few do not tell their own noise: how often the interval holds then depends on
-    where the gaps lie (docs/interval-coverage.md).
+    than `FEW_A_BIN` rows on average. So few do not tell their own noise, and how often the interval holds then depends
+    on where the gaps lie (docs/interval-coverage.md).
     """
     if outcome.is_binary:
         few = _rarest_class(outcome)
