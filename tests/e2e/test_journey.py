@@ -312,7 +312,7 @@ def a_drifted_batch_shows_on_one_feature(story: Story) -> None:
     expect(box(olga.page, "Time column")).to_have_value("observed_on")
     press(olga, "Measure drift", "churn")
     heading(olga, re.compile("^monthly_charge( and the prediction)? drifted, first in 2025-10$"))
-    said(olga, "monthly_charge has drifted in 2025-10 (1 of 8 features")
+    said(olga, "1 of 8 features drifted in 2025-10")
     with opened(Settings(home=story.gatehouse.home)) as workspace, workspace.read() as session:
         # What was asked over HTTP in the meantime may have a window of its own, with too few rows to judge.
         judged = {one.label: one for one in window_queries.windows(session, 1) if one.n_rows > 3}
