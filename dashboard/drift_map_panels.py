@@ -172,8 +172,11 @@ def follow(
     if not chosen:
         st.session_state.pop(last, None)
     for column, from_below in chosen:
+        if st.session_state.get(f"{last}_before") == (column, from_below):
+            continue  # the chart says once more what was chosen before
         # The chart keeps what is chosen while its windows move on: a place that is gone is no choice.
         if st.session_state.get(last) != (column, from_below) and column < len(windows) and from_below < len(shown):
+            st.session_state[f"{last}_before"] = st.session_state.get(last)
             st.session_state[last] = (column, from_below)
             st.query_params["window"] = str(windows[column].id)
             st.query_params["feature"] = shown_name(shown[len(shown) - 1 - from_below])
