@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 import streamlit as st
 
 from core.monitoring import drift_queries
 from core.monitoring import queries as monitoring
-from core.monitoring.drift_queries import DriftMap, DriftSquare, WatchedColumn
+from core.monitoring.drift_queries import DriftMap, DriftSquare
 from core.monitoring.queries import MonitorRow
 from core.monitoring.tables import Season, WindowState
 from core.monitoring.window_queries import WindowSpan
@@ -103,7 +104,12 @@ def heat_map(row: MonitorRow, found: DriftMap, happened: Sequence[charts.Event],
         "to see the feature then and now.",
     )
     shown = found.columns[: charts.FEATURES_SHOWN]
-    event = st.plotly_chart(
+
+    def address(point: Mapping[str, Any]) -> dict[str, str]:
+        window, feature = found.windows[int(point["x"])], shown[len(shown) - 1 - int(point["y"])]
+        return {"window": str(window.id), "feature": shown_name(feature)}
+
+    panels.choosable(
         charts.heat_map(
             [square(one) for one in found.squares],
             windows=[one.label for one in found.windows],
@@ -111,18 +117,14 @@ def heat_map(row: MonitorRow, found: DriftMap, happened: Sequence[charts.Event],
             events=happened,
             colours=theme.colours(),
         ),
-        theme=None,
         key=f"monitor_map_{row.id}",
-        config={"displayModeBar": False},
-        on_select="rerun",
-        selection_mode="points",
         alt=f"Drift of {len(shown)} features over {theme.count(len(found.windows), 'window')}. {heading}.",
+        address=address,
     )
     if folded := len(found.columns) - len(shown):
         panels.quiet(f"{theme.count(folded, 'quieter feature')} {'is' if folded == 1 else 'are'} in the table below.")
     if against == "reference":
         _like_seasons(row, found)
-    follow(row, [(int(point["x"]), int(point["y"])) for point in event["selection"]["points"]], found.windows, shown)
 
 
 def _like_seasons(row: MonitorRow, found: DriftMap) -> None:
@@ -153,31 +155,3 @@ def _words(effect: float | None, threshold: float, drifted: bool) -> str:
     """What a square says, made once for the many that say the same."""
     said = "drifted" if drifted else "no drift" if effect is not None else "not enough data"
     return f"effect {theme.number(effect)}, threshold {theme.number(threshold)}, {said}"
-
-
-def follow(
-    row: MonitorRow,
-    chosen: Sequence[tuple[int, int]],
-    windows: Sequence[WindowSpan],
-    shown: Sequence[WatchedColumn],
-) -> None:
-    """Turn a newly chosen square into the page's selection; a choice is followed once, until another is made.
-
-    Parameters
-    ----------
-    chosen : sequence of (column, row)
-        Where on the map it lies, from the left and from the bottom.
-    """
-    last = f"monitor_square_{row.id}"
-    if not chosen:
-        st.session_state.pop(last, None)
-    for column, from_below in chosen:
-        if st.session_state.get(f"{last}_before") == (column, from_below):
-            continue  # the chart says once more what was chosen before
-        # The chart keeps what is chosen while its windows move on: a place that is gone is no choice.
-        if st.session_state.get(last) != (column, from_below) and column < len(windows) and from_below < len(shown):
-            st.session_state[f"{last}_before"] = st.session_state.get(last)
-            st.session_state[last] = (column, from_below)
-            st.query_params["window"] = str(windows[column].id)
-            st.query_params["feature"] = shown_name(shown[len(shown) - 1 - from_below])
-            st.rerun()

@@ -54,19 +54,16 @@ def mistakes(record: RunRecord, found: Mapping[str, Any]) -> None:
         "the square is a true class; choose a cell to see the rows in it.",
     )
     chosen = codes.get(st.query_params.get(CELL, "0"), worst)
-    event = st.plotly_chart(
+    code_of = {(cell["true"], cell["predicted"]): code for code, cell in codes.items()}
+    panels.choosable(
         charts.choosable_confusion(
             labels, counts, chosen=(chosen["true"], chosen["predicted"]), colours=theme.colours()
         ),
-        theme=None,
         key="errors_square",
-        config={"displayModeBar": False},
-        on_select="rerun",
-        selection_mode="points",
         alt="Rows by true and predicted class: "
         + "; ".join(f"{cell['true']} as {cell['predicted']} {cell['n']:,}" for cell in cells),
+        address=lambda point: {CELL: code_of[clicked]} if (clicked := tuple(point["customdata"])) in code_of else {},
     )
-    _follow([point["customdata"] for point in event["selection"]["points"]], codes)
     if found["n_cells_left_out"]:
         panels.quiet(f"{theme.number(found['n_cells_left_out'])} rarer cells are not kept.")
     code = selection.pick("Rows that are", {code: _cell(cell) for code, cell in codes.items()}, name=CELL, width=420)
@@ -90,18 +87,6 @@ def _cell(cell: Mapping[str, Any]) -> str:
     if cell["true"] == cell["predicted"]:
         return f"{cell['true']}, predicted so ({rows})"
     return f"{cell['true']} taken for {cell['predicted']} ({rows})"
-
-
-def _follow(points: Sequence[Sequence[str]], codes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Turn a newly clicked cell into the page's selection; the same click again changes nothing."""
-    clicked = [tuple(point) for point in points]
-    if not clicked or st.session_state.get("errors_clicked") == clicked:
-        return
-    st.session_state["errors_clicked"] = clicked
-    for code, cell in codes.items():
-        if (cell["true"], cell["predicted"]) == clicked[-1]:
-            st.query_params[CELL] = code
-            st.rerun()
 
 
 def hardest(record: RunRecord, found: Mapping[str, Any]) -> None:

@@ -330,6 +330,36 @@ def figure(drawn: go.Figure, *, key: str, alt: str) -> None:
     st.plotly_chart(drawn, theme=None, key=key, config={"displayModeBar": False}, alt=alt)
 
 
+def choosable(
+    drawn: go.Figure, *, key: str, alt: str, address: Callable[[Mapping[str, Any]], Mapping[str, str]]
+) -> None:
+    """A figure of which a point can be chosen, which goes into the address; chosen once more it stays chosen.
+
+    Parameters
+    ----------
+    address : callable
+        What the address holds of a point, given as plotly.js tells of it, in the figure as it was when it was chosen.
+    """
+
+    def follow() -> None:
+        points = st.session_state[key]["selection"]["points"]
+        if points:
+            st.session_state[f"{key}_chosen"] = address(points[-1])
+        # Written again where the point was let go: the browser may not yet have known what was chosen.
+        st.query_params.update(st.session_state.get(f"{key}_chosen", {}))
+
+    st.plotly_chart(
+        drawn,
+        theme=None,
+        key=key,
+        # Two points one right after the other are no double click, which would let go of both.
+        config={"displayModeBar": False, "doubleClickDelay": 0},
+        on_select=follow,
+        selection_mode="points",
+        alt=alt,
+    )
+
+
 def worker_notice() -> None:
     """Say that no worker is running, where something waits for one; silent otherwise."""
     if not reads.fresh(jobs.worker_alive, session.now()):

@@ -120,6 +120,7 @@ def squares_lead_to_then_and_now(olga: Visitor) -> None:
     heading(olga, "age looks as before in 2026-01")
     choose_square(olga, "2026-02", "income")
     heading(olga, "income moved in 2026-02")
+    choose_square(olga, "2026-02", "income")  # once more: it stays chosen
     segment(olga, "Every test")
     heading(olga, "income moved in 2026-02")
     told = {row[0]: row for row in cells(olga, "monitor_every_test")}
