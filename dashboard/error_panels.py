@@ -59,7 +59,7 @@ def mistakes(record: RunRecord, found: Mapping[str, Any]) -> None:
         charts.choosable_confusion(
             labels, counts, chosen=(chosen["true"], chosen["predicted"]), colours=theme.colours()
         ),
-        key="errors_square",
+        key=f"errors_square_{record.run.id}",
         alt="Rows by true and predicted class: "
         + "; ".join(f"{cell['true']} as {cell['predicted']} {cell['n']:,}" for cell in cells),
         address=lambda point: {CELL: code_of[clicked]} if (clicked := tuple(point["customdata"])) in code_of else {},

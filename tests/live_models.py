@@ -206,21 +206,28 @@ def live_fixtures(n_rows: int) -> tuple[Any, Any, Any, Any]:
     return made, home, live, scientist
 
 
+def waiting_batch(workspace: Workspace, live: LiveModel, actor: Actor, content: bytes) -> int:
+    """Hand in a CSV file as a batch with a column "day", not yet read; gives its id."""
+    stored = workspace.artifacts.put_bytes(content)
+    options = inspect(workspace.artifacts.path(stored.sha256), file_name="rows.csv").options
+    with workspace.write() as session:
+        upload = store_upload(session, artifact=stored, file_name="rows.csv", actor=actor, now=NOW)
+        found = add_batch(
+            session,
+            monitor_id=live.monitor_id,
+            upload_id=key(upload),
+            options=options,
+            time_column="day",
+            actor=actor,
+            now=NOW,
+        )
+        return key(found)
+
+
 def hand_in(workspace: Workspace, live: LiveModel, actor: Actor, files: Sequence[bytes]) -> dict[str, int]:
-    """Hand in CSV files, each as a batch with a column "day", and have them measured; gives windows' ids by label."""
+    """Hand in files, each as a `waiting_batch`, and have them measured; gives windows' ids by label."""
     for content in files:
-        stored = workspace.artifacts.put_bytes(content)
-        with workspace.write() as session:
-            upload = store_upload(session, artifact=stored, file_name="rows.csv", actor=actor, now=NOW)
-            add_batch(
-                session,
-                monitor_id=live.monitor_id,
-                upload_id=key(upload),
-                options=inspect(workspace.artifacts.path(stored.sha256), file_name="rows.csv").options,
-                time_column="day",
-                actor=actor,
-                now=NOW,
-            )
+        waiting_batch(workspace, live, actor, content)
     finished(workspace)
     with workspace.read() as session:
         return {window.label: key(window) for window in window_queries.windows(session, live.monitor_id)}

@@ -18,10 +18,9 @@ from sqlmodel import Session, col, or_, select
 from core.incidents.causes import EDITION
 from core.incidents.tables import WindowTriage
 from core.incidents.triage import Triage
-from core.monitoring import queries
 from core.monitoring.alert_rules import ALERT_RULES, Family
-from core.monitoring.tables import Alert, AlertState, Window
-from core.monitoring.windows import BATCH, length_of
+from core.monitoring.tables import Alert, AlertState, Monitor, Window
+from core.monitoring.window_queries import of_current_length
 
 TROUBLES = tuple(key for key, rule in ALERT_RULES.items() if rule.family in (Family.FAULT, Family.SILENCE))
 """Kinds of alerts that are not about what the data says."""
@@ -93,7 +92,6 @@ def kept(session: Session, window_id: int) -> KeptTriage | None:
 
 def waiting(session: Session, monitor_id: int) -> dict[int, Mark]:
     """The newest windows of a monitor without a triage that is present, by id, newest first."""
-    monitor = queries.monitor(session, monitor_id)
     query = (
         # Without the documents: a year of them holds megabytes.
         sqlalchemy.select(
@@ -104,11 +102,9 @@ def waiting(session: Session, monitor_id: int) -> dict[int, Mark]:
             col(WindowTriage.troubles),
             col(WindowTriage.edition),
         )
+        .join(Monitor, col(Monitor.id) == col(Window.monitor_id))
         .join(WindowTriage, col(WindowTriage.window_id) == col(Window.id), isouter=True)
-        .where(
-            col(Window.monitor_id) == monitor_id,
-            col(Window.length).in_((length_of(monitor.window, monitor.window_rows), BATCH)),
-        )
+        .where(col(Window.monitor_id) == monitor_id, of_current_length())
         .order_by(col(Window.from_at).desc(), col(Window.id).desc())
         .limit(LOOKED_INTO)
     )

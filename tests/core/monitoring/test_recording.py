@@ -12,8 +12,6 @@ import pytest
 from sqlmodel import Session, col, select
 
 from core.automation.inline import run_all
-from core.datasets.ingest import inspect
-from core.datasets.service import store_upload
 from core.jobs.service import enqueue, request_cancel
 from core.jobs.tables import Job, JobState
 from core.monitoring import cells, queries, recording, service, window_queries
@@ -30,7 +28,7 @@ from core.monitoring.tables import (
 from core.permissions import Actor
 from core.workspace import Workspace
 from tests.factories import key
-from tests.live_models import LiveModel, csv_bytes, live_fixtures, stream
+from tests.live_models import LiveModel, csv_bytes, live_fixtures, stream, waiting_batch
 
 made, home, live, scientist = live_fixtures(n_rows=1_200)
 
@@ -38,27 +36,11 @@ N_WINDOWS, A_WINDOW = 6, 5  # four features and the prediction
 
 
 @pytest.fixture
-def hand_in(workspace: Workspace, live: LiveModel, operator: Actor, now: datetime) -> Callable[[], int]:
+def hand_in(workspace: Workspace, live: LiveModel, operator: Actor) -> Callable[[], int]:
     """Hand in six days of rows, of which the last three have drifted; gives the batch, not yet read."""
     table = pa.concat_tables([stream(240, seed=81), stream(240, seed=82, hours_shift=1.5)])
     days = [str(np.datetime64("2026-02-01") + place * N_WINDOWS // 480) for place in range(480)]
-    stored = workspace.artifacts.put_bytes(csv_bytes(table, days))
-
-    def add() -> int:
-        with workspace.write() as session:
-            upload = store_upload(session, artifact=stored, file_name="days.csv", actor=operator, now=now)
-            batch = service.add_batch(
-                session,
-                monitor_id=live.monitor_id,
-                upload_id=key(upload),
-                options=inspect(workspace.artifacts.path(stored.sha256), file_name="days.csv").options,
-                time_column="day",
-                actor=operator,
-                now=now,
-            )
-        return key(batch)
-
-    return add
+    return lambda: waiting_batch(workspace, live, operator, csv_bytes(table, days))
 
 
 @pytest.fixture
