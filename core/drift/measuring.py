@@ -14,6 +14,7 @@ All of a version's windows are judged by the same tests: the rows that count are
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -96,13 +97,13 @@ class ColumnMeasure:
         """
         return not self.named and self.coarseness > MAX_COARSENESS
 
-    @property
+    @cached_property
     def deciding(self) -> tuple[TestOutcome, ...]:
         """Outcomes of the tests that decide, in the order of ``streams``."""
         found = {outcome.test: outcome for outcome in self.outcomes}
         return tuple(found[key] for key in self.streams)
 
-    @property
+    @cached_property
     def leading(self) -> TestOutcome:
         """The deciding outcome that says most: the largest effect among p-values below 0.01, else the smallest p-value.
 
@@ -141,6 +142,7 @@ class ColumnMeasure:
         return min(1.0, self.leading.pvalue * max(1, looked))
 
 
+@cache
 def value_tests(kind: ColumnKind | str) -> tuple[str, ...]:
     """Keys of the tests that may be chosen to decide for a column; for text those of its length too."""
     family = FAMILIES[ColumnKind(kind)]
@@ -191,12 +193,17 @@ def streams_of(kind: ColumnKind | str, n: int, chosen: str | None = None) -> tup
     InvalidInput
         As `family_of`.
     """
+    return tuple(key for key, from_rows in _streams(kind, chosen) if n >= from_rows)
+
+
+@cache
+def _streams(kind: ColumnKind | str, chosen: str | None) -> tuple[tuple[str, int], ...]:
+    """Keys of the tests that may decide for a column, and from how many reference rows on each does."""
     family = family_of(kind, chosen)
     return tuple(
-        test.key
+        (test.key, test.from_rows)
         for test in sorted(DRIFT_TESTS.values(), key=lambda test: test.role != "values")
         if (test.key == chosen if chosen and test.role == "values" else family in test.default_for)
-        and n >= test.from_rows
     )
 
 
@@ -247,7 +254,8 @@ def measure(
     )
     bins = _bins(points)
     for name, counts in (("reference", rows.reference), ("current", rows.current)):
-        bins[f"{name}_missing"] = float(binning.shares(counts)[0])
+        n_missing, n_present = counts.tolist()
+        bins[f"{name}_missing"] = n_missing / max(1, n_missing + n_present)
     bins["measures"] = {
         outcome.test: outcome.effect
         for outcome in outcomes

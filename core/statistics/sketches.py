@@ -272,21 +272,23 @@ def align(reference: NumericSketch, current: NumericSketch) -> Counted:
     order = np.argsort(keys, kind="stable")
     keys, values = keys[order], np.concatenate([reference.values, current.values])
     # Of a cell that both hold, the reference's entry comes right before the current one.
-    pairs = np.flatnonzero(keys[1:] == keys[:-1])
+    begins = np.ones(len(keys), dtype=bool)
+    np.not_equal(keys[1:], keys[:-1], out=begins[1:])
+    pairs = (~begins).nonzero()[0] - 1
     mine, other = order[pairs], order[pairs + 1]
     ours, theirs = values[mine], values[other]
     # NaN, the mark of a mixed cell, is neither less nor greater: such a pair is one mixed point.
-    less, greater = ours < theirs, ours > theirs
-    values[other[np.isnan(ours)]] = np.nan
-    together = ~(less | greater)
-    begins = np.ones(len(keys), dtype=bool)
-    begins[pairs[together] + 1] = False
-    starts = np.flatnonzero(begins)
+    values[other] = np.where(np.isnan(ours), ours, theirs)
+    apart = ((ours < theirs) | (ours > theirs)).nonzero()[0]
+    begins[pairs[apart] + 1] = True
+    starts = begins.nonzero()[0]
     place = np.empty(len(keys), dtype=np.intp)
     place[order[starts]] = np.arange(len(starts))
-    place[other[together]] = place[mine[together]]
-    place[mine[greater]] += 1
-    place[other[greater]] -= 1
+    place[other] = place[mine]
+    place[other[apart]] += 1
+    swapped = apart[ours[apart] > theirs[apart]]
+    place[mine[swapped]] += 1
+    place[other[swapped]] -= 1
     first, second = place[:n_first], place[n_first:]
     before, now = np.zeros((2, len(starts)), dtype=np.int64)
     before[first], now[second] = reference.counts, current.counts
@@ -325,11 +327,9 @@ def _between(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Between which values each point lies: a single one, or the bounds of its cell where that is NaN."""
     mixed = np.isnan(values)
-    low, high = bounds(keys, scale)
-    single = np.flatnonzero(~mixed)
-    low[single] = high[single] = values[single]
+    low, high = (np.where(mixed, bound, values) for bound in bounds(keys, scale))
     # Bounds are rounded to float64, single values are not: where they meet, the single value holds.
-    meet = np.flatnonzero(mixed[1:] != mixed[:-1])
+    meet = (mixed[1:] != mixed[:-1]).nonzero()[0]
     above, below = meet[mixed[meet + 1]] + 1, meet[mixed[meet]]
     low[above] = np.maximum(low[above], high[above - 1])
     high[below] = np.minimum(high[below], low[below + 1])

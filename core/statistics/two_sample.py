@@ -92,9 +92,8 @@ def distance_moved(positions: Floats, reference: Counts, current: Counts) -> Flo
 
 def distance_of_gaps(positions: Floats, between: Floats) -> Floats:
     """`distance_moved` of `gaps` that are known."""
-    steps = np.diff(_finite(positions) / 2)
     with np.errstate(over="ignore"):
-        return np.minimum(2 * (between[..., :-1] @ steps), LARGEST)
+        return np.minimum(2 * _half_moved(_finite(positions), between), LARGEST)
 
 
 def total_variation(reference: Counts, current: Counts) -> Floats:
@@ -451,7 +450,7 @@ def _deviations_moved(at: Floats, between: Floats, reference: Counts, current: C
     span = float(at[-1]) / 2 - float(at[0]) / 2
     if span == 0.0:
         return _floats(between.sum(axis=-1) * 0.0)
-    distance = between[..., :-1] @ np.diff((at / 2 - at[0] / 2) / span)
+    distance = _half_moved(at, between) / span
     spread, unit = _deviation(at, reference)
     constant = (reference > 0).sum(axis=-1) == 1
     if constant.any():
@@ -462,6 +461,12 @@ def _deviations_moved(at: Floats, between: Floats, reference: Counts, current: C
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         moved = np.where(distance > 0, distance / spread * np.divide(span, unit), distance)
     return _floats(np.minimum(moved, LARGEST))
+
+
+def _half_moved(at: Floats, between: Floats) -> Floats:
+    """Half of how far rows must be moved on average, which is finite for all finite positions."""
+    half = at / 2
+    return _floats(between[..., :-1] @ (half[1:] - half[:-1]))
 
 
 def _finite(positions: Floats) -> Floats:
