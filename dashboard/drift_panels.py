@@ -188,6 +188,7 @@ def every_test(result: DriftResult) -> None:
         ],
         key="monitor_every_test",
         right=("Effect", "Threshold", "p"),
+        two_lines=True,
     )
     panels.quiet(
         "Several tests look at the same change in different units. Only those that decide can raise an alert, so that "

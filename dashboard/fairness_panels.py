@@ -139,7 +139,8 @@ def criteria(grouping: Mapping[str, Any], found: Mapping[str, Any]) -> None:
         ],
         key=f"fairness_criteria_{'_'.join(grouping['columns'])}",
         right=("Difference", "Ratio", "All equal"),
-        columns={"In words": st.column_config.TextColumn(width=520)},
+        columns={"In words": st.column_config.TextColumn(width=430)},
+        two_lines=True,
     )
     with st.expander("What does this mean?"):
         for one in grouping["criteria"]:

@@ -30,6 +30,8 @@ log = logging.getLogger("gatehouse.web")
 FINAL = {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
 ROWS_PER_PAGE = 50
 ROW_HEIGHT = 36
+# Streamlit wraps text in rows higher than 4 rem.
+TWO_LINES_HEIGHT = 57
 UNSAID = {"", theme.MISSING}
 MOST_ROWS_SHOWN = 25
 
@@ -153,6 +155,7 @@ def table(
     key: str,
     right: Iterable[str] = (),
     columns: Mapping[str, Any] | None = None,
+    two_lines: bool = False,
 ) -> None:
     """A list at full width: a table whose pinned name opens the row, or wrapping rows where the window is narrow.
 
@@ -166,6 +169,8 @@ def table(
         Columns of numbers.
     columns : mapping, optional
         Streamlit column configurations that replace the default ones.
+    two_lines : bool
+        Whether text wraps to a second line: where a column holds whole sentences.
     """
     if not rows:
         return
@@ -182,6 +187,7 @@ def table(
         if any(isinstance(row.cells[name], list) for row in rows)
     }
     config |= dict(columns or {})
+    row_height = TWO_LINES_HEIGHT if two_lines else ROW_HEIGHT
     clicked = f"{key}_open"
     if any(row.page for row in rows):
         # A pinned text column is drawn too faint to read; a pinned button is not, and opens the row.
@@ -190,8 +196,8 @@ def table(
         st.dataframe(
             frame,
             hide_index=True,
-            row_height=36,
-            height=36 * (min(len(rows), MOST_ROWS_SHOWN) + 1) + 2,
+            row_height=row_height,
+            height="content" if len(rows) <= MOST_ROWS_SHOWN else row_height * (MOST_ROWS_SHOWN + 1),
             column_config=config,
             key=f"{key}_table",
             lazy=False,

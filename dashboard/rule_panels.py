@@ -67,6 +67,7 @@ def rules(monitors: Sequence[MonitorRow]) -> None:
             "What it says": st.column_config.TextColumn(width=420),
             "Now": st.column_config.TextColumn(width=120),
         },
+        two_lines=True,
     )
     row = next((one for one in found if one.kind.key == session.chosen_text("rule")), None)
     if row is not None and may:
@@ -141,5 +142,5 @@ def _settings(row: RuleRow) -> str:
     parts = []
     for one in row.kind.parameters:
         value, unit = row.parameters[one.key], theme.inside(one.title.rsplit(", ", 1)[-1])
-        parts.append("learned" if value is None else f"{value:g} {unit.removesuffix('s') if value == 1 else unit}")
+        parts.append("learned" if value is None else f"{value:,g} {unit.removesuffix('s') if value == 1 else unit}")
     return ", ".join(parts) + (" (changed)" if row.edited else "")

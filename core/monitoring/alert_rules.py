@@ -223,8 +223,8 @@ ALERT_RULES: dict[str, AlertRuleKind] = _by_key(
             subject="installation",
             severity="critical",
             parameters=(
-                Parameter("times", "Ends that are told", 5, 2, 100),
-                Parameter("minutes", "Within how many minutes", 60, 5, 1440),
+                Parameter("times", "Ended, times", 5, 2, 100),
+                Parameter("minutes", "Looks back, minutes", 60, 5, 1440),
             ),
             decided_by_monitor=False,
             sentence="The pages, scoring or a worker ended this often without having been stopped, and was started "
