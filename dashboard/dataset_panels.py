@@ -254,6 +254,7 @@ def checks_of(checks: list[CheckResult]) -> None:
             )
         ],
         key="dataset_checks",
+        two_lines=True,
     )
 
 

@@ -121,7 +121,8 @@ def together(window_id: int) -> None:
         ],
         key="monitor_together",
         right=("Value",),
-        columns={"What was found": st.column_config.TextColumn(width=640)},
+        columns={"What was found": st.column_config.TextColumn(width=560)},
+        two_lines=True,
     )
     with st.expander("What do these mean?"):
         for one in found:

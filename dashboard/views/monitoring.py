@@ -124,5 +124,6 @@ panels.table(
         for alert in opened
     ],
     key="alerts",
-    columns={"What happened": st.column_config.TextColumn(width=560)},
+    columns={"What happened": st.column_config.TextColumn(width=480)},
+    two_lines=True,
 )
