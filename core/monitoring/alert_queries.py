@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,8 +45,10 @@ class AlertRow:
     earlier_cut: str = ""
 
 
-def alerts(session: Session, *, monitor_id: int | None = None, state: str | None = None) -> list[AlertRow]:
-    """Alerts, newest first, of one monitor or state where given."""
+def alerts(
+    session: Session, *, monitor_id: int | None = None, states: Collection[AlertState] = tuple(AlertState)
+) -> list[AlertRow]:
+    """Alerts, newest first, of one monitor where given."""
     query = (
         select(Alert, Window, Monitor, RegisteredModel.name)
         .join(Window, col(Window.id) == col(Alert.window_id), isouter=True)
@@ -55,8 +58,8 @@ def alerts(session: Session, *, monitor_id: int | None = None, state: str | None
     )
     if monitor_id is not None:
         query = query.where(col(Alert.monitor_id) == monitor_id)
-    if state is not None:
-        query = query.where(col(Alert.state) == state)
+    if set(states) != set(AlertState):
+        query = query.where(col(Alert.state).in_(states))
     return [
         AlertRow(
             id=alert.id or 0,
@@ -83,7 +86,12 @@ def alerts(session: Session, *, monitor_id: int | None = None, state: str | None
 
 def open_alerts(session: Session) -> list[AlertRow]:
     """Alerts nobody has acknowledged or resolved, newest first."""
-    return alerts(session, state=AlertState.OPEN)
+    return alerts(session, states=[AlertState.OPEN])
+
+
+def standing_alerts(session: Session, *, monitor_id: int | None = None) -> list[AlertRow]:
+    """Alerts nobody has resolved and that are not over, newest first, of one monitor where given."""
+    return alerts(session, monitor_id=monitor_id, states=[AlertState.OPEN, AlertState.ACKNOWLEDGED])
 
 
 def _earlier_cut(window: Window | None, monitor: Monitor | None) -> str:

@@ -7,7 +7,7 @@ from core.monitoring import alert_queries, drift_queries, window_queries
 from core.monitoring import queries as monitoring
 from core.monitoring.labels import unknown_labels
 from core.monitoring.queries import MonitorRow
-from core.monitoring.tables import AlertState, BatchState
+from core.monitoring.tables import BatchState
 from core.permissions import Permission
 from dashboard import (
     drift_map_panels,
@@ -108,9 +108,7 @@ for batch in reads.fresh(monitoring.batches, row.id, states=IN_WORK):
     if batch.job_id:
         panels.job_progress(batch.job_id)
 
-monitor_panels.alerts(
-    [one for one in reads.fresh(alert_queries.alerts, monitor_id=row.id) if one.state != AlertState.RESOLVED]
-)
+monitor_panels.alerts(reads.fresh(alert_queries.standing_alerts, monitor_id=row.id))
 
 match selection.view("What of this monitor to look at", VIEWS):
     case "data":

@@ -23,7 +23,7 @@ from dashboard.panels import Row
 
 monitors = reads.fresh(monitoring.list_monitors)
 opened = sorted(
-    (alert for alert in reads.fresh(alert_queries.alerts) if alert.state != AlertState.RESOLVED),
+    reads.fresh(alert_queries.standing_alerts),
     key=lambda alert: (alert.state != AlertState.OPEN, alert.severity != SEVERITIES[-1]),
 )
 
