@@ -25,7 +25,7 @@ from core.serving.prediction_ids import prediction_ids
 from core.settings import Settings
 from core.workspace import Workspace, opened
 from tests.benchmarks.figures import Figure, table
-from tests.benchmarks.log_compaction import DAY, rows, seal
+from tests.benchmarks.log_days import DAY, rows, seal
 from tests.factories import key, make_model_version
 
 ROUNDS = 3

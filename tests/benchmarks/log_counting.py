@@ -8,9 +8,6 @@ segments, and as the one file that they are put together to. Nothing here fails 
 
 from __future__ import annotations
 
-import argparse
-import multiprocessing
-import resource
 import sys
 import tempfile
 import time
@@ -32,12 +29,12 @@ from core.registry.tables import ModelVersion
 from core.serving import queries as serving
 from core.serving.frames import PREDICTION, score_column
 from core.settings import Settings
-from core.workspace import Workspace, opened
-from tests.benchmarks.figures import Figure, table
-from tests.benchmarks.log_compaction import DAY, compact, rows, seal
-from tests.factories import key, make_model_version
+from core.workspace import opened
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.log_compaction import compact
+from tests.benchmarks.log_days import DAY, TARGET_A_MINUTE, TARGET_MB, in_own_process, rows, run, seal_day
+from tests.factories import key
 
-TARGET_A_MINUTE, TARGET_MB = 1_000_000, 600.0
 SLICES = (Slice("f0", "cook"), Slice("f0", "nurse"))
 
 
@@ -52,23 +49,8 @@ def bases(n_features: int) -> dict[Key, Basis]:
     return {one: fit_basis(made[column_of(one)], kind) for one, kind in zip(keys, kinds, strict=True)}
 
 
-def prepare(workspace: Workspace, n_rows: int, segment_rows: int, n_features: int) -> None:
-    """Seal a day of so many predictions in segments of so many."""
-    rng = np.random.default_rng(0)
-    with workspace.write() as session:
-        version = make_model_version(session)
-        model_id = version.model_id
-        ensure_monitor(session, model_id=model_id, environment="production", alias="champion", now=DAY)
-    n_segments = -(-n_rows // segment_rows)
-    seconds = 86_000 / n_segments
-    for number in range(n_segments):
-        from_at = DAY + timedelta(seconds=number * seconds)
-        made = rows(rng, segment_rows, n_features, from_at, seconds)
-        seal(workspace, key(version), model_id, made, from_at + timedelta(seconds=seconds))
-
-
-def count(home: Path, n_features: int, results: multiprocessing.Queue[tuple[float, float]]) -> None:
-    """Count all of the log by the hour; to be called in a process of its own."""
+def count(home: Path, n_features: int) -> float:
+    """Count all of the log by the hour; seconds on the clock."""
     counted_on = bases(n_features)
     with opened(Settings(home=home)) as workspace:
         with workspace.read() as session:
@@ -80,18 +62,7 @@ def count(home: Path, n_features: int, results: multiprocessing.Queue[tuple[floa
         spent = time.perf_counter() - began
         with workspace.read() as session:
             assert cells.n_short(session, watching, segments) == 0
-    results.put((spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
-
-
-def measured(home: Path, n_features: int) -> tuple[float, float]:
-    """Seconds on the clock and peak MB of counting once."""
-    context = multiprocessing.get_context("spawn")
-    results: multiprocessing.Queue[tuple[float, float]] = context.Queue()
-    process = context.Process(target=count, args=(home, n_features, results))
-    process.start()
-    found = results.get()
-    process.join()
-    return found
+    return spent
 
 
 def figures(n_rows: int, segment_rows: int, n_features: int) -> list[Figure]:
@@ -100,12 +71,14 @@ def figures(n_rows: int, segment_rows: int, n_features: int) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         with opened(Settings(home=home)) as workspace:
-            prepare(workspace, n_rows, segment_rows, n_features)
+            _, model_id = seal_day(workspace, n_rows, segment_rows, n_features)
+            with workspace.write() as session:
+                ensure_monitor(session, model_id=model_id, environment="production", alias="champion", now=DAY)
         for what in (f"segments of {segment_rows:,}", "one file"):
             if what == "one file":
-                compact(home, DAY + timedelta(days=1, hours=1), multiprocessing.Queue())
+                compact(home, DAY + timedelta(days=1, hours=1))
             what = f"{n_rows:,} predictions of {n_features} features, {what}"
-            spent_s, peak_mb = measured(home, n_features)
+            spent_s, peak_mb = in_own_process(count, home, n_features)
             found += [
                 Figure(f"{what}: clock", (spent_s,), "s", 60 * n_rows / TARGET_A_MINUTE),
                 Figure(f"{what}: peak memory", (peak_mb,), "MB", TARGET_MB),
@@ -115,9 +88,4 @@ def figures(n_rows: int, segment_rows: int, n_features: int) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.log_counting")
-    parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument("--segment", type=int, default=5_000)
-    parser.add_argument("--features", type=int, default=20)
-    given = parser.parse_args()
-    print(table(figures(given.rows, given.segment, given.features)))  # noqa: T201
+    run("log_counting", figures)
