@@ -273,8 +273,15 @@ def labels_form(upload: Upload, options: ParseOptions) -> None:
         )
         return
     names = [column.name for column in options.included]
+    asked = {row.id: row.model_id for row in reads.fresh(monitoring.list_monitors)}.get(session.chosen_id("monitor"))
     first, second, third = st.columns(3)
-    model_id = first.selectbox("Model", list(models), format_func=models.__getitem__, key=f"intake_model_{upload.id}")
+    model_id = first.selectbox(
+        "Model",
+        list(models),
+        index=list(models).index(asked) if asked in models else 0,
+        format_func=models.__getitem__,
+        key=f"intake_model_{upload.id}",
+    )
     id_column = second.selectbox(
         "Prediction id",
         names,
@@ -282,10 +289,12 @@ def labels_form(upload: Upload, options: ParseOptions) -> None:
         placeholder="Choose the column",
         key=f"intake_id_{upload.id}",
     )
+    others = [name for name in names if name != id_column]
     label_column = third.selectbox(
         "What was true",
-        [name for name in names if name != id_column],
-        index=None,
+        others,
+        # Two columns leave no choice; of more, the name the command line expects is no guess either.
+        index=0 if len(others) == 1 else others.index("label") if "label" in others else None,
         placeholder="Choose the column",
         key=f"intake_label_{upload.id}",
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from core.cli.context import ActAs, AsJson, Home, acting, show
 from core.cli.health import list_rules, set_rule
 from core.cli.monitor_rules import compare_windows, set_monitor
+from core.wording import enumerated
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from core.workspace import Workspace
 
 Model = Annotated[str, typer.Argument(metavar="M", help="A registered model.")]
+WINDOWS_SAID = 12
+"""How many of the windows that a batch reached are told one by one."""
+FEATURES_SAID = 3
+IDS_SAID = 5
+
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A CSV or Parquet file.")]
 
 
@@ -167,12 +174,28 @@ def _finish_batch(workspace: Workspace, batch_id: int, job_id: int | None, as_js
     from core.cli.waiting import finish
     from core.monitoring import queries
 
-    finish(workspace, job_id)
+    windows = (finish(workspace, job_id).result or {}).get("windows", [])
     with workspace.read() as session:
         done = queries.batch(session, batch_id)
         row = next(row for row in queries.list_monitors(session) if row.id == done.monitor_id)
-    said = f"{done.n_rows or 0:,} rows read. {row.sentence}"
-    show({"id": batch_id, "rows": done.n_rows, "state": row.state, "sentence": row.sentence}, as_json, said)
+    # Rows of the past reach other windows than the monitor's newest: what they did there is the answer.
+    said = [f"Batch {batch_id}: {done.n_rows or 0:,} rows read.", *map(_said_of_window, windows[-WINDOWS_SAID:])]
+    if len(windows) > WINDOWS_SAID:
+        said.insert(1, f"{len(windows)} windows were computed; the newest of them:")
+    answer = {"id": batch_id, "rows": done.n_rows, "state": row.state, "sentence": row.sentence, "windows": windows}
+    show(answer, as_json, "\n".join(said))
+
+
+def _said_of_window(window: Mapping[str, Any]) -> str:
+    from core.monitoring.tables import WindowState
+
+    counted = f"{window['label']}, {window['n_rows']:,} rows: "
+    if window["state"] == WindowState.NOT_ENOUGH_DATA:
+        return f"{counted}not enough data to tell."
+    if not window["drifted"]:
+        return f"{counted}none of {window['n_features']} features drifted."
+    drifted = enumerated(window["drifted"], FEATURES_SAID)
+    return f"{counted}{len(window['drifted'])} of {window['n_features']} features drifted: {drifted}."
 
 
 def add_labels(
@@ -211,7 +234,11 @@ def add_labels(
                 now=now,
             )
             upload_id, job_id = upload.id, job.id
-        show({"id": upload_id, **(finish(workspace, job_id).result or {})}, as_json)
+        found = finish(workspace, job_id).result or {}
+        said = [found.get("sentence", "Labels joined.")]
+        if found.get("unknown"):
+            said.append(f"Without a prediction: {enumerated(found['unknown'], IDS_SAID)}.")
+        show({"id": upload_id, **found}, as_json, " ".join(said))
 
 
 def list_alerts(home: Home = None, as_name: ActAs = None, as_json: AsJson = False) -> None:

@@ -173,7 +173,8 @@ def constant_columns(evidence: CheckEvidence) -> Finding:
         column["name"] for column in evidence.profile["columns"] if column["n_distinct"] + (column["n_missing"] > 0) < 2
     ]
     if constant and evidence.table.num_rows > 1:
-        return _failed(f"{len(constant)} columns never change: {enumerated(constant, NAMED)}.", constant)
+        never = "1 column never changes" if len(constant) == 1 else f"{len(constant)} columns never change"
+        return _failed(f"{never}: {enumerated(constant, NAMED)}.", constant)
     return _passed("Every column has at least two values.")
 
 

@@ -98,6 +98,7 @@ def read_labels(workspace: Workspace, context: JobContext) -> None:
                 "model spells them: the last file counts."
             )
         context.result = {
+            "sentence": _said(len(labels), len(found.known)),
             "n_labels": len(labels),
             "n_matched": len(found.known),
             "n_unknown": len(unknown),
@@ -105,6 +106,13 @@ def read_labels(workspace: Workspace, context: JobContext) -> None:
             "foreign": foreign[:SHOWN],
             "n_windows": sum(map(len, computed.values())),
         }
+
+
+def _said(n_labels: int, n_known: int) -> str:
+    joined = f"{n_known:,} of {n_labels:,} labels joined."
+    if n_known == n_labels:
+        return joined
+    return f"{joined} The others wait for their predictions; if none comes, look at the column of ids."
 
 
 def _some(names: Sequence[str]) -> str:

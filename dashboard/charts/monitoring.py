@@ -215,7 +215,7 @@ def _said_together(events: Sequence[Event], n_windows: int) -> list[tuple[float,
 
 def _at_end(column: float, n_windows: int) -> bool:
     """Whether there may be no room for words to its right."""
-    return column > n_windows * (1 - CLOSE)
+    return column + 0.5 > n_windows * (1 - CLOSE)
 
 
 def _counted(events: Sequence[Event]) -> list[str]:
@@ -250,7 +250,11 @@ def _struck(squares: Sequence[Square], top: int, n_windows: int) -> list[list[tu
 
 
 def _framed(squares: Sequence[Square], top: int, n_windows: int) -> list[list[tuple[float, float]]]:
-    """What drifted, a frame a square; over many windows one a stretch, or frames would hide the colour."""
+    """What drifted, a frame a square; over many windows one a stretch, or frames would hide the colour.
+
+    A pixel or two within the square's edge however wide it is: few windows share the width.
+    """
+    side = 0.5 - 0.02 * min(1.0, n_windows / LABELS_SHOWN)
     places = sorted((top - one.rank, one.column) for one in squares if one.drifted)
     stretches: list[tuple[int, int, int]] = []
     for y, column in places:
@@ -260,7 +264,7 @@ def _framed(squares: Sequence[Square], top: int, n_windows: int) -> list[list[tu
             stretches.append((y, column, column))
     return [
         [(x + right, y + up) for x, right, up in (
-            (first, -0.48, -0.46), (last, 0.48, -0.46), (last, 0.48, 0.46), (first, -0.48, 0.46), (first, -0.48, -0.46),
+            (first, -side, -0.46), (last, side, -0.46), (last, side, 0.46), (first, -side, 0.46), (first, -side, -0.46),
         )]
         for y, first, last in stretches
     ]  # fmt: skip

@@ -76,14 +76,17 @@ def follow_batch(batch_id: int) -> None:
 
 
 def follow_labels(job_id: int) -> None:
-    """The monitoring list opens when the labels are joined."""
+    """The model's monitor opens when the labels are joined, and says how many were."""
     from core.jobs import queries as jobs
     from core.jobs.tables import JobState
 
     panels.header("Joining labels", "You may leave this page; the work goes on.")
     job = reads.fresh(jobs.job, job_id)
     if job.state == JobState.SUCCEEDED:
-        session.tell("Labels joined")
+        session.tell((job.result or {}).get("sentence", "Labels joined"))
+        of_model = [one for one in reads.fresh(monitoring.list_monitors) if one.model_id == session.chosen_id("model")]
+        if of_model:
+            session.open_page("monitor", monitor=of_model[0].id)
         session.open_page("monitoring")
     panels.job_progress(job_id)
     if job.state in (JobState.FAILED, JobState.CANCELLED):

@@ -78,6 +78,7 @@ def test_from_a_file_to_a_rollback_and_back_in_the_audit_log(shell: Shell, tmp_p
     batch = shell("monitor", "add-batch", "churn", later, "--time", "observed_on", who="olga")
     assert batch["state"] == "drifted"
     (window,) = shell("monitor", "show", "churn", who="olga")["windows"]
+    assert [(one["label"], one["drifted"]) for one in batch["windows"]] == [(window["window"], ["monthly_charge"])]
     assert [name for name in window["drifted"] if name in added["columns"]] == ["monthly_charge"]
     tried = shell("monitor", "set", "churn", "false_alerts=0.5", "min_effect=0.9", "--try", who="olga")
     assert (tried["promised"], tried["would_have_alerted"]) == (0.5, [])

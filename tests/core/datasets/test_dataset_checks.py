@@ -75,7 +75,7 @@ CASES: list[tuple[str, CheckEvidence, Outcome, str]] = [
     ("duplicate_rows", evidence(BASE), Outcome.PASSED, "0 of 200 rows"),
     ("duplicate_rows", evidence(pa.concat_tables([BASE, BASE[:10]])), Outcome.FAILED, "10 of 210 rows (4.76 %)"),
     ("constant_columns", evidence(BASE), Outcome.PASSED, "at least two"),
-    ("constant_columns", evidence(base_table(z=[7] * N)), Outcome.FAILED, "1 columns never change: z"),
+    ("constant_columns", evidence(base_table(z=[7] * N)), Outcome.FAILED, "1 column never changes: z"),
     ("constant_columns", evidence(base_table(z=[7] * (N - 1) + [None])), Outcome.PASSED, "at least two"),
     ("leaking_feature", evidence(BASE, target=None), Outcome.NOT_APPLICABLE, "No target"),
     ("leaking_feature", evidence(BASE), Outcome.PASSED, "No feature alone"),

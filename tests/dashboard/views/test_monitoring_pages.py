@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from core.automation.inline import run_all
 from core.database import utc_now
+from core.datasets.service import store_upload
 from core.estimation.maturity import DAY, EDGES
 from core.incidents import triage_job
 from core.jobs.queries import queue
@@ -580,3 +581,24 @@ def test_of_doubts_the_newest_windows_are_told_and_the_rest_is_folded(
     assert [one.value for one in page.warning if "Doubt" in one.value] != []
     assert "Said of 2026-03" in said(page)
     assert any("1 earlier window with doubts of its own" in one.label for one in page.expander)
+
+
+def test_labels_handed_in_from_a_monitor_are_meant_for_its_model(
+    open_as: OpenAs, workspace: Workspace, scientist: Actor, operator: Actor, watched: Made
+):
+    other = put_watched(workspace, scientist, name="income", feature="hours")
+    text = "prediction_id,label\n" + "".join(f"p{i},{'yes' if i % 2 else 'no'}\n" for i in range(20))
+    stored = workspace.artifacts.put_bytes(text.encode())
+    with workspace.write() as session:
+        upload = store_upload(session, artifact=stored, file_name="labels.csv", actor=operator, now=utc_now())
+        upload_id = key(upload)
+    page = open_as(operator, "intake", upload=upload_id, use="labels", monitor=other.monitor_id)
+    chosen = {box.label: box.value for box in page.selectbox}
+    assert other.model_id != watched.model_id
+    assert (chosen["Model"], chosen["Prediction id"], chosen["What was true"]) == (
+        other.model_id, "prediction_id", "label",
+    )  # fmt: skip
+    page.button(key="intake_labels_confirm").click().run()
+    run_all(workspace)
+    page = page.run()
+    assert "0 of 20 labels joined. The others wait for their predictions" in " ".join(one.value for one in page.toast)
