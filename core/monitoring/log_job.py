@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy
@@ -11,6 +12,7 @@ from sqlmodel import Session, col, func, select
 from core.database import utc_now
 from core.jobs.context import JobContext
 from core.jobs.service import enqueue
+from core.jobs.tables import Job, JobState
 from core.monitoring import queries
 from core.monitoring.computing import compute_windows
 from core.monitoring.recording import record_ahead, record_windows
@@ -21,6 +23,7 @@ from core.workspace import Workspace
 
 # A segment says when it was sealed before its row is committed, which may wait as long as the database is busy.
 MARGIN = timedelta(seconds=60)
+IN_VAIN = (JobState.FAILED, JobState.CANCELLED)
 
 
 def watch_log(workspace: Workspace, context: JobContext) -> None:
@@ -63,28 +66,49 @@ def watch_log(workspace: Workspace, context: JobContext) -> None:
 def enqueue_due(workspace: Workspace, now: datetime) -> int:
     """Enqueue `watch_log` for every monitor whose log has grown since it was last looked at; tells how many.
 
-    To be called about once a minute. Asking twice for the same newest segment enqueues once.
+    To be called about once a minute. Asking twice for the same newest segment enqueues once; where that job failed or
+    was cancelled, at once and then every hour once more: no later segment may come to ask for these rows.
     """
     with workspace.read() as session:
         due = _due(session, utc_now())
     if not due:
         return 0
     with workspace.write() as session:
-        for monitor_id, newest in due:
+        for one in due:
             enqueue(
                 session,
                 kind="watch_log",
-                payload={"monitor_id": monitor_id},
+                payload={"monitor_id": one.monitor_id},
                 subject_kind="monitor",
-                subject_id=monitor_id,
+                subject_id=one.monitor_id,
                 actor=system_actor("monitoring"),
                 now=now,
-                idempotency_key=f"watch_log:{monitor_id}:{newest}",
+                idempotency_key=_key(session, one, now),
             )
     return len(due)
 
 
-def _due(session: Session, now: datetime) -> list[tuple[int, int]]:
+@dataclass(frozen=True)
+class _Due:
+    """A monitor whose log has grown, the newest segment's id, and whether a job has looked at it since it was sealed.
+
+    It stays due for a while afterwards (`MARGIN`), so that a segment committed late is not missed.
+    """
+
+    monitor_id: int
+    segment_id: int
+    looked_at: bool
+
+
+def _key(session: Session, due: _Due, now: datetime) -> str:
+    key = f"watch_log:{due.monitor_id}:{due.segment_id}"
+    in_vain = select(Job.id).where(Job.idempotency_key == key, col(Job.state).in_(IN_VAIN))
+    if due.looked_at or session.exec(in_vain).first() is None:
+        return key
+    return f"{key}:{now:%Y-%m-%dT%H}"
+
+
+def _due(session: Session, now: datetime) -> list[_Due]:
     newest = (
         sqlalchemy.select(
             col(PredictionSegment.model_id).label("model_id"),
@@ -103,7 +127,7 @@ def _due(session: Session, now: datetime) -> list[tuple[int, int]]:
         & (newest.c.alias == col(Monitor.alias)),
     )
     return [
-        (monitor_id, segment_id)
+        _Due(monitor_id, segment_id, looked_at=watched_to is not None and sealed_at <= watched_to <= now)
         for monitor_id, watched_to, segment_id, sealed_at in session.connection().execute(query)
         if watched_to is None or watched_to > now or sealed_at >= watched_to - MARGIN
     ]

@@ -15,8 +15,10 @@ from core.database import utc_now
 from core.datasets.ingest import inspect
 from core.datasets.service import store_upload
 from core.errors import InvalidInput
-from core.jobs.service import enqueue
-from core.jobs.tables import Job, JobLine
+from core.jobs.lifecycle import Ending
+from core.jobs.processes import this_process
+from core.jobs.service import claim, end, enqueue
+from core.jobs.tables import Job, JobLine, JobState
 from core.monitoring import alert_queries, drift_queries, log_job, performance_queries, queries, service, window_queries
 from core.monitoring.examples import example_rows
 from core.monitoring.liveness_job import judge_all
@@ -396,6 +398,37 @@ def test_a_later_segment_is_added_to_its_window(workspace: Workspace, live: Live
     finished(workspace)
     with workspace.read() as session:
         assert [window.n_rows for window in window_queries.windows(session, live.monitor_id)] == [400]
+
+
+def test_a_log_whose_job_was_killed_twice_is_looked_at_again_though_nothing_more_is_sealed(
+    workspace: Workspace, live: LiveModel
+) -> None:
+    now = utc_now()
+    run_all(workspace)
+
+    def killed() -> None:
+        with workspace.write() as session:
+            job = claim(session, owner=this_process(), now=utc_now(), lease_until=now + timedelta(hours=3))
+            assert job is not None
+            end(session, job_id=key(job), fence=job.fence, ending=Ending.LOST, reason="It was killed.", now=now)
+
+    def jobs() -> list[str]:
+        with workspace.read() as session:
+            return list(session.exec(select(Job.state).where(Job.kind == "watch_log").order_by(col(Job.id))))
+
+    answer(workspace, live, stream(150, seed=24), datetime(2026, 3, 1, tzinfo=UTC))
+    for n_failed in (1, 2):
+        log_job.enqueue_due(workspace, now)
+        killed()
+        killed()
+        assert jobs() == [JobState.FAILED] * n_failed
+    log_job.enqueue_due(workspace, now)
+    assert jobs() == [JobState.FAILED] * 2, "not for ever at once"
+    for later in (1, 2, 3):
+        log_job.enqueue_due(workspace, now + timedelta(hours=later))
+        run_all(workspace)
+        assert jobs() == [*[JobState.FAILED] * 2, JobState.SUCCEEDED]
+    assert states(workspace, live) == {"2026-03": WindowState.QUIET}
 
 
 def test_a_clock_that_was_ahead_for_a_while_leaves_no_row_out(
