@@ -273,7 +273,9 @@ def labels_form(upload: Upload, options: ParseOptions) -> None:
         )
         return
     names = [column.name for column in options.included]
-    asked = {row.id: row.model_id for row in reads.fresh(monitoring.list_monitors)}.get(session.chosen_id("monitor"))
+    asked = {row.id: row.model_id for row in reads.fresh(monitoring.list_monitors)}.get(
+        session.chosen_id("monitor") or 0
+    )
     first, second, third = st.columns(3)
     model_id = first.selectbox(
         "Model",

@@ -1,10 +1,12 @@
-"""What a reader may do with a monitor: its alerts, reading the log now."""
+"""What a reader may do with a monitor: its alerts, reading the log now, taking a batch back."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
-from core.monitoring import service
+from core.monitoring import batch_withdrawal, service
 from core.monitoring.alert_queries import AlertRow
 from dashboard import panels, session
 
@@ -30,6 +32,23 @@ def resolve(alert: AlertRow) -> None:
     if st.button("Resolve", type="primary", key="alert_resolve"):
         with session.act("Alert resolved") as writing:
             service.resolve_alert(writing, alert_id=alert.id, note=note, actor=session.actor(), now=session.now())
+        st.rerun()
+
+
+@st.dialog("Withdraw a batch")
+def withdraw(measured: Mapping[int, str]) -> None:
+    """Choose one that should not have been added, say why, and have it counted no more."""
+    batch_id = st.selectbox("Batch", list(measured), format_func=measured.__getitem__, key="withdraw_batch")
+    panels.quiet(
+        "Its rows leave every window, with the target they held; the windows are computed anew, and alerts they alone "
+        "had raised end. The file stays stored and can be added again; that it was withdrawn stays in the audit log."
+    )
+    reason = st.text_area("Reason", placeholder="What was wrong with it?", key="withdraw_reason")
+    if st.button("Withdraw", type="primary", key="withdraw_confirm"):
+        with session.act("Batch withdrawn; its windows are being computed anew") as writing:
+            batch_withdrawal.withdraw_batch(
+                writing, batch_id=batch_id, reason=reason, actor=session.actor(), now=session.now()
+            )
         st.rerun()
 
 

@@ -18,6 +18,8 @@ from core.registry import queries as registry
 from dashboard import monitor_actions, panels, reads, session, theme
 from dashboard.panels import Row
 
+FAILURES_TOLD = 5
+
 
 def alerts(opened: Sequence[AlertRow]) -> None:
     """One alert asks for attention, the worst; the rest of the same story is a click away."""
@@ -61,23 +63,26 @@ def show_alert(alert: AlertRow, *, first: bool) -> None:
 
 
 def batches(row: MonitorRow) -> None:
-    """Every file of production rows that was added, folded."""
+    """Everything that was added, folded: what became of it, why the newest failed, and taking one back."""
     added = reads.fresh(monitoring.batches, row.id)
     if not added:
         return
     names = reads.audited(registry.version_labels, sorted({one.version_id for one in added if one.version_id}))
-    failed = sum(one.state == BatchState.FAILED for one in added)
-    with st.expander(theme.count(len(added), "batch", "batches") + (f", {failed} failed" if failed else "")):
+    read_from = reads.fresh(monitoring.batch_names, added)
+    failed = [one for one in added if one.state == BatchState.FAILED]
+    measured = {one.id: f"{read_from[one.id]}, {theme.count(one.n_rows or 0, 'row')}, added {theme.stamp(one.added_at)}"
+                for one in added if one.id and one.state == BatchState.READY}  # fmt: skip
+    with st.expander(theme.count(len(added), "batch", "batches") + (f", {len(failed)} failed" if failed else "")):
         panels.table(
             [
                 Row(
                     {
                         "Added": theme.stamp(one.added_at),
+                        "From": read_from[one.id or 0],
                         "State": theme.words(one.state),
                         "Rows": theme.number(one.n_rows),
                         "Time column": one.time_column or theme.MISSING,
                         "Held against": names.get(one.version_id or 0, theme.MISSING),
-                        **({"Problem": one.error or ""} if failed else {}),
                     }
                 )
                 for one in added
@@ -85,6 +90,11 @@ def batches(row: MonitorRow) -> None:
             key="monitor_batches",
             right=("Rows",),
         )
+        # In full, for what to do about it comes last; a cell of the table would cut it off.
+        for one in failed[:FAILURES_TOLD]:
+            panels.quiet(f"{read_from[one.id or 0]} failed: {one.error}")
+        if measured and session.may(Permission.BATCH_ADD) and st.button("Withdraw a batch", icon=":material/undo:"):
+            monitor_actions.withdraw(measured)
 
 
 def export(row: MonitorRow) -> None:

@@ -69,6 +69,7 @@ SPECIAL: dict[str, str] = {
     "batch.measured": "measured a batch of {label}",
     "batch.failed": "saw a batch of {label} fail",
     "batch.cancelled": "cancelled a batch of {label}",
+    "batch.withdrawn": "withdrew a batch of {label}",
     "intake.requested": "asked to read {label}",
     "intake.refused": "saw the file for {label} refused",
     "monitor.refreshed": "asked to look at {label} again",

@@ -36,6 +36,8 @@ def register(app: typer.Typer) -> None:
     monitor.command("add-batch")(add_batch)
     monitor.command("add-version")(add_version)
     monitor.command("add-labels")(add_labels)
+    monitor.command("batches")(list_batches)
+    monitor.command("withdraw-batch")(withdraw_batch)
     monitor.command("set")(set_monitor)
     monitor.command("compare")(compare_windows)
     app.add_typer(monitor, name="monitor")
@@ -239,6 +241,46 @@ def add_labels(
         if found.get("unknown"):
             said.append(f"Without a prediction: {enumerated(found['unknown'], IDS_SAID)}.")
         show({"id": upload_id, **found}, as_json, " ".join(said))
+
+
+def list_batches(model: Model, home: Home = None, as_name: ActAs = None, as_json: AsJson = False) -> None:
+    """List what was added to a model's monitor, newest first."""
+    from core.monitoring import queries
+    from core.permissions import Permission, require
+
+    with acting(home, as_name) as (workspace, actor), workspace.read() as session:
+        require(actor, Permission.MONITORING_READ)
+        found = queries.batches(session, champion_monitor(session, model))
+        names = queries.batch_names(session, found)
+        rows = [
+            {
+                "id": one.id,
+                "name": names[one.id or 0],
+                "state": one.state,
+                "rows": one.n_rows,
+                "time_column": one.time_column,
+                "added_at": one.added_at,
+                "error": one.error,
+            }
+            for one in found
+        ]
+        show(rows, as_json)
+
+
+def withdraw_batch(
+    batch_id: Annotated[int, typer.Argument(metavar="ID")],
+    reason: Annotated[str, typer.Option("--reason", help="Why it should not count.")],
+    home: Home = None,
+    as_name: ActAs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take the rows of a batch out of every window."""
+    from core.database import utc_now
+    from core.monitoring import batch_withdrawal
+
+    with acting(home, as_name) as (workspace, actor), workspace.write() as session:
+        batch_withdrawal.withdraw_batch(session, batch_id=batch_id, reason=reason, actor=actor, now=utc_now())
+        show({"id": batch_id}, as_json, f"Batch {batch_id} is withdrawn; its windows are computed anew.")
 
 
 def list_alerts(home: Home = None, as_name: ActAs = None, as_json: AsJson = False) -> None:

@@ -18,21 +18,22 @@ from core.datasets.ingest import read_exactly
 from core.datasets.options import ParseOptions
 from core.datasets.tables import ColumnKind, DatasetVersion, Upload
 from core.drift.columns import moments
-from core.errors import InsufficientData, InvalidInput
+from core.errors import AlreadyExists, InsufficientData, InvalidInput
 from core.jobs.context import JobContext
-from core.jobs.service import enqueue
 from core.jobs.tables import Job, JobState
-from core.monitoring import cells, queries
+from core.monitoring import queries
+from core.monitoring.batch_withdrawal import leave_windows
 from core.monitoring.batches import batch_table, check_columns, reading_options
 from core.monitoring.computing import compute_windows
+from core.monitoring.labelled import find_predictions
 from core.monitoring.lifecycle import move_batch
 from core.monitoring.recording import record_ahead, record_windows
 from core.monitoring.service import record
 from core.monitoring.tables import Batch, BatchState
-from core.permissions import Actor, Permission, require, system_actor
+from core.permissions import Actor, Permission, require
 from core.registry import queries as registry
 from core.registry.tables import ModelVersion
-from core.serving.frames import AT, LABEL, PREDICTION, score_column, to_parquet
+from core.serving.frames import AT, LABEL, PREDICTION, PREDICTION_ID, score_column, to_parquet
 from core.training.frames import frame_from_table
 from core.training.models import load_model
 from core.workspace import Workspace
@@ -70,16 +71,7 @@ def settle(session: Session, job: Job, now: datetime) -> None:
         actor = Actor(user_id=job.actor_id, name=job.actor_name, roles=frozenset(), via="job")
         details: dict[str, object] = {"batch_id": batch.id, "error": batch.error}
         record(session, queries.monitor(session, batch.monitor_id), f"batch.{wanted.value}", actor, now, details)
-        if cells.forget_batch(session, batch):
-            enqueue(
-                session,
-                kind="watch_log",
-                payload={"monitor_id": batch.monitor_id, "everything": True},
-                subject_kind="monitor",
-                subject_id=batch.monitor_id,
-                actor=system_actor("monitoring"),
-                now=now,
-            )
+        leave_windows(session, batch, now)
 
 
 def read_batch(workspace: Workspace, context: JobContext) -> None:
@@ -110,6 +102,7 @@ def read_batch(workspace: Workspace, context: JobContext) -> None:
         assert upload is not None
         source = _from_file(workspace, upload, batch, version.signature)
     read = _read(workspace, context, batch, source, version)
+    _check_ids(workspace, context, read.table, model_id=monitor.model_id, watched=(batch.monitor_id, version.id))
     stored = workspace.artifacts.put_bytes(to_parquet(read.table))
     context.check_cancelled()
     # Before the windows are computed, so that of two batches read at once the later reader sees both.
@@ -219,6 +212,27 @@ def _read(workspace: Workspace, context: JobContext, batch: Batch, source: pa.Ta
         context.log(f"{len(times) - len(present):,} rows have no time; they fall into no window.")
     first, last = (moment.item().replace(tzinfo=UTC) for moment in (present.min(), present.max()))
     return _Read(table, (first, last))
+
+
+def _check_ids(
+    workspace: Workspace, context: JobContext, table: pa.Table, *, model_id: int, watched: tuple[int, int]
+) -> None:
+    """Refuse rows that are all there by their prediction ids, and tell those that count more than once."""
+    if PREDICTION_ID not in table.column_names:
+        return
+    given = [one for one in table[PREDICTION_ID].to_pylist() if one is not None]
+    ids = set(given)
+    there = find_predictions(workspace, model_id, ids, watched=watched, report=lambda _share: None).known
+    if there == ids:
+        raise AlreadyExists(
+            f"All {len(ids):,} prediction ids of this file are in the data already; its rows would count twice. Hand "
+            "what turned out to be true in as labels. To replace the rows, withdraw the batch that holds them first, "
+            "under the monitor's data."
+        )
+    if there:
+        context.log(f"{len(there):,} rows bear the id of a prediction that was there already; both count.")
+    if len(ids) < len(given):
+        context.log(f"{len(given) - len(ids):,} rows repeat a prediction id within the file; all of them count.")
 
 
 def _say_labels(context: JobContext, table: pa.Table, signature: dict[str, Any]) -> None:

@@ -39,12 +39,19 @@ class FoundPredictions:
 
 
 def find_predictions(
-    workspace: Workspace, model_id: int, ids: set[str], *, report: Callable[[float], None]
+    workspace: Workspace,
+    model_id: int,
+    ids: set[str],
+    *,
+    watched: tuple[int, int] | None = None,
+    report: Callable[[float], None],
 ) -> FoundPredictions:
-    """Look for labelled predictions in the segments and batches of a model, reading ids and times only.
+    """Look for predictions in the segments and batches of a model, reading ids and times only.
 
     Parameters
     ----------
+    watched : (monitor id, version id), optional
+        Look only among what one monitor holds against one version.
     report : callable
         Told how far it is, 0 to 1.
 
@@ -66,6 +73,9 @@ def find_predictions(
             )
         )
     by_alias = {(monitor.environment, monitor.alias): monitor.id for monitor in monitors}
+    if watched is not None:
+        logged = [one for one in logged if (by_alias.get((one.environment, one.alias)), one.version_id) == watched]
+        batches = [one for one in batches if (one.monitor_id, one.version_id) == watched]
     rising = sorted(ids)
     wanted = pa.array(rising, pa.string())
     found = FoundPredictions(set(), {}, {})

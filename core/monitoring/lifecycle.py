@@ -10,9 +10,10 @@ BATCH_MOVES: dict[BatchState, frozenset[BatchState]] = {
     BatchState.PENDING: frozenset({BatchState.READING, BatchState.FAILED, BatchState.CANCELLED}),
     BatchState.READING: frozenset({BatchState.PENDING, BatchState.MEASURING, BatchState.FAILED, BatchState.CANCELLED}),
     BatchState.MEASURING: frozenset({BatchState.PENDING, BatchState.READY, BatchState.FAILED, BatchState.CANCELLED}),
-    BatchState.READY: frozenset(),
+    BatchState.READY: frozenset({BatchState.WITHDRAWN}),
     BatchState.FAILED: frozenset(),
     BatchState.CANCELLED: frozenset(),
+    BatchState.WITHDRAWN: frozenset(),
 }
 
 # What was resolved because later data no longer showed it opens again when still later data does.

@@ -8,8 +8,10 @@ from datetime import datetime
 
 from sqlmodel import Session, col, func, select
 
+from core.datasets import queries as datasets
+from core.datasets.tables import Upload
 from core.errors import NotFound
-from core.monitoring.tables import Alert, AlertState, Batch, Monitor, WindowState
+from core.monitoring.tables import Alert, AlertState, Batch, BatchState, Monitor, WindowState
 from core.monitoring.window_queries import newest_windows, state_sentence
 from core.registry.tables import Deployment, ModelVersion, RegisteredModel
 from core.serving.queries import last_predictions_at
@@ -147,6 +149,44 @@ def batch(session: Session, batch_id: int) -> Batch:
     if found is None:
         raise NotFound("batch", batch_id, "Open the monitor to see its batches.")
     return found
+
+
+def batch_names(session: Session, batches: Sequence[Batch]) -> dict[int, str]:
+    """What batches were read from, by their ids: the name of a file, or a version of a dataset."""
+    uploads = {one.upload_id for one in batches if one.upload_id is not None}
+    named = {one.id: one.file_name for one in session.exec(select(Upload).where(col(Upload.id).in_(uploads)))}
+    labels = {
+        one.dataset_version_id: datasets.version_label(session, one.dataset_version_id)
+        for one in batches
+        if one.dataset_version_id is not None
+    }
+    return {
+        one.id: named.get(one.upload_id) or labels.get(one.dataset_version_id or 0, "") for one in batches if one.id
+    }
+
+
+def same_batch(session: Session, batch: Batch, *, version_id: int) -> Batch | None:
+    """The batch of a monitor whose rows are those of another, byte by byte, cut alike and held against one version.
+
+    Parameters
+    ----------
+    batch : Batch
+        One that is about to be added.
+    version_id : int
+        What it will be held against.
+    """
+    query = select(Batch).where(
+        col(Batch.monitor_id) == batch.monitor_id,
+        col(Batch.version_id).is_(None) | (col(Batch.version_id) == version_id),
+        col(Batch.state).not_in((BatchState.FAILED, BatchState.CANCELLED, BatchState.WITHDRAWN)),
+        col(Batch.time_column).is_(None) if batch.time_column is None else col(Batch.time_column).is_not(None),
+    )
+    if batch.upload_id is None:
+        query = query.where(col(Batch.dataset_version_id) == batch.dataset_version_id)
+    else:
+        bytes_of = select(Upload.sha256).where(col(Upload.id) == batch.upload_id).scalar_subquery()
+        query = query.join(Upload, col(Upload.id) == col(Batch.upload_id)).where(col(Upload.sha256) == bytes_of)
+    return session.exec(query).first()
 
 
 def batches(session: Session, monitor_id: int, *, states: Sequence[str] = ()) -> list[Batch]:

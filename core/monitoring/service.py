@@ -10,7 +10,7 @@ from sqlmodel import Session
 from core.audit import service as audit
 from core.datasets import queries as datasets
 from core.datasets.tables import Upload
-from core.errors import InvalidInput, NotFound
+from core.errors import AlreadyExists, InvalidInput, NotFound
 from core.jobs.service import enqueue
 from core.jobs.tables import Job
 from core.monitoring import queries, window_queries
@@ -108,11 +108,13 @@ def add_batch(
     PermissionDenied, NotFound
     InvalidInput
         Nothing is live, or the file has no such time column.
+    AlreadyExists
+        The same bytes are among its batches: their rows would count twice.
     """
     require(actor, Permission.BATCH_ADD)
     found = queries.monitor(session, monitor_id)
     upload = _upload(session, upload_id)
-    _check_live(session, found)
+    version_id = _live_version(session, found)
     names = [column.name for column in options.columns if column.included]
     if time_column is not None and time_column not in names:
         raise InvalidInput(f"The file has no column {time_column!r} to tell the time by. It has: {', '.join(names)}.")
@@ -124,6 +126,7 @@ def add_batch(
         added_by=actor.user_id,
         added_at=now,
     )
+    _refuse_twice(session, batch, version_id, upload.file_name)
     return _enqueue_batch(session, found, batch, actor, now, {"file_name": upload.file_name})
 
 
@@ -148,13 +151,15 @@ def add_version(
     PermissionDenied, NotFound
     InvalidInput
         Nothing is live, the version is quarantined, or it has no such time column.
+    AlreadyExists
+        It is among the monitor's batches: its rows would count twice.
     """
     require(actor, Permission.BATCH_ADD)
     require(actor, Permission.DATASET_READ)
     found = queries.monitor(session, monitor_id)
     data = datasets.version(session, dataset_version_id)
     label = datasets.version_label(session, dataset_version_id)
-    _check_live(session, found)
+    version_id = _live_version(session, found)
     if data.quarantined_at is not None:
         raise InvalidInput(f"{label} is quarantined: {data.quarantine_reason} Choose another version.")
     names = [column["name"] for column in data.columns]
@@ -167,6 +172,7 @@ def add_version(
         added_by=actor.user_id,
         added_at=now,
     )
+    _refuse_twice(session, batch, version_id, label)
     return _enqueue_batch(session, found, batch, actor, now, {"dataset_version": label})
 
 
@@ -328,7 +334,7 @@ def request_preview(
     """
     require(actor, Permission.MONITOR_EDIT)
     found = queries.monitor(session, monitor_id)
-    _check_live(session, found)
+    _live_version(session, found)
     after = changed(settings_of(found), changes, trained_on(session, found))
     job = enqueue(
         session,
@@ -380,11 +386,22 @@ def _move_alert(session: Session, alert_id: int, wanted: AlertState, note: str, 
     return alert
 
 
-def _check_live(session: Session, monitor: Monitor) -> None:
-    if live(session, model_id=monitor.model_id, environment=monitor.environment, alias=monitor.alias) is None:
+def _live_version(session: Session, monitor: Monitor) -> int:
+    deployment = live(session, model_id=monitor.model_id, environment=monitor.environment, alias=monitor.alias)
+    if deployment is None:
         raise InvalidInput(
             f"Nothing is live as {monitor.alias} in {monitor.environment}, so there is no reference to hold this data "
             "against. Promote a version first."
+        )
+    return deployment.version_id
+
+
+def _refuse_twice(session: Session, batch: Batch, version_id: int, name: str) -> None:
+    there = queries.same_batch(session, batch, version_id=version_id)
+    if there is not None:
+        raise AlreadyExists(
+            f"{name} was handed in already, on {there.added_at:%Y-%m-%d %H:%M} UTC as batch {there.id}; its rows would "
+            "count twice. Hand in other rows, or withdraw that batch first, under the monitor's data."
         )
 
 

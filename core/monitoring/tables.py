@@ -20,7 +20,7 @@ class WindowState(StrEnum):
 
 
 class BatchState(StrEnum):
-    """Where a batch is; the last three are final."""
+    """Where a batch is; the last three are final. One that was measured can be withdrawn."""
 
     PENDING = "pending"
     READING = "reading"
@@ -28,6 +28,7 @@ class BatchState(StrEnum):
     READY = "ready"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    WITHDRAWN = "withdrawn"
 
 
 READ_STATES = (BatchState.MEASURING, BatchState.READY)

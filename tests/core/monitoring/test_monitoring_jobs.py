@@ -14,12 +14,21 @@ from core.automation.inline import run_all
 from core.database import utc_now
 from core.datasets.ingest import inspect
 from core.datasets.service import store_upload
-from core.errors import InvalidInput
+from core.errors import AlreadyExists, InvalidInput, InvalidTransition, PermissionDenied
 from core.jobs.lifecycle import Ending
 from core.jobs.processes import this_process
 from core.jobs.service import claim, end, enqueue
 from core.jobs.tables import Job, JobLine, JobState
-from core.monitoring import alert_queries, drift_queries, log_job, performance_queries, queries, service, window_queries
+from core.monitoring import (
+    alert_queries,
+    batch_withdrawal,
+    drift_queries,
+    log_job,
+    performance_queries,
+    queries,
+    service,
+    window_queries,
+)
 from core.monitoring.examples import example_rows
 from core.monitoring.liveness_job import judge_all
 from core.monitoring.tables import AlertState, Batch, BatchState, CountedSource, Monitor, WindowState
@@ -841,3 +850,54 @@ def test_a_window_is_looked_at_as_a_whole_too(workspace: Workspace, live: LiveMo
     assert apart.details["telling"][0][0] == "job"
     assert found["2026-02"]["contract"].details["breaks"][0]["rule"] == "known_categories"
     assert found["2026-02"]["concept"].state != WindowState.DRIFTED  # the labels follow the same rule
+
+
+def with_ids(content: bytes, first: int = 0) -> bytes:
+    head, *rows = content.decode().splitlines()
+    named = [f"{head},prediction_id", *(f"{row},p{first + place}" for place, row in enumerate(rows))]
+    return "\n".join(named).encode()
+
+
+def test_the_same_rows_are_not_counted_twice(workspace: Workspace, live: LiveModel, add_batch: AddBatch) -> None:
+    rows = stream(300, seed=90)
+    content = csv_bytes(rows, days("2026-01-01", 31, 300))
+    first = add_batch(with_ids(content))
+    with pytest.raises(AlreadyExists, match=f"as batch {first.id}; its rows would count twice"):
+        add_batch(with_ids(content))
+    again = add_batch(with_ids(content) + b"\n\n")  # other bytes, the same predictions
+    assert again.state == BatchState.FAILED
+    assert "All 300 prediction ids of this file are in the data already" in (again.error or "")
+    assert (
+        add_batch(with_ids(content, first=200)).state == BatchState.READY
+    )  # a hundred are repeated: told, and counted
+    with workspace.read() as session:
+        [window] = window_queries.windows(session, live.monitor_id)
+        assert window.n_rows == 600
+        lines = session.exec(select(JobLine.text)).all()
+    assert "100 rows bear the id of a prediction that was there already; both count." in lines
+
+
+def test_a_batch_that_is_withdrawn_leaves_no_window_alert_or_row_behind(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch, operator: Actor, viewer: Actor, now: datetime
+) -> None:
+    add_batch(csv_bytes(stream(1_000, seed=91), days("2026-01-01", 31, 1_000)))
+    content = csv_bytes(stream(1_000, seed=92, hours_shift=1.0), days("2026-02-01", 28, 1_000))
+    wrong = key(add_batch(content))
+    assert states(workspace, live) == {"2026-01": WindowState.QUIET, "2026-02": WindowState.DRIFTED}
+    with workspace.write() as session, pytest.raises(PermissionDenied):
+        batch_withdrawal.withdraw_batch(session, batch_id=wrong, reason="Wrong file", actor=viewer, now=now)
+    with workspace.write() as session, pytest.raises(InvalidInput, match="Write why"):
+        batch_withdrawal.withdraw_batch(session, batch_id=wrong, reason=" ", actor=operator, now=now)
+    with workspace.write() as session:
+        batch_withdrawal.withdraw_batch(session, batch_id=wrong, reason="Wrong file", actor=operator, now=now)
+    run_all(workspace)
+    assert states(workspace, live) == {"2026-01": WindowState.QUIET}
+    with workspace.read() as session:
+        assert alert_queries.open_alerts(session) == []
+        assert queries.list_monitors(session)[0].last_window == "2026-01"
+        told = session.exec(select(AuditEvent).where(col(AuditEvent.action) == "batch.withdrawn")).one()
+    assert (told.actor_name, told.details["reason"]) == ("olga", "Wrong file")
+    with workspace.write() as session, pytest.raises(InvalidTransition):
+        batch_withdrawal.withdraw_batch(session, batch_id=wrong, reason="Again", actor=operator, now=now)
+    add_batch(content)
+    assert states(workspace, live) == {"2026-01": WindowState.QUIET, "2026-02": WindowState.DRIFTED}

@@ -602,3 +602,29 @@ def test_labels_handed_in_from_a_monitor_are_meant_for_its_model(
     run_all(workspace)
     page = page.run()
     assert "0 of 20 labels joined. The others wait for their predictions" in " ".join(one.value for one in page.toast)
+
+
+def test_the_data_view_names_files_tells_failures_in_full_and_offers_to_withdraw(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, viewer: Actor, watched: Made
+):
+    why = "The data lacks 'temp', which the model needs. It has: " + ", ".join(f"column {i}" for i in range(30)) + "."
+    with workspace.write() as session:
+        for name, state, error in (("june.csv", "ready", None), ("july.csv", "failed", why)):
+            add(
+                session,
+                Batch(
+                    monitor_id=watched.monitor_id,
+                    upload_id=key(make_upload(session, file_name=name)),
+                    time_column="day",
+                    state=state,
+                    error=error,
+                    n_rows=None if error else 500,
+                    added_at=utc_now(),
+                ),
+            )
+    page = open_as(operator, "monitor", monitor=watched.monitor_id, view="data")
+    assert f"july.csv failed: {why}" in said(page)
+    assert "june.csv" in said(page)
+    assert "Withdraw a batch" in offered(page)
+    page = open_as(viewer, "monitor", monitor=watched.monitor_id, view="data")
+    assert "Withdraw a batch" not in offered(page)
