@@ -90,6 +90,8 @@ def batches(row: MonitorRow) -> None:
             key="monitor_batches",
             right=("Rows",),
         )
+        for batch_id, notes in reads.fresh(monitoring.batch_notes, added).items():
+            panels.notice(f"{read_from[batch_id]}: {' '.join(notes)}", "attention")
         # In full, for what to do about it comes last; a cell of the table would cut it off.
         for one in failed[:FAILURES_TOLD]:
             panels.quiet(f"{read_from[one.id or 0]} failed: {one.error}")

@@ -176,7 +176,8 @@ def _finish_batch(workspace: Workspace, batch_id: int, job_id: int | None, as_js
     from core.cli.waiting import finish
     from core.monitoring import queries
 
-    windows = (finish(workspace, job_id).result or {}).get("windows", [])
+    found = finish(workspace, job_id).result or {}
+    windows, notes = found.get("windows", []), found.get("notes", [])
     with workspace.read() as session:
         done = queries.batch(session, batch_id)
         row = next(row for row in queries.list_monitors(session) if row.id == done.monitor_id)
@@ -185,7 +186,7 @@ def _finish_batch(workspace: Workspace, batch_id: int, job_id: int | None, as_js
     if len(windows) > WINDOWS_SAID:
         said.insert(1, f"{len(windows)} windows were computed; the newest of them:")
     answer = {"id": batch_id, "rows": done.n_rows, "state": row.state, "sentence": row.sentence, "windows": windows}
-    show(answer, as_json, "\n".join(said))
+    show({**answer, "notes": notes}, as_json, "\n".join([*said, *notes]))
 
 
 def _said_of_window(window: Mapping[str, Any]) -> str:

@@ -44,8 +44,8 @@ def store_upload(session: Session, *, artifact: StoredArtifact, file_name: str, 
     InvalidInput
         The name is blank or too long.
     """
-    if not actor.may(Permission.BATCH_ADD):
-        require(actor, Permission.DATASET_ADD)
+    if not actor.may(Permission.DATASET_ADD):  # the one that fewer lack is named in the refusal
+        require(actor, Permission.BATCH_ADD)
     _check_name(file_name, "file")
     upload = Upload(
         file_name=file_name,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,22 +24,29 @@ from core.jobs.tables import Job, JobState
 from core.monitoring import queries
 from core.monitoring.batch_withdrawal import leave_windows
 from core.monitoring.batches import batch_table, check_columns, reading_options
+from core.monitoring.cells import source_of
 from core.monitoring.computing import compute_windows
 from core.monitoring.labelled import find_predictions
 from core.monitoring.lifecycle import move_batch
 from core.monitoring.recording import record_ahead, record_windows
 from core.monitoring.service import record
 from core.monitoring.tables import Batch, BatchState
+from core.monitoring.windows import Span
 from core.permissions import Actor, Permission, require
 from core.registry import queries as registry
 from core.registry.tables import ModelVersion
 from core.serving.frames import AT, LABEL, PREDICTION, PREDICTION_ID, score_column, to_parquet
 from core.training.frames import frame_from_table
 from core.training.models import load_model
+from core.wording import enumerated
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+AHEAD = timedelta(days=1)
+"""How far ahead of now a row may lie unsaid: days are dated in some time zone."""
+IDS_NAMED = 3
 
 BATCH_STATES: dict[JobState, BatchState] = {
     JobState.QUEUED: BatchState.PENDING,
@@ -77,7 +84,8 @@ def settle(session: Session, job: Job, now: datetime) -> None:
 def read_batch(workspace: Workspace, context: JobContext) -> None:
     """Read the batch ``batch_id`` and hold it against the version that is live now.
 
-    Result: ``batch_id``, ``n_rows``, ``windows`` (label, state, n_drifted, n_features, n_rows of each).
+    Result: ``batch_id``, ``n_rows``, ``notes`` on what looks wrong, and ``windows`` that hold rows of it (label, state,
+    n_rows, n_features and the names that drifted of each).
     """
     require(context.actor, Permission.BATCH_ADD)
     batch_id: int = context.payload["batch_id"]
@@ -102,7 +110,10 @@ def read_batch(workspace: Workspace, context: JobContext) -> None:
         assert upload is not None
         source = _from_file(workspace, upload, batch, version.signature)
     read = _read(workspace, context, batch, source, version)
-    _check_ids(workspace, context, read.table, model_id=monitor.model_id, watched=(batch.monitor_id, version.id))
+    notes = _notes_on_time(read, context.now())
+    notes += _check_ids(workspace, read.table, model_id=monitor.model_id, watched=(batch.monitor_id, version.id))
+    for note in notes:
+        context.log(note)
     stored = workspace.artifacts.put_bytes(to_parquet(read.table))
     context.check_cancelled()
     # Before the windows are computed, so that of two batches read at once the later reader sees both.
@@ -147,6 +158,7 @@ def read_batch(workspace: Workspace, context: JobContext) -> None:
         context.result = {
             "batch_id": batch_id,
             "n_rows": read.table.num_rows,
+            "notes": notes,
             "windows": [
                 {
                     "label": window.span.label,
@@ -160,6 +172,7 @@ def read_batch(workspace: Workspace, context: JobContext) -> None:
                     ],
                 }
                 for window in windows
+                if _holds(window.span, read, batch)
             ],
         }
 
@@ -208,31 +221,53 @@ def _read(workspace: Workspace, context: JobContext, batch: Batch, source: pa.Ta
     present = times[~np.isnat(times)]
     if len(present) == 0:
         raise InvalidInput(f"The time column {batch.time_column!r} is empty; no row falls into a window.")
-    if len(present) < len(times):
-        context.log(f"{len(times) - len(present):,} rows have no time; they fall into no window.")
     first, last = (moment.item().replace(tzinfo=UTC) for moment in (present.min(), present.max()))
     return _Read(table, (first, last))
 
 
-def _check_ids(
-    workspace: Workspace, context: JobContext, table: pa.Table, *, model_id: int, watched: tuple[int, int]
-) -> None:
-    """Refuse rows that are all there by their prediction ids, and tell those that count more than once."""
+def _holds(span: Span, read: _Read, batch: Batch) -> bool:
+    """Whether rows of the batch lie in a window; others are computed because they stand beside it."""
+    if read.touched is None:
+        return span.label == source_of(batch)
+    first, last = read.touched
+    return span.from_at <= last and first < span.to_at
+
+
+def _notes_on_time(read: _Read, now: datetime) -> list[str]:
+    """What looks wrong about when rows happened; nothing where the batch has no times."""
+    if read.touched is None:
+        return []
+    times = moments(read.table[AT])
+    notes = []
+    if n_without := int(np.isnat(times).sum()):
+        notes.append(f"Rows without a time: {n_without:,}. They fall into no window.")
+    if n_ahead := int((times > np.datetime64((now + AHEAD).replace(tzinfo=None))).sum()):
+        last = read.touched[1]
+        notes.append(
+            f"Rows in the future: {n_ahead:,}, the last at {last:%Y-%m-%d %H:%M}. If the time column was read "
+            "wrongly, withdraw this batch and read it another way."
+        )
+    return notes
+
+
+def _check_ids(workspace: Workspace, table: pa.Table, *, model_id: int, watched: tuple[int, int]) -> list[str]:
+    """Refuse rows that are there already by their prediction ids; tell ids that repeat within the file."""
     if PREDICTION_ID not in table.column_names:
-        return
+        return []
     given = [one for one in table[PREDICTION_ID].to_pylist() if one is not None]
     ids = set(given)
     there = find_predictions(workspace, model_id, ids, watched=watched, report=lambda _share: None).known
-    if there == ids:
-        raise AlreadyExists(
-            f"All {len(ids):,} prediction ids of this file are in the data already; its rows would count twice. Hand "
-            "what turned out to be true in as labels. To replace the rows, withdraw the batch that holds them first, "
-            "under the monitor's data."
-        )
     if there:
-        context.log(f"{len(there):,} rows bear the id of a prediction that was there already; both count.")
-    if len(ids) < len(given):
-        context.log(f"{len(given) - len(ids):,} rows repeat a prediction id within the file; all of them count.")
+        raise AlreadyExists(
+            f"{len(there):,} of {len(ids):,} prediction ids of this file are in the data already, "
+            f"{enumerated([repr(one) for one in sorted(there)], IDS_NAMED)}; their rows would count twice. Leave them "
+            "out. What turned out to be true is handed in as labels; to replace rows, withdraw the batch that holds "
+            "them first, under the monitor's data."
+        )
+    n_again = len(given) - len(ids)
+    if not n_again:
+        return []
+    return [f"Rows that repeat a prediction id of this file: {n_again:,}. All count, and a label joins each."]
 
 
 def _say_labels(context: JobContext, table: pa.Table, signature: dict[str, Any]) -> None:

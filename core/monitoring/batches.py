@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ def check_columns(kinds: Mapping[str, ColumnKind], signature: Mapping[str, Any],
     if absent:
         raise SchemaMismatch(
             f"The data lacks {enumerated([repr(name) for name in absent], NAMED)}, which the model needs. It has: "
-            f"{', '.join(list(kinds)[:30])}. Add or rename the columns."
+            f"{', '.join(list(kinds)[:30])}. {_likeness(absent, kinds)}Add or rename the columns."
         )
     if time_column is not None and kinds.get(time_column) not in MOMENTS:
         given = kinds.get(time_column)
@@ -67,6 +67,15 @@ def check_columns(kinds: Mapping[str, ColumnKind], signature: Mapping[str, Any],
             + ("not there" if given is None else f"of kind {given.value}")
             + "; windows need a date or a timestamp. Change its type, or hand the data in without a time column."
         )
+
+
+def _likeness(absent: Sequence[str], given: Iterable[str]) -> str:
+    """The first name that is there but for its case or its spaces, as a hint."""
+    folded = {name.strip().casefold(): name for name in given}
+    for name in absent:
+        if (other := folded.get(name.strip().casefold())) is not None:
+            return f"{other!r} may be meant for {name!r}. "
+    return ""
 
 
 def batch_table(table: pa.Table, signature: Mapping[str, Any], time_column: str | None) -> pa.Table:

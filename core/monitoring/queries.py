@@ -11,6 +11,7 @@ from sqlmodel import Session, col, func, select
 from core.datasets import queries as datasets
 from core.datasets.tables import Upload
 from core.errors import NotFound
+from core.jobs.tables import Job
 from core.monitoring.tables import Alert, AlertState, Batch, BatchState, Monitor, WindowState
 from core.monitoring.window_queries import newest_windows, state_sentence
 from core.registry.tables import Deployment, ModelVersion, RegisteredModel
@@ -163,6 +164,13 @@ def batch_names(session: Session, batches: Sequence[Batch]) -> dict[int, str]:
     return {
         one.id: named.get(one.upload_id) or labels.get(one.dataset_version_id or 0, "") for one in batches if one.id
     }
+
+
+def batch_notes(session: Session, batches: Sequence[Batch]) -> dict[int, list[str]]:
+    """What looked wrong about batches that were taken all the same, by their ids; those with nothing left out."""
+    asked = [one.job_id for one in batches if one.job_id is not None and one.state == BatchState.READY]
+    found = session.exec(select(Job.result).where(col(Job.id).in_(asked))).all()
+    return {one["batch_id"]: one["notes"] for one in found if one and one.get("notes")}
 
 
 def same_batch(session: Session, batch: Batch, *, version_id: int) -> Batch | None:

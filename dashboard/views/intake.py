@@ -65,13 +65,19 @@ def follow_intake(intake: Intake) -> None:
 def follow_batch(batch_id: int) -> None:
     """The monitor opens when the batch is measured."""
     batch = reads.fresh(monitoring.batch, batch_id)
-    panels.header("Measuring drift", "You may leave this page; the work goes on.")
     if batch.error:
+        panels.header("This file was not taken")
         panels.refusal(batch.error)
+        if batch.upload_id is not None and st.button("Read it another way", type="primary", key="intake_again"):
+            st.query_params.pop("batch", None)
+            st.query_params["upload"] = str(batch.upload_id)
+            st.rerun()
         st.button("Choose another file", on_click=another_file, key="intake_other")
-    elif batch.data_sha256 is not None:
+        return
+    panels.header("Measuring drift", "You may leave this page; the work goes on.")
+    if batch.data_sha256 is not None:
         session.open_page("monitor", monitor=batch.monitor_id)
-    elif batch.job_id is not None:
+    if batch.job_id is not None:
         panels.job_progress(batch.job_id)
 
 

@@ -305,10 +305,11 @@ def test_the_files_own_predictions_are_used(workspace: Workspace, live: LiveMode
     ("content", "says"),
     [
         (b"day,hours,age\n2026-01-01,3,4\n", "lacks 'job' and 'member'"),
+        (b"day,hours,age,Job,member\n2026-01-01,3,4,a,true\n", "'Job' may be meant for 'job'. Add or rename"),
         (b"day,hours,age,job,member\n2026-01-01,3,4,cook,true\n2026-01-02,many,4,cook,true\n", "many"),
         (b"day,hours,age,job,member\nsoon,3,4,cook,true\n", "time column 'day'"),
     ],
-    ids=["features missing", "a word among numbers", "no times"],
+    ids=["features missing", "another case", "a word among numbers", "no times"],
 )
 def test_a_batch_that_does_not_fit_fails_with_its_reason_and_makes_no_window(
     workspace: Workspace, live: LiveModel, add_batch: AddBatch, content: bytes, says: str
@@ -866,15 +867,31 @@ def test_the_same_rows_are_not_counted_twice(workspace: Workspace, live: LiveMod
         add_batch(with_ids(content))
     again = add_batch(with_ids(content) + b"\n\n")  # other bytes, the same predictions
     assert again.state == BatchState.FAILED
-    assert "All 300 prediction ids of this file are in the data already" in (again.error or "")
-    assert (
-        add_batch(with_ids(content, first=200)).state == BatchState.READY
-    )  # a hundred are repeated: told, and counted
+    assert "300 of 300 prediction ids of this file are in the data already" in (again.error or "")
+    overlapping = add_batch(with_ids(content, first=200))
+    assert "100 of 300 prediction ids of this file are in the data already, 'p200', 'p201'" in (overlapping.error or "")
+    assert add_batch(with_ids(content, first=300)).state == BatchState.READY
     with workspace.read() as session:
         [window] = window_queries.windows(session, live.monitor_id)
         assert window.n_rows == 600
-        lines = session.exec(select(JobLine.text)).all()
-    assert "100 rows bear the id of a prediction that was there already; both count." in lines
+
+
+def test_what_looks_wrong_with_a_batch_that_is_taken_is_noted(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch
+) -> None:
+    dates = [*days("2026-01-01", 31, 297), "", "2062-01-01", "2062-01-02"]
+    content = with_ids(csv_bytes(stream(300, seed=93), dates)).replace(b",p1\n", b",p0\n")
+    batch = add_batch(content)
+    with workspace.read() as session:
+        notes = queries.batch_notes(session, [batch])[key(batch)]
+        result = session.get_one(Job, batch.job_id).result or {}
+    assert notes == [
+        "Rows without a time: 1. They fall into no window.",
+        "Rows in the future: 2, the last at 2062-01-02 00:00. If the time column was read wrongly, withdraw this "
+        "batch and read it another way.",
+        "Rows that repeat a prediction id of this file: 1. All count, and a label joins each.",
+    ]
+    assert [one["label"] for one in result["windows"]] == ["2026-01", "2062-01"]
 
 
 def test_a_batch_that_is_withdrawn_leaves_no_window_alert_or_row_behind(

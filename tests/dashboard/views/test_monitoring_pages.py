@@ -628,3 +628,25 @@ def test_the_data_view_names_files_tells_failures_in_full_and_offers_to_withdraw
     assert "Withdraw a batch" in offered(page)
     page = open_as(viewer, "monitor", monitor=watched.monitor_id, view="data")
     assert "Withdraw a batch" not in offered(page)
+
+
+def test_a_batch_that_was_not_taken_says_so_and_can_be_read_another_way(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, watched: Made
+):
+    stored = workspace.artifacts.put_bytes(b"day,age\n2026-01-01,soon\n")
+    with workspace.write() as session:
+        upload = store_upload(session, artifact=stored, file_name="june.csv", actor=operator, now=utc_now())
+        failed = Batch(
+            monitor_id=watched.monitor_id,
+            upload_id=upload.id,
+            state="failed",
+            error="Line 2: the cell 'soon' of column 'age' is not a number.",
+            added_at=utc_now(),
+        )
+        batch_id, upload_id = key(add(session, failed)), key(upload)
+    page = open_as(operator, "intake", upload=upload_id, batch=batch_id, use="monitor", monitor=watched.monitor_id)
+    assert "This file was not taken" in said(page)
+    assert "the work goes on" not in said(page)
+    page.button(key="intake_again").click().run()
+    assert "june.csv" in said(page)
+    assert "Measure drift" in offered(page)
