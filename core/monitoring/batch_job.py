@@ -23,7 +23,7 @@ from core.jobs.context import JobContext
 from core.jobs.tables import Job, JobState
 from core.monitoring import queries
 from core.monitoring.batch_withdrawal import leave_windows
-from core.monitoring.batches import batch_table, check_columns, reading_options
+from core.monitoring.batches import FIRST_YEAR, LAST_YEAR, batch_table, check_columns, reading_options
 from core.monitoring.cells import source_of
 from core.monitoring.computing import compute_windows
 from core.monitoring.labelled import find_predictions
@@ -220,7 +220,10 @@ def _read(workspace: Workspace, context: JobContext, batch: Batch, source: pa.Ta
     times = moments(table[AT])
     present = times[~np.isnat(times)]
     if len(present) == 0:
-        raise InvalidInput(f"The time column {batch.time_column!r} is empty; no row falls into a window.")
+        raise InvalidInput(
+            f"The time column {batch.time_column!r} holds no time from {FIRST_YEAR} to {LAST_YEAR}; no row falls into "
+            "a window. Choose another column, or hand the data in without one."
+        )
     first, last = (moment.item().replace(tzinfo=UTC) for moment in (present.min(), present.max()))
     return _Read(table, (first, last))
 
@@ -240,7 +243,7 @@ def _notes_on_time(read: _Read, now: datetime) -> list[str]:
     times = moments(read.table[AT])
     notes = []
     if n_without := int(np.isnat(times).sum()):
-        notes.append(f"Rows without a time: {n_without:,}. They fall into no window.")
+        notes.append(f"Rows without a time from {FIRST_YEAR} to {LAST_YEAR}: {n_without:,}. They fall into no window.")
     if n_ahead := int((times > np.datetime64((now + AHEAD).replace(tzinfo=None))).sum()):
         last = read.touched[1]
         notes.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from core.datasets.options import ParseOptions
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NAMED = 10
+FIRST_YEAR, LAST_YEAR = 1900, 2199
+"""A time outside of these years stands for none, as 0001-01-01 and 9999-12-31 do in many systems."""
 NUMBERS = (ColumnKind.INTEGER, ColumnKind.NUMBER)
 MOMENTS = (ColumnKind.DATE, ColumnKind.TIMESTAMP)
 
@@ -82,7 +85,8 @@ def batch_table(table: pa.Table, signature: Mapping[str, Any], time_column: str 
     """Lay out a batch as it is kept: time, features, and prediction, prediction id and label where the file has them.
 
     The columns ``prediction`` and ``prediction_id`` are those of the same names, unless the model has a feature called
-    so; the label is the target column. A column that is empty throughout counts as not there.
+    so; the label is the target column. A column that is empty throughout counts as not there. Times outside of
+    `FIRST_YEAR` to `LAST_YEAR` count as missing.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def batch_table(table: pa.Table, signature: Mapping[str, Any], time_column: str 
     columns: dict[str, Any] = {}
     if time_column is not None:
         times = table[time_column].cast(pa.timestamp("us"), safe=False)
-        columns[AT] = times.cast(pa.timestamp("us", tz="UTC"))
+        columns[AT] = _told(times).cast(pa.timestamp("us", tz="UTC"))
     for feature in signature["features"]:
         columns[feature_column(feature["name"])] = kept(table[feature["name"]], feature["kind"])
     features = {feature["name"] for feature in signature["features"]}
@@ -107,6 +111,15 @@ def batch_table(table: pa.Table, signature: Mapping[str, Any], time_column: str 
         if source in table.column_names and source not in features and table[source].null_count < table.num_rows:
             columns[name] = kept(table[source], kind)
     return pa.table(columns)
+
+
+def _told(times: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    first, end = (pa.scalar(datetime(year, 1, 1), times.type) for year in (FIRST_YEAR, LAST_YEAR + 1))  # noqa: DTZ001
+    inside = pc.and_(pc.greater_equal(times, first), pc.less(times, end))
+    return pc.if_else(inside, times, pa.scalar(None, times.type))
 
 
 def _kind(inferred: ColumnKind, wanted: ColumnKind) -> ColumnKind:

@@ -19,9 +19,10 @@ from sqlmodel import Session, col, func, select
 from core.drift.sketching import Basis, Sketch
 from core.monitoring.counting import CountedBucket, Key, Slice, column_of, count_rows, summed
 from core.monitoring.tables import READ_STATES, Batch, BucketSketch, CountedSource
-from core.monitoring.windows import BATCH, Bucket, Span, spans_between
+from core.monitoring.windows import BATCH, Bucket, Span, span_at, spans_between
 from core.serving import queries as serving
 from core.serving.frames import AT, feature_column
+from core.serving.row_batches import days_of
 from core.serving.tables import PredictionSegment
 from core.statistics.sketches import from_bytes, merge, to_bytes
 from core.workspace import Workspace
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 LOG = "log"
 TIMED = ("hour", "day")
+LONGEST_SPAN = timedelta(days=31)
+"""A segment is of one day or two; one of more was written while a clock was set right."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def count_log(
     """
     spans = [(one.from_at, one.to_at) for one in segments] if touched is None else touched
     columns = [AT, *map(column_of, watching.bases), *(feature_column(one.column) for one in watching.slices)]
-    days = sorted({day for pair in spans for day in spans_between(*pair, "day")})
+    days = _days(workspace, segments, spans)
     if touched is None:
         with workspace.write() as session:
             _forget(session, watching, LOG)
@@ -94,6 +97,24 @@ def count_log(
     if touched is None:
         with workspace.write() as session:
             _counted_whole(session, watching, LOG, watching.bucket, n_short=n_short(session, watching, segments))
+
+
+def _days(
+    workspace: Workspace, segments: Sequence[PredictionSegment], spans: Sequence[tuple[datetime, datetime]]
+) -> list[Span]:
+    """The days of these spans that may hold rows, oldest first; a span of years holds few."""
+    found = set()
+    for first, last in spans:
+        if last - first <= LONGEST_SPAN:
+            found.update(spans_between(first, last, "day"))
+            continue
+        for one in segments:
+            if one.to_at - one.from_at <= LONGEST_SPAN:
+                days = spans_between(one.from_at, one.to_at, "day")
+            else:
+                days = [span_at(at, "day") for at in days_of(workspace.artifacts, one.sha256)]
+            found.update(day for day in days if day.from_at <= last and day.to_at > first)
+    return sorted(found)
 
 
 def count_batch(workspace: Workspace, watching: Watching, batch: Batch, rows: pa.Table) -> None:

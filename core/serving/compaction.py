@@ -29,7 +29,7 @@ from core.jobs.context import JobContext
 from core.jobs.service import enqueue
 from core.permissions import Permission, require, system_actor
 from core.serving.frames import AT
-from core.serving.row_batches import read_batches, rows_at_once
+from core.serving.row_batches import days_of, read_batches, rows_at_once
 from core.serving.tables import PredictionSegment
 from core.workspace import Workspace
 
@@ -184,11 +184,10 @@ def _merge(workspace: Workspace, unit: Sequence[Piece], context: JobContext, don
 def _part(workspace: Workspace, piece: Piece) -> bool:
     """Make one segment per day of a segment that reaches over midnight."""
     store = workspace.artifacts
-    parts, day = [], piece.day
-    while day <= piece.to_at:
+    parts = []
+    for day in days_of(store, piece.sha256):
         inside = (_of_day(batch, day) for batch in read_batches(store, piece.sha256))
         parts.append(_write(store, (batch for batch in inside if batch.num_rows)))
-        day += DAY
     written = [one for one in parts if one is not None]
     store.touch(piece.sha256)
     with workspace.write() as session:

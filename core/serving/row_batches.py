@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from core.artifacts import ArtifactStore
+from core.serving.frames import AT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,6 +50,24 @@ def read_batches(
             for batch in file.iter_batches(at_once, row_groups=[group], columns=wanted, use_threads=False):
                 if batch.num_rows:
                     yield batch
+
+
+def days_of(store: ArtifactStore, sha256: str) -> list[datetime]:
+    """The days (UTC) that rows of a file of predictions lie in, by their midnight, rising.
+
+    A clock that was set right while answers were written down leaves a file of two days, years apart.
+
+    Raises
+    ------
+    NotFound, ArtifactCorrupted
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found: set[date] = set()
+    for batch in read_batches(store, sha256, [AT]):
+        found.update(pc.unique(batch[AT].cast(pa.date32())).to_pylist())
+    return [datetime.combine(day, time(), UTC) for day in sorted(found)]
 
 
 def groups_between(store: ArtifactStore, sha256: str, column: str, rising: Sequence[str]) -> list[int]:

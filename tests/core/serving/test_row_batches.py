@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.artifacts import ArtifactStore
 from core.errors import ArtifactCorrupted, NotFound
-from core.serving.row_batches import groups_between, read_batches
+from core.serving.row_batches import days_of, groups_between, read_batches
 
 IDS = [f"{place:03d}" for place in range(40)]
 
@@ -41,6 +42,19 @@ def test_only_groups_that_may_hold_a_text_are_named(workspace: Any, wanted: list
     read = [one for batch in read_batches(workspace.artifacts, file, groups=groups) for one in batch["id"].to_pylist()]
     assert set(wanted) & set(IDS) <= set(read)
     assert len(read) == 10 * len(groups)
+
+
+def test_the_days_of_a_file_are_told_however_far_apart(workspace: Any) -> None:
+    moments = ["2026-03-01T23:59:59.999999", "1970-01-01T00:00:00", "2026-03-02T00:00:00", "2026-03-01T00:00:00"]
+    out = BytesIO()
+    at = pa.array([datetime.fromisoformat(one).replace(tzinfo=UTC) for one in moments], pa.timestamp("us", tz="UTC"))
+    pq.write_table(pa.table({"at": at}), out, row_group_size=1)
+    file = workspace.artifacts.put_bytes(out.getvalue()).sha256
+    assert [f"{day:%Y-%m-%d %H:%M %Z}" for day in days_of(workspace.artifacts, file)] == [
+        "1970-01-01 00:00 UTC",
+        "2026-03-01 00:00 UTC",
+        "2026-03-02 00:00 UTC",
+    ]
 
 
 def test_a_column_that_is_not_there_is_in_no_group(workspace: Any) -> None:
