@@ -31,6 +31,7 @@ from dashboard.panels import Row
 WINDOWS = {"hour": "Hour", "day": "Day", "week": "Week", "month": "Month", "count": "Number of rows"}
 SEASONS = {"none": "All rows", "hour": "The same hour", "weekday": "The same weekday", "month": "The same month"}
 USUAL = "the usual one"
+OPENED = "monitor_settings_opened"
 
 
 def settings(row: MonitorRow) -> None:
@@ -46,10 +47,15 @@ def settings(row: MonitorRow) -> None:
         panels.quiet("Changing how a monitor decides takes the role operator.")
         return
     trained = reads.fresh(service.trained_on, found)
+    opened = st.session_state.get(OPENED, {}).get(row.id, kept)
+    # Whoever is told of another's change has it before his eyes from then on.
+    st.session_state[OPENED] = {row.id: kept}
     pressed, changes = form(kept, trained)
     if pressed == "save":
         with session.act("Monitor changed") as writing:
-            service.edit_monitor(writing, monitor_id=row.id, actor=session.actor(), now=session.now(), **changes)
+            service.edit_monitor(
+                writing, monitor_id=row.id, actor=session.actor(), now=session.now(), opened=opened, **changes
+            )
         st.rerun()
     if pressed == "preview":
         with session.act() as writing:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from core.audit import service as audit
+from core.audit.tables import AuditEvent
 from core.datasets import queries as datasets
 from core.datasets.tables import Upload
-from core.errors import AlreadyExists, InvalidInput, NotFound
+from core.errors import AlreadyExists, InvalidInput, NotFound, StaleRevision
 from core.jobs.service import enqueue
 from core.jobs.tables import Job
 from core.monitoring import queries, window_queries
 from core.monitoring.lifecycle import move_alert
-from core.monitoring.monitor_settings import Changes, Trained, changed, settings_of
+from core.monitoring.monitor_settings import Changes, MonitorSettings, Trained, changed, settings_of
 from core.monitoring.tables import Alert, AlertState, Batch, Monitor
 from core.permissions import Actor, Permission, require
 from core.registry import queries as registry
@@ -41,12 +42,20 @@ def ensure_monitor(session: Session, *, model_id: int, environment: str, alias: 
 
 
 def edit_monitor(
-    session: Session, *, monitor_id: int, actor: Actor, now: datetime, **changes: Unpack[Changes]
+    session: Session,
+    *,
+    monitor_id: int,
+    actor: Actor,
+    now: datetime,
+    opened: MonitorSettings | None = None,
+    **changes: Unpack[Changes],
 ) -> Monitor:
     """Change how a monitor cuts and decides; its windows are computed anew in the background.
 
     Parameters
     ----------
+    opened : MonitorSettings, optional
+        What the settings were when the actor looked; None for whoever changes them without having looked.
     **changes
         The settings to change, see `MonitorSettings`.
 
@@ -55,10 +64,14 @@ def edit_monitor(
     PermissionDenied, NotFound
     InvalidInput
         A setting makes no sense, or does not suit what the live version was trained on.
+    StaleRevision
+        Somebody changed a setting in between.
     """
     require(actor, Permission.MONITOR_EDIT)
     found = queries.monitor(session, monitor_id)
     before = settings_of(found)
+    if opened is not None and opened != before:
+        raise StaleRevision(_changed_meanwhile(session, monitor_id, opened, before))
     after = changed(before, changes, trained_on(session, found))
     told = {name: value for name, value in after.to_json().items() if value != before.to_json()[name]}
     for name, value in after.to_json().items():
@@ -68,6 +81,21 @@ def edit_monitor(
     was = {name: value for name, value in before.to_json().items() if name in told}
     record(session, found, "monitor.edited", actor, now, {"before": was, "after": told})
     return found
+
+
+def _changed_meanwhile(session: Session, monitor_id: int, opened: MonitorSettings, present: MonitorSettings) -> str:
+    was, now = opened.to_json(), present.to_json()
+    differing = [f"{name} from {was[name]!r} to {value!r}" for name, value in now.items() if was[name] != value]
+    edits = select(AuditEvent.actor_name).where(
+        AuditEvent.subject_kind == "monitor",
+        AuditEvent.subject_id == monitor_id,
+        AuditEvent.action == "monitor.edited",
+    )
+    who = session.exec(edits.order_by(col(AuditEvent.number).desc()).limit(1)).first() or "Somebody"
+    return (
+        f"{who} changed this monitor after you opened it: {'; '.join(differing)}. Yours were not saved. Look at them "
+        "again, then save."
+    )
 
 
 def trained_on(session: Session, monitor: Monitor) -> Trained | None:

@@ -33,6 +33,7 @@ from core.monitoring.examples import example_rows
 from core.monitoring.liveness_job import judge_all
 from core.monitoring.tables import AlertState, Batch, BatchState, CountedSource, Monitor, WindowState
 from core.permissions import Actor
+from core.serving import compaction
 from core.serving.log import Answered, PredictionLog
 from core.serving.tables import PredictionSegment
 from core.workspace import Workspace
@@ -472,6 +473,47 @@ def test_a_clock_that_was_ahead_for_a_while_leaves_no_row_out(
     assert watch() == 600
 
 
+@pytest.mark.timeout(60)
+def test_answers_from_before_and_after_a_clock_was_set_right_are_counted_where_they_lie(
+    workspace: Workspace, live: LiveModel
+) -> None:
+    """One file of 1970 and of today: its two days are looked at, not the 20,000 between."""
+    log = PredictionLog(workspace, "production")
+    for number, at in enumerate((datetime(1970, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC))):
+        rows = json_rows(stream(120, seed=92 + number))
+        log.append(
+            Answered(
+                model_id=live.model_id,
+                version_id=live.version_id,
+                alias="champion",
+                at=at,
+                latency_ms=1.5,
+                rows=rows,
+                ids=[f"{number}-{place}" for place in range(len(rows))],
+                predictions=["yes" for _ in rows],
+                scores=[[0.4, 0.6] for _ in rows],
+            )
+        )
+    assert log.seal() == 1
+
+    def counted() -> dict[str, int]:
+        log_job.enqueue_due(workspace, utc_now())
+        finished(workspace)
+        with workspace.read() as session:
+            return {one.label: one.n_rows for one in window_queries.windows(session, live.monitor_id)}
+
+    assert counted() == {"1970-01": 120, "2026-03": 120}
+    with workspace.write() as session:
+        segment = session.exec(select(PredictionSegment)).one()
+        segment.sealed_at = utc_now() - timedelta(hours=1)
+        session.add(segment)
+    assert compaction.enqueue_due(workspace, utc_now()) == 1
+    finished(workspace)
+    with workspace.read() as session:
+        assert sorted(one.from_at.year for one in session.exec(select(PredictionSegment))) == [1970, 2026]
+    assert counted() == {"1970-01": 120, "2026-03": 120}
+
+
 def test_rows_that_the_log_lacks_for_good_are_looked_for_once_and_told_once(
     workspace: Workspace, live: LiveModel, now: datetime
 ) -> None:
@@ -876,6 +918,22 @@ def test_the_same_rows_are_not_counted_twice(workspace: Workspace, live: LiveMod
         assert window.n_rows == 600
 
 
+def test_times_that_stand_for_none_fall_into_no_window_and_are_told(
+    workspace: Workspace, live: LiveModel, add_batch: AddBatch
+) -> None:
+    times = days("2026-03-01", 20, 300)
+    times[3], times[4], times[5] = "9999-12-31", "0001-01-01", ""
+    batch = add_batch(csv_bytes(stream(300, seed=91), times))
+    assert (batch.state, batch.n_rows) == (BatchState.READY, 300)
+    finished(workspace)  # the windows are looked into too
+    with workspace.read() as session:
+        windows = window_queries.windows(session, live.monitor_id)
+        assert [(one.label, one.n_rows) for one in windows] == [("2026-03", 297)]
+        assert queries.batch_notes(session, [batch])[key(batch)] == [
+            "Rows without a time from 1900 to 2199: 3. They fall into no window."
+        ]
+
+
 def test_what_looks_wrong_with_a_batch_that_is_taken_is_noted(
     workspace: Workspace, live: LiveModel, add_batch: AddBatch
 ) -> None:
@@ -886,7 +944,7 @@ def test_what_looks_wrong_with_a_batch_that_is_taken_is_noted(
         notes = queries.batch_notes(session, [batch])[key(batch)]
         result = session.get_one(Job, batch.job_id).result or {}
     assert notes == [
-        "Rows without a time: 1. They fall into no window.",
+        "Rows without a time from 1900 to 2199: 1. They fall into no window.",
         "Rows in the future: 2, the last at 2062-01-02 00:00. If the time column was read wrongly, withdraw this "
         "batch and read it another way.",
         "Rows that repeat a prediction id of this file: 1. All count, and a label joins each.",

@@ -9,11 +9,13 @@ from sqlmodel import select
 from core.audit.tables import AuditEvent
 from core.datasets.options import ColumnOption, ParseOptions
 from core.datasets.tables import ColumnKind
-from core.errors import InvalidInput, InvalidTransition, NotFound, PermissionDenied
+from core.errors import InvalidInput, InvalidTransition, NotFound, PermissionDenied, StaleRevision
 from core.monitoring import alert_queries, queries, service
+from core.monitoring.monitor_settings import settings_of
 from core.monitoring.tables import Alert, AlertState, Monitor, Window
-from core.permissions import Actor
+from core.permissions import Actor, Role
 from core.workspace import Workspace
+from tests.conftest import MakeActor
 from tests.factories import key, make_model_version, make_upload
 
 OPTIONS = ParseOptions(columns=(ColumnOption("id", "id", ColumnKind.TEXT), ColumnOption("y", "y", ColumnKind.NUMBER)))
@@ -71,6 +73,31 @@ def test_a_monitor_is_made_once(workspace: Workspace, monitor: Monitor, now: dat
         )
     assert again.id == monitor.id
     assert other.id != monitor.id
+
+
+def test_who_saves_settings_over_another_s_is_told_and_saves_nothing(
+    workspace: Workspace, monitor: Monitor, operator: Actor, make_actor: MakeActor, now: datetime
+) -> None:
+    opened = settings_of(monitor)
+    other = make_actor("paul", Role.OPERATOR)
+    with workspace.write() as session:
+        service.edit_monitor(
+            session, monitor_id=key(monitor), actor=other, now=now, opened=opened, false_alerts=0.5, min_rows=60
+        )
+    with (
+        pytest.raises(StaleRevision, match=r"paul changed .*: min_rows from 100 to 60; false_alerts from 0\.1 to 0\.5"),
+        workspace.write() as session,
+    ):
+        service.edit_monitor(session, monitor_id=key(monitor), actor=operator, now=now, opened=opened, false_alerts=2.0)
+    with workspace.read() as session:
+        present = settings_of(queries.monitor(session, key(monitor)))
+        assert (present.false_alerts, present.min_rows) == (0.5, 60)
+    with workspace.write() as session:
+        service.edit_monitor(
+            session, monitor_id=key(monitor), actor=operator, now=now, opened=present, false_alerts=2.0
+        )
+    with workspace.read() as session:
+        assert queries.monitor(session, key(monitor)).false_alerts == 2.0
 
 
 EDIT: dict[str, Any] = {"window": "week", "false_alerts": 0.01, "min_rows": 50, "min_effect": 0.2}

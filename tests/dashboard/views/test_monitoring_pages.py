@@ -15,6 +15,7 @@ from core.estimation.maturity import DAY, EDGES
 from core.incidents import triage_job
 from core.jobs.queries import queue
 from core.jobs.tables import Job, JobState
+from core.monitoring.service import edit_monitor
 from core.monitoring.tables import (
     Alert,
     Batch,
@@ -358,6 +359,28 @@ def finish(workspace: Workspace, kind: str, result: dict[str, Any]) -> int:
         done.state, done.result = JobState.SUCCEEDED, result
         session.add(done)
         return key(done)
+
+
+def test_who_saves_settings_over_another_s_is_told(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, watched: Made
+):
+    page = open_as(operator, "monitor", monitor=watched.monitor_id, view="settings")
+    with workspace.write() as session:
+        edit_monitor(session, monitor_id=watched.monitor_id, actor=operator, now=utc_now(), min_effect=0.2)
+
+    def saved() -> tuple[str, int, float]:
+        next(one for one in page.button if one.label == "Save").click().run()
+        with workspace.read() as session:
+            kept = session.get_one(Monitor, watched.monitor_id)
+        return said(page), kept.min_rows, kept.min_effect
+
+    next(one for one in page.number_input if one.label == "Rows a window needs").set_value(77)
+    told, *kept = saved()
+    assert "olga changed this monitor after you opened it: min_effect from 0.1 to 0.2." in told
+    assert kept == [100, 0.2]
+    told, *kept = saved()
+    assert "changed this monitor after" not in told
+    assert kept == [77, 0.2]
 
 
 def test_settings_are_tried_on_the_past_before_they_are_saved(
