@@ -63,40 +63,48 @@ def show_alert(alert: AlertRow, *, first: bool) -> None:
 
 
 def batches(row: MonitorRow) -> None:
-    """Everything that was added, folded: what became of it, why the newest failed, and taking one back."""
+    """Everything that was added: what became of it, why the newest failed, and taking one back."""
     added = reads.fresh(monitoring.batches, row.id)
+    failed = [one for one in added if one.state == BatchState.FAILED]
+    panels.section(
+        (theme.count(len(added), "batch was added", "batches were added") if added else "No batch was added")
+        + (f", {len(failed)} failed" if failed else ""),
+        "A batch is a file or a dataset version of rows that were scored elsewhere. What is scored here is logged, and "
+        "read by itself.",
+    )
     if not added:
         return
     names = reads.audited(registry.version_labels, sorted({one.version_id for one in added if one.version_id}))
     read_from = reads.fresh(monitoring.batch_names, added)
-    failed = [one for one in added if one.state == BatchState.FAILED]
-    measured = {one.id: f"{read_from[one.id]}, {theme.count(one.n_rows or 0, 'row')}, added {theme.stamp(one.added_at)}"
-                for one in added if one.id and one.state == BatchState.READY}  # fmt: skip
-    with st.expander(theme.count(len(added), "batch", "batches") + (f", {len(failed)} failed" if failed else "")):
-        panels.table(
-            [
-                Row(
-                    {
-                        "Added": theme.stamp(one.added_at),
-                        "From": read_from[one.id or 0],
-                        "State": theme.words(one.state),
-                        "Rows": theme.number(one.n_rows),
-                        "Time column": one.time_column or theme.MISSING,
-                        "Held against": names.get(one.version_id or 0, theme.MISSING),
-                    }
-                )
-                for one in added
-            ],
-            key="monitor_batches",
-            right=("Rows",),
-        )
-        for batch_id, notes in reads.fresh(monitoring.batch_notes, added).items():
-            panels.notice(f"{read_from[batch_id]}: {' '.join(notes)}", "attention")
-        # In full, for what to do about it comes last; a cell of the table would cut it off.
-        for one in failed[:FAILURES_TOLD]:
-            panels.quiet(f"{read_from[one.id or 0]} failed: {one.error}")
-        if measured and session.may(Permission.BATCH_ADD) and st.button("Withdraw a batch", icon=":material/undo:"):
-            monitor_actions.withdraw(measured)
+    panels.table(
+        [
+            Row(
+                {
+                    "Added": theme.stamp(one.added_at),
+                    "From": read_from[one.id or 0],
+                    "State": theme.words(one.state),
+                    "Rows": theme.number(one.n_rows),
+                    "Time column": one.time_column or theme.MISSING,
+                    "Held against": names.get(one.version_id or 0, theme.MISSING),
+                }
+            )
+            for one in added
+        ],
+        key="monitor_batches",
+        right=("Rows",),
+    )
+    for batch_id, notes in reads.fresh(monitoring.batch_notes, added).items():
+        panels.notice(f"{read_from[batch_id]}: {' '.join(notes)}", "attention")
+    # In full, for what to do about it comes last; a cell of the table would cut it off.
+    for one in failed[:FAILURES_TOLD]:
+        panels.quiet(f"{read_from[one.id or 0]} failed: {one.error}")
+    measured = {
+        one.id: f"{read_from[one.id]}, {theme.count(one.n_rows or 0, 'row')}, added {theme.stamp(one.added_at)}"
+        for one in added
+        if one.id and one.state == BatchState.READY
+    }
+    if measured and session.may(Permission.BATCH_ADD) and st.button("Withdraw a batch", icon=":material/undo:"):
+        monitor_actions.withdraw(measured)
 
 
 def export(row: MonitorRow) -> None:

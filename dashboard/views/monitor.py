@@ -77,10 +77,10 @@ def drift(row: MonitorRow) -> None:
 
 def data(row: MonitorRow) -> None:
     """The files that were added, every figure, and the results to take along."""
-    monitor_panels.export(row)
     label_panels.unknown(reads.fresh(unknown_labels, row.model_id))
-    performance_panels.figures(row)
     monitor_panels.batches(row)
+    performance_panels.figures(row)
+    monitor_panels.export(row)
 
 
 monitor_id = session.chosen_id("monitor")

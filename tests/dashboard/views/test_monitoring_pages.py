@@ -494,7 +494,7 @@ def test_a_failed_batch_says_its_problem(open_as: OpenAs, workspace: Workspace, 
             ),
         )  # fmt: skip
     page = open_as(viewer, "monitor", monitor=watched.monitor_id, view="data")
-    assert any("1 batch, 1 failed" in expander.label for expander in page.expander)
+    assert "1 batch was added, 1 failed" in [one.value for one in page.subheader]
     assert "Line 3 has 4 fields." in said(page)
 
 
