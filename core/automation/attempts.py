@@ -12,7 +12,7 @@ from importlib import import_module
 
 from core.access.queries import actor_of_user
 from core.database import utc_now
-from core.errors import JobCancelled, LifecycleError, StaleRevision
+from core.errors import ArtifactCorrupted, JobCancelled, LifecycleError, StaleRevision
 from core.jobs import service
 from core.jobs.context import JobContext
 from core.jobs.kinds import job_kind
@@ -54,7 +54,8 @@ def run_attempt(workspace: Workspace, *, job_id: int, fence: int, clock: Callabl
                 workspace, job_id=job_id, fence=fence, ending=Ending.CANCELLED, reason="It was cancelled.", now=clock()
             )
         except LifecycleError as refusal:
-            end_attempt(workspace, job_id=job_id, fence=fence, ending=Ending.REFUSED, reason=str(refusal), now=clock())
+            ending = Ending.DAMAGED if isinstance(refusal, ArtifactCorrupted) else Ending.REFUSED
+            end_attempt(workspace, job_id=job_id, fence=fence, ending=ending, reason=str(refusal), now=clock())
         except Exception as defect:
             if context is not None and context.recorded:
                 raise

@@ -242,7 +242,8 @@ FIGURES: dict[str, Figure] = _by_key(
             processes=WORKER,
             worst="high",
             merged="max",
-            sentence="Jobs that ended in failure within the hour before the sample.",
+            sentence="Jobs that failed within the hour before the sample, but for those that were refused what they "
+            "asked, as for a file that does not fit.",
         ),
     )
 )

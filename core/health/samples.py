@@ -110,12 +110,14 @@ def folder_bytes(folder: Path) -> int:
 
 
 def queue_samples(session: Session, now: datetime) -> list[Sample]:
-    """How many jobs wait, how long the oldest has, and how many failed within an hour."""
+    """How many jobs wait, how long the oldest has, and how many failed within an hour, refused ones apart."""
     n_waiting, oldest = session.exec(
         select(func.count(), func.min(Job.not_before)).where(Job.state == JobState.QUEUED, col(Job.not_before) <= now)
     ).one()
     n_failed = session.exec(
-        select(func.count()).where(Job.state == JobState.FAILED, col(Job.finished_at) > now - FAILED_WITHIN)
+        select(func.count()).where(
+            Job.state == JobState.FAILED, col(Job.refused).is_(False), col(Job.finished_at) > now - FAILED_WITHIN
+        )
     ).one()
     return [
         Sample("queue_jobs", float(n_waiting)),

@@ -17,9 +17,10 @@ MOVES: dict[JobState, frozenset[JobState]] = {
 
 
 class Ending(StrEnum):
-    """How an attempt ended, success apart."""
+    """How an attempt ended, success apart; damaged: a stored file is not what it was, which no asker can mend."""
 
     REFUSED = "refused"
+    DAMAGED = "damaged"
     DEFECT = "defect"
     LOST = "lost"
     TIMED_OUT = "timed_out"

@@ -223,6 +223,7 @@ def end(
     if ending is Ending.RELEASED and state is JobState.QUEUED:
         job.attempts -= 1  # being told to stop is not the job's fault
     job.error = None if state is JobState.CANCELLED else reason
+    job.refused = ending is Ending.REFUSED and settling
     add_line(session, job_id=job_id, text=reason, now=now)
     _move(session, job, state, now=now, settling=settling)
     return job

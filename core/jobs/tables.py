@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import sqlalchemy
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
@@ -21,7 +22,11 @@ class JobState(StrEnum):
 
 
 class Job(SQLModel, table=True):
-    """One unit of background work."""
+    """One unit of background work.
+
+    ``refused`` tells, of one that failed, that what was asked cannot be done, a file that does not fit say: that is the
+    asker's to mend, and no fault of the program.
+    """
 
     __tablename__ = "job"
     __table_args__ = (Index("ix_job_claim", "state", "not_before", "id"),)
@@ -51,6 +56,7 @@ class Job(SQLModel, table=True):
     progress: float = 0.0
     progress_note: str = ""
     error: str | None = None
+    refused: bool = Field(default=False, sa_column_kwargs={"server_default": sqlalchemy.false()})
     result: dict[str, Any] | None = document(nullable=True)
 
 

@@ -297,7 +297,8 @@ ALERT_RULES: dict[str, AlertRuleKind] = _by_key(
                 Parameter("failed", "Failed jobs in an hour", 5, 1, 1000),
             ),
             decided_by_monitor=False,
-            sentence="A job has waited longer than this while workers ran, or this many have failed within an hour.",
+            sentence="A job has waited longer than this while workers ran, or this many have failed within an hour; "
+            "one that was refused, as for a file that does not fit, is no fault.",
         ),
     )
 )

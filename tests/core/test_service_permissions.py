@@ -38,9 +38,9 @@ from core.incidents.evidence import Evidence
 from core.incidents.triage import triage
 from core.jobs.context import JobContext
 from core.jobs.kinds import JOB_KINDS
-from core.monitoring import rule_service
+from core.monitoring import batch_withdrawal, rule_service
 from core.monitoring import service as monitoring
-from core.monitoring.tables import Alert, Window
+from core.monitoring.tables import Alert, Batch, BatchState, Window
 from core.permissions import ROLE_PERMISSIONS, Actor, Permission, Role
 from core.registry import retraining, suites
 from core.registry import service as registry
@@ -259,6 +259,12 @@ TABLE: dict[str, Change] = {
     "core.monitoring.service.add_version": Change(
         lambda s, g, a: monitoring.add_version(
             s, monitor_id=g.monitor, dataset_version_id=g.data, time_column=None, actor=a, now=NOW
+        ),
+        (P.BATCH_ADD,),
+    ),
+    "core.monitoring.batch_withdrawal.withdraw_batch": Change(
+        lambda s, g, a: batch_withdrawal.withdraw_batch(
+            s, batch_id=g.batch, reason="The wrong file.", actor=a, now=NOW
         ),
         (P.BATCH_ADD,),
     ),
@@ -498,6 +504,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
             )
             for label in ("2026-03", "2026-04")
         )
+        batch = add(session, Batch(monitor_id=key(monitor), state=BatchState.READY, n_rows=500, added_at=NOW))
         alert = add(
             session,
             Alert(
@@ -550,6 +557,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
             "evaluation_set": evaluation.evaluation_set_id,
             "evaluation": key(evaluation),
             "monitor": key(monitor),
+            "batch": key(batch),
             "alert": key(alert),
             "window": key(window),
             "other_window": key(other_window),

@@ -99,6 +99,7 @@ def test_the_queue_tells_what_waits_and_what_failed(workspace: Workspace) -> Non
         session.add(make_job(state=JobState.RUNNING))
         session.add(make_job(state=JobState.FAILED, finished_at=NOW - timedelta(minutes=30)))
         session.add(make_job(state=JobState.FAILED, finished_at=NOW - timedelta(hours=3)))
+        session.add(make_job(state=JobState.FAILED, finished_at=NOW - timedelta(minutes=5), refused=True))  # a bad file
         session.flush()
         found = {one.key: one.value for one in queue_samples(session, NOW)}
     assert found == {"queue_jobs": 2, "queue_age_seconds": 600, "jobs_failed": 1}

@@ -320,6 +320,7 @@ def test_a_batch_that_does_not_fit_fails_with_its_reason_and_makes_no_window(
     assert says in (batch.error or "")
     assert states(workspace, live) == {}
     with workspace.read() as session:
+        assert session.get_one(Job, batch.job_id).refused  # the file's fault, not the program's
         event = session.exec(select(AuditEvent).where(col(AuditEvent.action) == "batch.failed")).one()
     assert (event.details["batch_id"], event.details["error"]) == (batch.id, batch.error)
 
