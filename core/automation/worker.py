@@ -133,12 +133,11 @@ class Worker:
         return True
 
     def _claim(self) -> bool:
-        now = utc_now()
         with self.workspace.read() as session:
-            if not queries.any_due(session, now):
+            if not queries.any_queued(session):
                 return False
         with self.workspace.write() as session:
-            job = service.claim(session, owner=self.owner, now=now, lease_until=self._lease())
+            job = service.claim(session, owner=self.owner, now=utc_now(), lease_until=self._lease())
         if job is None:
             return False
         assert job.id is not None

@@ -104,16 +104,17 @@ def claim(
     """Take the job that waits longest, or one job by its id; None when there is none to take.
 
     Counts an attempt and raises the fence, so that a write by an earlier owner is refused from here on. The subject
-    row follows when the attempt begins (`begin`).
+    row follows when the attempt begins (`begin`). When a job was queued decides its turn alone: one that was queued
+    while the clock was ahead need not wait until the clock is there again.
 
     Parameters
     ----------
     job_id : int, optional
-        Take this one, due or not.
+        Take this one, whatever its turn.
     """
     query = select(Job).where(Job.state == JobState.QUEUED)
     if job_id is None:
-        query = query.where(col(Job.not_before) <= now).order_by(col(Job.not_before), col(Job.id)).limit(1)
+        query = query.order_by(col(Job.not_before), col(Job.id)).limit(1)
     else:
         query = query.where(Job.id == job_id)
     job = session.exec(query.with_for_update(skip_locked=True)).first()

@@ -21,7 +21,7 @@ from core.monitoring.monitor_settings import MonitorSettings, settings_of
 from core.monitoring.one_window import ComputedWindow, Counted, Piece, Watched, computed_window, counted, emptied_window
 from core.monitoring.performance_watch import performance_watch
 from core.monitoring.reference import Reference, reference_of
-from core.monitoring.tables import Batch, DriftResult, Window, WindowState
+from core.monitoring.tables import Batch, BucketSketch, CountedSource, DriftResult, Window, WindowState
 from core.monitoring.thresholds import MonitorThresholds, promise_of
 from core.monitoring.window_edges import Stream
 from core.monitoring.windows import (
@@ -80,6 +80,7 @@ def compute_windows(
     say = report or (lambda _share, _note: None)
     # Taken before anything is read: whoever reads later knows more, so their figures win (`recording`).
     read_at = utc_now()
+    _set_right(workspace, monitor_id, version_id, read_at)
     with workspace.read() as session:
         monitor = queries.monitor(session, monitor_id)
         model = session.get(RegisteredModel, monitor.model_id)
@@ -121,6 +122,29 @@ def compute_windows(
     if touched is None:
         done += [emptied_window(watched, length=one.length, span=one.span) for one in gone]
     return sorted(done, key=lambda window: window.span)
+
+
+def _set_right(workspace: Workspace, monitor_id: int, version_id: int, read_at: datetime) -> None:
+    """Let nothing that is stored by now count as read later: it was dated while the clock was ahead."""
+    ahead = {
+        table: (
+            col(table.monitor_id) == monitor_id,
+            col(table.version_id) == version_id,
+            col(table.read_at) > read_at,
+        )
+        for table in (Window, CountedSource, BucketSketch)
+    }
+    with workspace.read() as session:
+        # Not asked of the buckets, which are many: a window or a source is dated with them.
+        found = [
+            session.exec(select(table.read_at).where(*ahead[table]).limit(1)).first()
+            for table in (Window, CountedSource)
+        ]
+    if not any(found):
+        return
+    with workspace.write() as session:
+        for table, which in ahead.items():
+            session.connection().execute(sqlalchemy.update(table).where(*which).values(read_at=read_at))
 
 
 def cells_of(monitor_id: int, settings: MonitorSettings, reference: Reference, read_at: datetime) -> cells.Watching:

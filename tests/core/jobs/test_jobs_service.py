@@ -63,15 +63,25 @@ def settled(session: Session, job_id: int) -> list[str]:
     return [line.text for line in queries.job_lines(session, job_id) if line.text.startswith("settled")]
 
 
-def test_oldest_due_job_is_claimed_once(scientist: Actor, session: Session, now: datetime) -> None:
+def test_oldest_job_is_claimed_once(scientist: Actor, session: Session, now: datetime) -> None:
     later, first, second = (enqueue(session, scientist, now + timedelta(seconds=offset)) for offset in (60, 0, 1))
     moment = now + timedelta(seconds=2)
     assert claim(session, FIRST, moment).id == first
     job = claim(session, SECOND, moment)
     assert (job.id, job.state, job.fence, job.attempts, job.owner) == (second, JobState.RUNNING, 1, 1, SECOND.name)
-    assert service.claim(session, owner=FIRST, now=moment, lease_until=moment + LEASE) is None
-    assert not queries.any_due(session, moment)
     assert [job.id for job in queries.queue(session, 10)] == [first, second, later]
+    assert claim(session, FIRST, moment + timedelta(minutes=1)).id == later
+    assert service.claim(session, owner=FIRST, now=moment, lease_until=moment + LEASE) is None
+    assert not queries.any_queued(session)
+
+
+def test_a_job_that_was_queued_while_the_clock_was_ahead_need_not_wait(
+    scientist: Actor, session: Session, now: datetime
+) -> None:
+    ahead = enqueue(session, scientist, now + timedelta(days=2))
+    after = enqueue(session, scientist, now)
+    assert queries.any_queued(session)
+    assert [claim(session, FIRST, now).id for _ in range(2)] == [after, ahead]
 
 
 def test_same_key_makes_no_second_job(scientist: Actor, session: Session, now: datetime) -> None:

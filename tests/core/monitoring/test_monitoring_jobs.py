@@ -22,6 +22,7 @@ from core.jobs.tables import Job, JobLine, JobState
 from core.monitoring import (
     alert_queries,
     batch_withdrawal,
+    computing,
     drift_queries,
     log_job,
     performance_queries,
@@ -472,6 +473,23 @@ def test_a_clock_that_was_ahead_for_a_while_leaves_no_row_out(
         session.add(segment)
     logged(4)
     assert watch() == 600
+
+
+def test_what_was_computed_while_the_clock_was_ahead_does_not_stand_in_the_way(
+    workspace: Workspace, live: LiveModel, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def n_rows(day: int, hour: int) -> int:
+        answer(workspace, live, stream(150, seed=60 + day + hour), datetime(2026, 3, day, hour, tzinfo=UTC))
+        log_job.enqueue_due(workspace, now)
+        finished(workspace)
+        with workspace.read() as session:
+            return sum(window.n_rows for window in window_queries.windows(session, live.monitor_id))
+
+    with monkeypatch.context() as ahead:
+        ahead.setattr(computing, "utc_now", lambda: utc_now() + timedelta(days=2))
+        assert n_rows(1, 0) == 150
+    assert n_rows(1, 9) == 300
+    assert n_rows(2, 0) == 450
 
 
 @pytest.mark.timeout(60)
