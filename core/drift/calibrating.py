@@ -7,35 +7,33 @@ thousand of such windows tell of chances of 1 in 100, and how often columns exce
 chances of 1 in 10,000 that are needed (for normal columns to none, Sibuya 1960): what they tell would break the
 promise. What it would win is a threshold lower by 4 % at one half, by 8 % at nine tenths, by 20 % for copies.
 
-All streams of all columns (the value test, the missing share, what the reference never held) get one level, raised
-until the levels they attain, counts being whole, use up the window's: to the last step below it, or to the next above
-where that one is nearer and at most a quarter too much. A stream of something the reference never had gets a twentieth:
-if it never happens in truth either, its share would be lost.
+All streams of all columns (the value test, the missing share, what the reference never held) get one level. In a
+window of so many rows it is raised until what they attain, counts being whole, uses up the window's (`window_levels`).
+A stream of something the reference never had gets a twentieth: if it never happens in truth either, its share would be
+lost.
 
 *False discoveries.* Where all is quiet every finding is false, so the chance of any finding is both the false-discovery
 rate and the family-wise error. Where some columns drift, as few of the quiet ones are named as before. Benjamini and
 Hochberg's rule was rejected: its threshold falls when much drifts, so that what one column may show would depend on the
 others, and could not be drawn as a line beside its past.
 
-How each stream varies where nothing changed is `nulls`'. Between the sizes at which it was worked out, the effect times
-the root of the effective size, ``n m / (n + m)``, is interpolated.
+How each stream varies where nothing changed is `nulls`', what is kept of it `calibrated`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.drift.dependence import Dependence
+from core.drift.calibrated import CalibratedColumn, Drawn, Key, Thresholds, WindowThresholds, root_size
 from core.drift.drawn_nulls import DrawnNull
 from core.drift.nulls import Column, Null, null
 from core.drift.promises import MOST_LEVEL, WINDOWS_A_MONTH, Promise, firing_chance, window_level
-from core.drift.share_nulls import Share, ShareNull
-from core.errors import InvalidInput, NotFound
+from core.drift.share_nulls import Share
+from core.drift.window_levels import N_HALVINGS, RAISES
+from core.errors import InvalidInput
 
 __all__ = [
     "WINDOWS_A_MONTH",
@@ -43,127 +41,17 @@ __all__ = [
     "Key",
     "Promise",
     "Thresholds",
+    "WindowThresholds",
     "calibrate",
     "window_level",
 ]
 
-Key = tuple[bool, str]
 Floats = NDArray[np.float64]
 
 LEAST_LEVEL = 1e-12
-N_HALVINGS = 24
 SIZE_STEP = 4.0
-MOST_RAISED = 4.0
-MOST_OVER = 0.25
-
-
-@dataclass(frozen=True, eq=False)
-class _Drawn:
-    """A stream whose effect was drawn: thresholds times the root of the effective size, by rows that hold a value."""
-
-    n_reference: int
-    n_current: Floats
-    scaled: Floats
-
-    def threshold(self, n_current: int) -> float:
-        scaled = float(np.interp(np.log(n_current), np.log(self.n_current), self.scaled))
-        return scaled / _root_size(self.n_reference, n_current)
-
-
-@dataclass(frozen=True, eq=False)
-class Thresholds:
-    """What each stream of each column may show before it fires.
-
-    Parameters
-    ----------
-    level : float
-        Of one window, as asked for.
-    sizes : ndarray of shape (s,)
-        Rows of a window at which thresholds were worked out, rising.
-    levels : ndarray of shape (s,)
-        Of one stream at these sizes.
-    dependence : mapping of Key to mapping of test to Dependence
-        How rows hang together where that was looked at.
-    """
-
-    level: float
-    sizes: Floats
-    levels: Floats
-    _streams: Mapping[Key, Mapping[str, Share | _Drawn]]
-    dependence: Mapping[Key, Mapping[str, Dependence]] = field(default_factory=dict)
-
-    def of(self, key: Key, test: str, n_current: int) -> float:
-        """The largest effect that does not fire; one strictly above it does.
-
-        Parameters
-        ----------
-        key : (is_prediction, name)
-        test : str
-            Key in `DRIFT_TESTS` of one of the column's streams.
-        n_current : int
-            The window's rows that the test looked at (`TestOutcome.n_current`), at least 1.
-
-        Returns
-        -------
-        float
-            Above what the effect can reach where the window is too small for the promise. Between sizes interpolated,
-            beyond them by the root of the effective size.
-
-        Raises
-        ------
-        NotFound
-            The column or its stream was not calibrated.
-        InvalidInput
-            There is no row.
-        """
-        if n_current < 1:
-            raise InvalidInput("A window without a row has no threshold; it is not enough data.")
-        stream = self._streams.get(key, {}).get(test)
-        if stream is None:
-            raise NotFound("threshold of", f"{key[1]} for {test}.", "Calibrate the monitor again.")
-        if isinstance(stream, _Drawn):
-            return stream.threshold(n_current)
-        level = float(np.exp(np.interp(np.log(n_current), np.log(self.sizes), np.log(self.levels))))
-        return stream.tail(n_current).threshold(level * stream.weight)
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON document: ``level``, ``sizes``, ``levels``, and ``columns`` their ``streams``, ``dependence``."""
-        return {
-            "level": self.level,
-            "sizes": self.sizes.tolist(),
-            "levels": self.levels.tolist(),
-            "columns": [
-                {
-                    "is_prediction": key[0],
-                    "name": key[1],
-                    "streams": {test: _to_json(stream) for test, stream in streams.items()},
-                    "dependence": {test: asdict(found) for test, found in self.dependence.get(key, {}).items()},
-                }
-                for key, streams in self._streams.items()
-            ],
-        }
-
-    @staticmethod
-    def from_json(document: Mapping[str, Any]) -> Thresholds:
-        """The thresholds that `to_json` wrote."""
-        return Thresholds(
-            float(document["level"]),
-            np.array(document["sizes"], dtype=np.float64),
-            np.array(document["levels"], dtype=np.float64),
-            {
-                (bool(column["is_prediction"]), str(column["name"])): {
-                    test: _from_json(stream) for test, stream in column["streams"].items()
-                }
-                for column in document["columns"]
-            },
-            {
-                (bool(column["is_prediction"]), str(column["name"])): {
-                    test: Dependence(**found) for test, found in column["dependence"].items()
-                }
-                for column in document["columns"]
-                if column.get("dependence")
-            },
-        )
+ALL_BUT = 0.98
+"""How much of its level a stream of draws that are not tied attains, ranks being whole."""
 
 
 def calibrate(
@@ -203,76 +91,53 @@ def calibrate(
     grid = _grid(min(sizes), max(sizes))
     nulls = {key: null(column, grid, rng) for key, column in columns.items()}
     levels = np.array(
-        [_stream_level(list(nulls.values()), place, level, windows_needed, windows_of) for place in range(len(grid))]
+        [_smooth_level(list(nulls.values()), place, level, windows_needed, windows_of) for place in range(len(grid))]
     )
-    streams = {
-        key: {test: _threshold(stream, levels) for test, stream in found.streams.items()}
-        for key, found in nulls.items()
+    found = {
+        key: CalibratedColumn(
+            {test: _stored(stream, levels) for test, stream in one.streams.items()},
+            one.missing,
+            one.shared,
+            one.dependence,
+        )
+        for key, one in nulls.items()
     }
-    dependence = {key: found.dependence for key, found in nulls.items() if found.dependence}
-    return Thresholds(level, grid, levels, streams, dependence)
+    return Thresholds(level, windows_needed, windows_of, grid, levels, found)
 
 
-def _stream_level(nulls: Sequence[Null], place: int, level: float, windows_needed: int, windows_of: int) -> float:
-    """The one level of all streams at which the rule fires for a window with the level asked for, or nearly so."""
+def _smooth_level(nulls: Sequence[Null], place: int, level: float, windows_needed: int, windows_of: int) -> float:
+    """The one level of all streams at which the rule fires for a window as asked, if every level could be attained."""
     correlation = np.array([one.shared[place] for one in nulls])
+    weights = [np.array([stream.weight for stream in one.streams.values()]) for one in nulls]
 
-    def fires(stream_level: float, whole: bool) -> float:
-        exceeding = np.array([one.exceeding(place, stream_level, whole) for one in nulls])
+    def fires(stream_level: float) -> float:
+        exceeding = np.array([1 - np.prod(1 - stream_level * some) for some in weights])
         chance = firing_chance(exceeding, correlation, windows_needed=windows_needed, windows_of=windows_of)
         return float(-np.expm1(np.log1p(-chance).sum()))
 
-    def bracket(low: float, high: float, whole: bool) -> tuple[float, float]:
-        for _ in range(N_HALVINGS):
-            middle = float(np.sqrt(low * high))
-            low, high = (middle, high) if fires(middle, whole) <= level else (low, middle)
-        return low, high
-
-    # First as if every level could be attained; counts being whole, less is, and the level is raised by what is left.
-    smooth, _ = bracket(LEAST_LEVEL, MOST_LEVEL, False)
-    below, above = bracket(smooth, min(MOST_LEVEL, smooth * MOST_RAISED), True)
-    over = fires(above, True) - level
-    return above if over <= min(MOST_OVER * level, level - fires(below, True)) else below
+    low, high = LEAST_LEVEL, MOST_LEVEL
+    for _ in range(N_HALVINGS):
+        middle = float(np.sqrt(low * high))
+        low, high = (middle, high) if fires(middle) <= level else (low, middle)
+    return low
 
 
-def _threshold(stream: DrawnNull | ShareNull, levels: Floats) -> Share | _Drawn:
-    if isinstance(stream, ShareNull):
-        return stream.share
+def _stored(stream: DrawnNull | Share, levels: Floats) -> Share | Drawn:
+    if isinstance(stream, Share):
+        return stream
+    at = np.minimum(MOST_LEVEL, levels[:, None] * RAISES) * stream.weight
     scaled = [
         # The last digit of a division decides nothing.
-        tail.threshold(float(level) * stream.weight) * (1 + 1e-9) * _root_size(stream.n_reference, n)
-        for tail, level, n in zip(stream.tails, levels, stream.n_current, strict=True)
+        [tail.threshold(float(one)) * (1 + 1e-9) * root_size(stream.n_reference, n) for one in line]
+        for tail, n, line in zip(stream.tails, stream.n_current, at, strict=True)
     ]
-    return _Drawn(stream.n_reference, stream.n_current, np.array(scaled))
+    attained = np.array(
+        [[tail.attained(float(one)) / one for one in line] for tail, line in zip(stream.tails, at, strict=True)]
+    )
+    tied = attained.min() < ALL_BUT
+    return Drawn(stream.n_reference, stream.weight, stream.n_current, np.array(scaled), attained if tied else None)
 
 
 def _grid(least: int, most: int) -> Floats:
     steps = int(np.ceil(np.log(most / least) / np.log(SIZE_STEP) - 1e-9))
     return np.unique(np.round(np.geomspace(least, most, steps + 1)))
-
-
-def _root_size(n_reference: int, n_current: float) -> float:
-    return float(np.sqrt(n_reference * n_current / (n_reference + n_current)))
-
-
-def _to_json(stream: Share | _Drawn) -> dict[str, Any]:
-    if isinstance(stream, Share):
-        return {"kind": "share", **asdict(stream)}
-    return {
-        "kind": "drawn",
-        "n_reference": stream.n_reference,
-        "n_current": stream.n_current.tolist(),
-        "scaled": stream.scaled.tolist(),
-    }
-
-
-def _from_json(document: Mapping[str, Any]) -> Share | _Drawn:
-    if document["kind"] == "share":
-        # Calibrations from before rows were seen to hang together know no common part.
-        names = ("seen", "with_it", "without", "weight", "common")
-        return Share(**{name: float(document[name]) for name in names if name in document})
-    return _Drawn(
-        int(document["n_reference"]),
-        np.array(document["n_current"], dtype=np.float64),
-        np.array(document["scaled"], dtype=np.float64),
-    )

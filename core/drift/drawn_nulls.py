@@ -65,10 +65,6 @@ class DrawnNull:
     tails: Sequence[Tail | UnsureTail]
     weight: float
 
-    def attained(self, place: int, level: float) -> float:
-        """With which chance it exceeds its threshold at a stream's level, for windows of the size at this place."""
-        return self.tails[place].attained(level * self.weight)
-
 
 class Drawing:
     """A value test's effect on windows drawn as the reference, or its blocks, predict them."""

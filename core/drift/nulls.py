@@ -27,7 +27,7 @@ from core.drift import share_nulls
 from core.drift.dependence import Blocks, Dependence, dependence_of, deviations
 from core.drift.drawn_nulls import BLOCK_DRAWS, POWERS, Drawing, DrawnNull
 from core.drift.drift_tests import DRIFT_TESTS, missing
-from core.drift.share_nulls import NEVER_SEEN, ShareNull
+from core.drift.share_nulls import NEVER_SEEN, Share
 from core.statistics.sketches import CategorySketch, NumericSketch
 from core.statistics.tails import UnsureTail
 
@@ -64,27 +64,20 @@ class Null:
 
     Parameters
     ----------
-    n_reference : int
-        All rows of the reference.
-    streams : mapping of str to DrawnNull or ShareNull
+    streams : mapping of str to DrawnNull or Share
         By key of the test; without the value test where the reference holds no value.
+    missing : Share
+        Of rows that hold no value.
     shared : ndarray of shape (s,)
         Which part of the variance of a window's distance is the reference's, so that windows have it in common.
     dependence : mapping of str to Dependence
         How the rows hang together, of the value test and the missing share; empty where that was not looked at.
     """
 
-    n_reference: int
-    streams: Mapping[str, DrawnNull | ShareNull]
+    streams: Mapping[str, DrawnNull | Share]
+    missing: Share
     shared: Floats
     dependence: Mapping[str, Dependence]
-
-    def exceeding(self, place: int, level: float, whole: bool) -> float:
-        """With which chance any stream exceeds: as far as whole counts allow, or as if each level could be attained."""
-        quiet = 1.0
-        for stream in self.streams.values():
-            quiet *= 1 - (stream.attained(place, level) if whole else level * stream.weight)
-        return 1 - quiet
 
 
 def null(column: Column, grid: Floats, rng: np.random.Generator) -> Null:
@@ -100,17 +93,17 @@ def null(column: Column, grid: Floats, rng: np.random.Generator) -> Null:
     sketch = column.sketch
     present = np.maximum(1.0, np.round(grid * (sketch.n_present / max(1, sketch.n_rows))))
     shared = grid / (grid + max(1, sketch.n_rows))
-    streams: dict[str, DrawnNull | ShareNull] = {}
+    streams: dict[str, DrawnNull | Share] = {}
     found: dict[str, Dependence] = {}
     common, fewer = 0.0, 1.0
+    gone = share_nulls.of_missing(sketch)
     for key in column.streams:
         match DRIFT_TESTS[key].role:
             case "missing":
-                share = share_nulls.of_missing(sketch)
                 if column.blocks is not None:
-                    found[key] = _missing_dependence(column.blocks, share.seen, rng)
-                    share = share_nulls.of_fewer(share, found[key].common, _fewer(found[key]))
-                streams[key] = ShareNull(share, [share.tail(int(n)) for n in grid])
+                    found[key] = _missing_dependence(column.blocks, gone.seen, rng)
+                    gone = share_nulls.of_fewer(gone, found[key].common, _fewer(found[key]))
+                streams[key] = gone
             case "support":
                 share = (
                     share_nulls.outside(sketch)
@@ -118,8 +111,7 @@ def null(column: Column, grid: Floats, rng: np.random.Generator) -> Null:
                     else share_nulls.of_new_names(sketch)
                 )
                 # Extremes and new names come with what else a window shares.
-                share = share_nulls.of_fewer(share, common, fewer)
-                streams[key] = ShareNull(share, [share.tail(int(n)) for n in present])
+                streams[key] = share_nulls.of_fewer(share, common, fewer)
             case _ if sketch.n_present:
                 drawn = Drawing(key, sketch, column.kind)
                 weight = NEVER_SEEN if _is_constant(sketch) else 1.0
@@ -139,13 +131,12 @@ def null(column: Column, grid: Floats, rng: np.random.Generator) -> Null:
                         continue
                 yes_or_no = isinstance(sketch, CategorySketch) and column.kind == ColumnKind.BOOLEAN
                 if key in SHARE_MOVED and yes_or_no and len(sketch.counts) == 2:
-                    share = share_nulls.of_one_of_two(sketch.counts)
-                    streams[key] = ShareNull(share, [share.tail(int(n)) for n in present])
+                    streams[key] = share_nulls.of_one_of_two(sketch.counts)
                 else:
                     streams[key] = DrawnNull(sketch.n_present, present, drawn.tails(present, rng), weight)
             case _:
                 continue
-    return Null(sketch.n_rows, streams, shared, found)
+    return Null(streams, gone, shared, found)
 
 
 def _missing_dependence(blocks: Blocks, share: float, rng: np.random.Generator) -> Dependence:

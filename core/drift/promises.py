@@ -89,7 +89,8 @@ def firing_chance(exceeding: Floats, correlation: Floats, *, windows_needed: int
         return exceeding
     from scipy.special import betainc, ndtr, ndtri
 
-    at = np.linspace(-9.0, 9.0, 721)
+    # Sums in steps of a tenth are exact to 15 digits while a window's own part is not the smaller by far.
+    at = np.linspace(-9.0, 9.0, 181 if correlation.max(initial=0.0) <= 0.9 else 721)
     mass = np.exp(-(at**2) / 2)
     mass /= mass.sum()
     shared = np.minimum(correlation, 1 - 1e-6)[:, None]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.drift.calibrating import Key, Thresholds
+from core.drift.calibrating import Key, WindowThresholds
 from core.drift.promises import Promise, fires
 from core.errors import InvalidInput
 from core.statistics.intervals import CONFIDENCE
@@ -107,7 +107,7 @@ class Replay:
 
 def replay(
     history: Sequence[PastWindow],
-    thresholds: Thresholds | Sequence[Thresholds],
+    thresholds: WindowThresholds | Sequence[WindowThresholds],
     promise: Promise,
     min_effect: float = 0.0,
 ) -> Replay:
@@ -117,7 +117,7 @@ def replay(
     ----------
     history : sequence of PastWindow
         Oldest first, of one version.
-    thresholds : Thresholds, or one for each window
+    thresholds : WindowThresholds, or one for each window
         The rule's; several where sizes or seasons were calibrated apart.
     promise : Promise
     min_effect : float
@@ -130,7 +130,7 @@ def replay(
     InvalidInput
         Not as many thresholds as windows.
     """
-    each = [thresholds] * len(history) if isinstance(thresholds, Thresholds) else list(thresholds)
+    each = [thresholds] * len(history) if isinstance(thresholds, WindowThresholds) else list(thresholds)
     if len(each) != len(history):
         raise InvalidInput(f"There are {len(each)} thresholds for {len(history)} windows; give one for each.")
     before: dict[Key, list[bool]] = {}
@@ -156,7 +156,7 @@ def replay(
     )
 
 
-def _excess(key: Key, effects: Sequence[PastEffect], thresholds: Thresholds, min_effect: float) -> float:
+def _excess(key: Key, effects: Sequence[PastEffect], thresholds: WindowThresholds, min_effect: float) -> float:
     """The largest ratio of an effect to its threshold among those that exceed; 0 where none does."""
     largest = 0.0
     for one in effects:

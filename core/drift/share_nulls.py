@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from core.statistics.predictive import JEFFREYS, ShareTail, share_tail
+from core.statistics.predictive import JEFFREYS, ShareTail, share_tail, typical_counts
 from core.statistics.sketches import CategorySketch, NumericSketch
 
 NEVER_SEEN = 0.05
@@ -42,25 +42,19 @@ class Share:
 
     def tail(self, n_rows: int) -> ShareTail:
         """How far the share of a window of so many rows lies from the reference's."""
-        rows = n_rows / (1 + n_rows * self.common)
-        return share_tail(self.seen, self.with_it, self.without, max(1, round(rows)))
+        return share_tail(self.seen, self.with_it, self.without, self._rows(n_rows))
 
+    def rest(self, n_rows: int, n_parts: int) -> list[tuple[int, float]]:
+        """How many of a window's rows do not have it: a few numbers that stand for all, with their probabilities."""
+        rows = self._rows(n_rows)
+        return [
+            (round(n_rows * (1 - count / rows)), chance)
+            for count, chance in typical_counts(self.with_it, self.without, rows, n_parts)
+        ]
 
-@dataclass(frozen=True, eq=False)
-class ShareNull:
-    """A share's distribution in windows of each size."""
-
-    share: Share
-    tails: list[ShareTail]
-
-    @property
-    def weight(self) -> float:
-        """Which part of a stream's level it gets, in (0, 1]."""
-        return self.share.weight
-
-    def attained(self, place: int, level: float) -> float:
-        """As `DrawnNull.attained`."""
-        return self.tails[place].attained(level * self.share.weight)
+    def _rows(self, n_rows: int) -> int:
+        """As how many independent ones the rows of a window count."""
+        return max(1, round(n_rows / (1 + n_rows * self.common)))
 
 
 def of_fewer(share: Share, common: float, fewer: float) -> Share:

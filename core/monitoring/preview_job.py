@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.drift.calibrating import Thresholds
+from core.drift.calibrating import WindowThresholds
 from core.drift.columns import sample
 from core.drift.measuring import ColumnMeasure, measure_deciding
 from core.drift.replaying import PastEffect, PastWindow, Replay, replay
@@ -49,7 +49,7 @@ class _Past:
     """One past window as it was measured, and what the changed rule allows it."""
 
     window: PastWindow
-    thresholds: Thresholds | None
+    thresholds: WindowThresholds | None
 
 
 def preview_rule(workspace: Workspace, context: JobContext) -> None:
@@ -114,7 +114,7 @@ def previewed(
         settings.min_effect,
     )
     newest = told[-1] if told else None
-    found_of = {} if newest is None or newest.thresholds is None else newest.thresholds.dependence
+    found_of = {} if newest is None or newest.thresholds is None else newest.thresholds.calibrated.dependence
     how = dependence(found_of, settings, thresholds.time_column)
     return {"settings": settings.to_json(), "dependence": how} | _document(found, past, newest)
 

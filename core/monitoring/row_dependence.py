@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from core.drift.calibrating import Key, Thresholds
+from core.drift.calibrated import Key, stored_dependence
 from core.drift.dependence import LEAST_BLOCKS, Dependence
 from core.monitoring.monitor_settings import MonitorSettings
 from core.monitoring.tables import Calibration
@@ -94,7 +94,7 @@ def kept_dependence(
     for row in rows:
         of = row.thresholds.get("of")
         if of is not None and not of["slice"] and of["dependent_rows"] == settings.dependent_rows:
-            return dependence(Thresholds.from_json(row.thresholds).dependence, settings, of["time_column"])
+            return dependence(stored_dependence(row.thresholds), settings, of["time_column"])
     return None
 
 

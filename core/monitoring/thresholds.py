@@ -13,7 +13,7 @@ import numpy as np
 from sqlmodel import Session, col, select
 
 from core.database import utc_now
-from core.drift.calibrating import Column, Promise, Thresholds, calibrate, window_level
+from core.drift.calibrating import Column, Promise, Thresholds, WindowThresholds, calibrate, window_level
 from core.drift.dependence import Blocks
 from core.drift.measuring import streams_of
 from core.drift.sketching import Sketch
@@ -25,7 +25,7 @@ from core.monitoring.tables import Calibration
 from core.workspace import Workspace
 
 SEED = 20_260_518
-EDITION = 2
+EDITION = 3
 """Of how thresholds are calibrated; raised when the same promise leads to others, so that none of before is taken."""
 BAND = 4
 """Windows of alike sizes share a calibration: from one power of 4 to the next."""
@@ -69,7 +69,7 @@ class MonitorThresholds:
     keeps: bool = True
     _found: dict[str, Thresholds] = field(default_factory=dict)
 
-    def of(self, kinds: Mapping[Key, str], some: Some, n_rows: int) -> Thresholds:
+    def of(self, kinds: Mapping[Key, str], some: Some, n_rows: int) -> WindowThresholds:
         """The thresholds of a window of so many rows.
 
         Parameters
@@ -86,7 +86,7 @@ class MonitorThresholds:
         if digest not in self._found:
             stored = self._stored(digest)
             self._found[digest] = stored or self._calibrate(kinds, some, low, digest)
-        return self._found[digest]
+        return self._found[digest].at(n_rows)
 
     def _digest(self, kinds: Mapping[Key, str], some: Some, low: int) -> str:
         promise = self.promise

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from core.drift.calibrating import Thresholds
+from core.drift.calibrating import WindowThresholds
 from core.drift.drift_tests import Sample
 from core.drift.measuring import ColumnMeasure, measure, measure_deciding
 from core.drift.sketching import Sketch
@@ -125,7 +125,7 @@ def measure_window(
     reference: Mapping[Key, Sketch],
     current: Mapping[Key, Sketch],
     before: Mapping[Key, Sketch] | None,
-    thresholds: Thresholds | None,
+    thresholds: WindowThresholds | None,
     settings: MonitorSettings,
     n_rows: int,
     n_before: int,
@@ -143,7 +143,7 @@ def measure_window(
         On the same bases. A column that current rows lack counts as without a row.
     before : mapping of Key to sketch, or None
         The window before.
-    thresholds : Thresholds or None
+    thresholds : WindowThresholds or None
         None where the window has too few rows to be judged.
     n_rows, n_before : int
         Rows of the window and of the one before.
@@ -207,7 +207,7 @@ def _pvalue(found: ColumnMeasure, judgement: Judgement) -> float | None:
     return None if pvalue is None else min(1.0, pvalue * sum(one.pvalue is not None for one in found.deciding))
 
 
-def _calibrated(thresholds: Thresholds | None, key: Key, found: ColumnMeasure) -> dict[str, float]:
+def _calibrated(thresholds: WindowThresholds | None, key: Key, found: ColumnMeasure) -> dict[str, float]:
     if thresholds is None:
         return {}
     return {one.test: thresholds.of(key, one.test, one.n_current) for one in found.deciding if one.effect is not None}

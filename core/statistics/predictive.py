@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 JEFFREYS = 0.5
-ALL_COUNTS = 4_096
+ALL_COUNTS = 512
 SPREAD = 12.0
 POISSON_ROWS = 20_000
 
@@ -45,6 +45,11 @@ class ShareTail:
         """With which probability `threshold(level)` is exceeded: at most the level, as counts are whole."""
         return float(self.beyond[self._place(level)])
 
+    def steps(self, low: float, high: float) -> Floats:
+        """What thresholds of levels from one to another attain: rising, first ``attained(low)``."""
+        first, last = np.searchsorted(-self.beyond, (-high, -low), side="left").tolist()
+        return self.beyond[first : last + 1][::-1]
+
     def _place(self, level: float) -> int:
         return min(int(np.searchsorted(-self.beyond, -level, side="left")), len(self.beyond) - 1)
 
@@ -61,13 +66,49 @@ def share_tail(share: float, with_it: float, without: float, n_rows: int) -> Sha
         The beta distribution's parameters, above 0: rows of the first sample with and without the property, and what is
         known beforehand (`JEFFREYS`: one half each).
     n_rows : int
-        Of the further sample, at least 1. O(n_rows) up to some 4,000, then O(sqrt(n_rows)) or the number expected.
+        Of the further sample, at least 1. O(n_rows) up to some 500, then O(sqrt(n_rows)) or the number expected.
 
     References
     ----------
     Krishnamoorthy and Peng (2011), Computational Statistics and Data Analysis 55, 3089-3101, for how well such
     predictions hold.
     """
+    found, mass = _beta_binomial(with_it, without, n_rows)
+    distances = np.abs(found / n_rows - share)
+    order = np.argsort(distances, kind="stable")
+    distances, mass = distances[order], mass[order]
+    # Summed from the far end, where the small numbers are.
+    beyond = np.append(np.cumsum(mass[::-1])[::-1][1:], 0.0)
+    # Halfway to the next distance, so that the last digit of a division decides nothing.
+    halfway = np.append((distances[:-1] + distances[1:]) / 2, distances[-1] + 0.5 / n_rows)
+    return ShareTail(halfway, beyond)
+
+
+@lru_cache(maxsize=1_024)
+def typical_counts(with_it: float, without: float, n_rows: int, n_parts: int) -> tuple[tuple[int, float], ...]:
+    """How many of a further sample's rows have a property, in a few numbers that stand for all.
+
+    Parameters
+    ----------
+    with_it, without, n_rows
+        As `share_tail`.
+    n_parts : int
+        The distribution is cut into so many parts of equal probability, and each stands for its median.
+
+    Returns
+    -------
+    tuple of (count, probability)
+        Rising, at most n_parts; those that coincide are one.
+    """
+    found, mass = _beta_binomial(with_it, without, n_rows)
+    medians = (np.arange(n_parts) + 0.5) / n_parts
+    at = np.minimum(np.searchsorted(np.cumsum(mass), medians), len(found) - 1)
+    counts, times = np.unique(found[at].astype(np.int64), return_counts=True)
+    return tuple(zip(counts.tolist(), (times / n_parts).tolist(), strict=True))
+
+
+def _beta_binomial(with_it: float, without: float, n_rows: int) -> tuple[Floats, Floats]:
+    """Counts, rising, and with which probability each occurs; those that never do are left out of large samples."""
     from scipy.special import gammaln
 
     total = with_it + without
@@ -79,15 +120,7 @@ def share_tail(share: float, with_it: float, without: float, n_rows: int) -> Sha
     rest = n_rows - found
     log_mass = gammaln(found + with_it) - gammaln(found + 1) + gammaln(rest + without) - gammaln(rest + 1)
     mass = np.exp(log_mass - log_mass.max())
-    mass /= mass.sum()
-    distances = np.abs(found / n_rows - share)
-    order = np.argsort(distances, kind="stable")
-    distances, mass = distances[order], mass[order]
-    # Summed from the far end, where the small numbers are.
-    beyond = np.append(np.cumsum(mass[::-1])[::-1][1:], 0.0)
-    # Halfway to the next distance, so that the last digit of a division decides nothing.
-    halfway = np.append((distances[:-1] + distances[1:]) / 2, distances[-1] + 0.5 / n_rows)
-    return ShareTail(halfway, beyond)
+    return found, mass / mass.sum()
 
 
 def draw_shares(weights: Floats, *, n_draws: int, rng: np.random.Generator) -> Floats:

@@ -61,14 +61,14 @@ def calibrated(
 
 def alerts(columns: dict[Key, Column], thresholds: Thresholds, window: pd.DataFrame) -> list[str]:
     """Which columns alert in a week."""
-    fired = []
+    fired, here = [], thresholds.at(len(window))
     for key, one in columns.items():
         values, sketch = _values(window[key[1]]), one.sketch
         current = sketch_categories(values, sketch.vocabulary) if hasattr(sketch, "vocabulary") else None
         current = current or sketch_numbers(values, sketch.scale)  # type: ignore[union-attr]
         found = measure(sketch, current, one.kind).outcomes
         if any(
-            test.effect is not None and test.effect > thresholds.of(key, test.test, test.n_current)
+            test.effect is not None and test.effect > here.of(key, test.test, test.n_current)
             for test in found
             if test.test in one.streams
         ):

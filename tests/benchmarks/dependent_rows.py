@@ -183,7 +183,7 @@ def _effects(reference: Floats, windows: Floats) -> dict[str, Floats]:
 
 
 def _fires(thresholds: Thresholds, key: tuple[bool, str], effects: dict[str, Floats], n_rows: int) -> NDArray[np.bool_]:
-    return np.any([found > thresholds.of(key, test, n_rows) for test, found in effects.items()], axis=0)
+    return np.any([found > thresholds.at(n_rows).of(key, test, n_rows) for test, found in effects.items()], axis=0)
 
 
 def main() -> None:

@@ -118,7 +118,7 @@ def _sketch(values: Values, like: NumericSketch | CategorySketch | None) -> Nume
 def _exceeds(column: Column, key: Key, thresholds: Thresholds, values: Values) -> bool:
     outcomes = measure(column.sketch, _sketch(values, column.sketch), column.kind).outcomes
     return any(
-        one.effect is not None and one.effect > thresholds.of(key, one.test, one.n_current)
+        one.effect is not None and one.effect > thresholds.at(len(values)).of(key, one.test, one.n_current)
         for one in outcomes
         if one.test in column.streams
     )

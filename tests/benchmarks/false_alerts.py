@@ -288,9 +288,10 @@ def many_references(case: Case, n_references: int, seed: int, n_monitors: int = 
         names = [kinds[(monitor * case.n_features + place) % len(kinds)] for place in range(case.n_features)]
         watched = watch([(POPULATIONS | ROW_BY_ROW)[name] for name in names], case.n_reference, rng)
         thresholds = _calibrated(case, watched, rng)
-        levels.append(float(thresholds.levels[-1]))
+        here = thresholds.at(case.n_rows)
+        levels.append(here.level)
         for name, one in zip(names, watched, strict=True):
-            limits[name].append(thresholds.of(one.key, one.column.streams[0], case.n_rows))
+            limits[name].append(here.of(one.key, one.column.streams[0], case.n_rows))
     stream_level = float(np.exp(np.mean(np.log(levels))))
     chances, errors = [], []
     for name in kinds:

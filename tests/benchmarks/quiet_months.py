@@ -191,16 +191,17 @@ def _of_rows(
         for outcome in measure_deciding(reference, current, truth.kind).deciding:
             key = outcome.test, outcome.n_current
             if key not in limits:
-                limits[key] = thresholds.of(one.key, *key)
+                limits[key] = thresholds.at(n_rows).of(one.key, *key)
             found[outcome.test][window] = outcome.effect is not None and outcome.effect > limits[key]
     return found
 
 
 def judged(one: Watched, thresholds: Thresholds, counts: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
-    """Whether each stream exceeds its threshold, for windows given as counts of shape (n_windows, k + 1)."""
+    """Whether each stream exceeds its threshold, for windows of like size as counts of shape (n_windows, k + 1)."""
     known = one.reference[:-1] > 0
     reference, current = one.reference[:-1], counts[:, :-1]
     n_rows = counts.sum(axis=1)
+    here = thresholds.at(int(n_rows[0]))
     values: Counted | CountedCategories
     if one.population.kind == "number":
         values = Counted(one.population.values, one.population.values, reference, reference)
@@ -218,7 +219,7 @@ def judged(one: Watched, thresholds: Thresholds, counts: NDArray[np.int64]) -> d
         # No threshold is below 0, so only windows with an effect need theirs.
         exceeded, some = np.zeros(len(n), dtype=bool), np.flatnonzero(effects > 0)
         sizes, which = np.unique(n[some], return_inverse=True)
-        limits = np.array([thresholds.of(one.key, test, int(size)) for size in sizes])
+        limits = np.array([here.of(one.key, test, int(size)) for size in sizes])
         exceeded[some] = effects[some] > limits[which] if len(some) else False
         found[test] = exceeded
     return found

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from core.drift.calibrating import Column, Promise, Thresholds, calibrate, window_level
+from core.drift.calibrating import Column, Promise, Thresholds, WindowThresholds, calibrate, window_level
 from core.drift.drift_tests import DRIFT_TESTS
 from core.drift.measuring import measure, streams_of
 from core.errors import InvalidInput, NotFound
@@ -30,8 +30,8 @@ def category(values: Sequence[str | None], kind: str = "category", streams: Sequ
     return Column(sketch, kind, streams or streams_of(kind, sketch.n_present))
 
 
-def one(column: Column, *, size: int = 500, level: float = 0.01, seed: int = 0) -> Thresholds:
-    return calibrate({(False, "x"): column}, sizes=[size], level=level, rng=np.random.default_rng(seed))
+def one(column: Column, *, size: int = 500, level: float = 0.01, seed: int = 0) -> WindowThresholds:
+    return calibrate({(False, "x"): column}, sizes=[size], level=level, rng=np.random.default_rng(seed)).at(size)
 
 
 def no_rng() -> np.random.Generator:
@@ -39,7 +39,7 @@ def no_rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def fired(column: Column, thresholds: Thresholds, values: NDArray[np.generic]) -> set[str]:
+def fired(column: Column, thresholds: WindowThresholds, values: NDArray[np.generic]) -> set[str]:
     """Which streams of the column exceed their thresholds in a window of these values."""
     sketch = column.sketch
     current = (
@@ -93,14 +93,16 @@ def test_more_columns_and_stricter_promises_raise_thresholds_and_more_rows_lower
     rng = np.random.default_rng(3)
     columns = {(False, f"c{place}"): number(rng.normal(size=600)) for place in range(4)}
     key, test = (False, "c0"), "kolmogorov_smirnov"
-    alone = calibrate({key: columns[key]}, sizes=[100], level=0.01, rng=rng).of(key, test, 100)
-    among = calibrate(columns, sizes=[100], level=0.01, rng=rng).of(key, test, 100)
-    strict = calibrate(columns, sizes=[100], level=0.0001, rng=rng).of(key, test, 100)
-    twice = calibrate(columns, sizes=[100], level=0.01, rng=rng, windows_needed=2, windows_of=3).of(key, test, 100)
+    alone = calibrate({key: columns[key]}, sizes=[100], level=0.01, rng=rng).at(100).of(key, test, 100)
+    among = calibrate(columns, sizes=[100], level=0.01, rng=rng).at(100).of(key, test, 100)
+    strict = calibrate(columns, sizes=[100], level=0.0001, rng=rng).at(100).of(key, test, 100)
+    twice = (
+        calibrate(columns, sizes=[100], level=0.01, rng=rng, windows_needed=2, windows_of=3).at(100).of(key, test, 100)
+    )
 
     assert alone < among < strict
     assert twice < among
-    assert calibrate(columns, sizes=[40_000], level=0.01, rng=rng).of(key, test, 40_000) < alone
+    assert calibrate(columns, sizes=[40_000], level=0.01, rng=rng).at(40_000).of(key, test, 40_000) < alone
 
 
 def test_between_calibrated_sizes_thresholds_are_those_that_would_be_calibrated_there() -> None:
@@ -110,7 +112,7 @@ def test_between_calibrated_sizes_thresholds_are_those_that_would_be_calibrated_
 
     for size in (150, 9_000):
         direct = one(column, size=size).of((False, "x"), "kolmogorov_smirnov", size)
-        assert spread.of((False, "x"), "kolmogorov_smirnov", size) == pytest.approx(direct, rel=0.05), size
+        assert spread.at(size).of((False, "x"), "kolmogorov_smirnov", size) == pytest.approx(direct, rel=0.05), size
 
 
 def test_every_value_test_of_the_catalogue_can_be_calibrated_and_keeps_its_level() -> None:
@@ -152,13 +154,13 @@ def test_thresholds_come_back_from_json_as_they_were() -> None:
     for key, column in columns.items():
         for test in column.streams:
             for n in (1, 50, 777, 3_000, 90_000):
-                assert back.of(key, test, n) == given.of(key, test, n)
+                assert back.at(n).of(key, test, n) == given.at(n).of(key, test, n)
 
 
 def test_the_same_generator_gives_the_same_thresholds() -> None:
     column = number(np.random.default_rng(7).normal(size=1_500))
 
-    assert one(column, seed=1).to_json() == one(column, seed=1).to_json()
+    assert one(column, seed=1).calibrated.to_json() == one(column, seed=1).calibrated.to_json()
 
 
 def test_what_was_not_calibrated_says_so() -> None:
@@ -170,6 +172,8 @@ def test_what_was_not_calibrated_says_so() -> None:
         thresholds.of((False, "x"), "psi", 100)
     with pytest.raises(InvalidInput, match="without a row"):
         thresholds.of((False, "x"), "kolmogorov_smirnov", 0)
+    with pytest.raises(InvalidInput, match="without a row"):
+        thresholds.calibrated.at(0)
 
 
 @pytest.mark.parametrize(("sizes", "level"), [([], 0.01), ([0, 10], 0.01), ([10], 0.0), ([10], 0.9)])
@@ -294,7 +298,7 @@ def test_yes_and_no_come_as_close_to_the_promise_as_whole_rows_let_them(size: in
 
     found = calibrate({(False, f"c{n}"): yes_and_no(n) for n in yes}, sizes=[size], level=level, rng=no_rng())
 
-    quiet = [1 - chance_of_yes(found.of((False, f"c{n}"), "chi_square", size), n, size) for n in yes]
+    quiet = [1 - chance_of_yes(found.at(size).of((False, f"c{n}"), "chi_square", size), n, size) for n in yes]
     assert 1 - np.prod(quiet) == pytest.approx(level, rel=0.1)
 
 
@@ -303,18 +307,18 @@ def test_no_common_threshold_of_like_yes_and_no_comes_closer_to_the_promise() ->
 
     found = calibrate({(False, f"c{at}"): yes_and_no(1_000) for at in range(5)}, sizes=[50], level=level, rng=no_rng())
 
-    limit = found.of((False, "c0"), "chi_square", 50)
+    limit = found.at(50).of((False, "c0"), "chi_square", 50)
     assert 1 - (1 - chance_of_yes(limit, 1_000, 50)) ** 5 == pytest.approx(0.5 * level, rel=0.05)
     # One row less is nearly half too much, which is more than the tenth that may be too much.
     assert 1 - (1 - chance_of_yes(limit - 0.02, 1_000, 50)) ** 5 == pytest.approx(1.43 * level, rel=0.05)
 
 
 def test_yes_and_no_have_exact_thresholds_at_sizes_that_were_not_calibrated() -> None:
-    found = one(yes_and_no(1_000), size=500, level=0.01)
+    found = one(yes_and_no(1_000), size=500, level=0.01).calibrated
 
     for size in (120, 480, 2_300):
-        limit = found.of((False, "x"), "chi_square", size)
-        assert chance_of_yes(limit, 1_000, size) <= found.levels[0] < chance_of_yes(limit - 1 / size, 1_000, size)
+        level, limit = found.at(size).level, found.at(size).of((False, "x"), "chi_square", size)
+        assert chance_of_yes(limit, 1_000, size) <= level < chance_of_yes(limit - 1 / size, 1_000, size)
 
 
 def test_rare_names_count_as_one_in_what_small_windows_may_show() -> None:

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from core.drift.calibrating import Column, Thresholds, calibrate
+from core.drift.calibrated import stored_dependence
+from core.drift.calibrating import Column, Thresholds, WindowThresholds, calibrate
 from core.drift.dependence import LEAST_BLOCKS, Blocks, Dependence
 from core.drift.measuring import streams_of
 from core.statistics.sketches import fit_scale, fit_vocabulary, sketch_categories, sketch_numbers
@@ -30,12 +31,12 @@ def column(values: NDArray[np.generic], n_blocks: int, season: NDArray[np.intp] 
     return Column(numbers, "number", streams_of("number", numbers.n_present), blocks)
 
 
-def calibrated(one: Column, *, size: int = 100, level: float = 0.01) -> Thresholds:
-    return calibrate({(False, "x"): one}, sizes=[size], level=level, rng=np.random.default_rng(1))
+def calibrated(one: Column, *, size: int = 100, level: float = 0.01) -> WindowThresholds:
+    return calibrate({(False, "x"): one}, sizes=[size], level=level, rng=np.random.default_rng(1)).at(size)
 
 
 def dependence_of(one: Column, *, size: int = 100) -> Mapping[str, Dependence]:
-    return calibrated(one, size=size).dependence[False, "x"]
+    return calibrated(one, size=size).calibrated.dependence[False, "x"]
 
 
 def draw(kind: str, seed: int) -> Floats:
@@ -48,7 +49,7 @@ def test_independent_rows_keep_their_thresholds(kind: str) -> None:
     looked_at = column(draw(kind, 0), 40)
     plain = Column(looked_at.sketch, looked_at.kind, looked_at.streams)
     found, without = calibrated(looked_at), calibrated(plain)
-    seen = found.dependence[False, "x"]["kolmogorov_smirnov"]
+    seen = found.calibrated.dependence[False, "x"]["kolmogorov_smirnov"]
     assert (seen.n_blocks, seen.freedom, seen.n_rows, seen.seen) == (40, 39, 100.0, False)
     assert seen.low < 1 < seen.high
     assert seen.independent_rows(100) == 100
@@ -134,7 +135,7 @@ def test_larger_windows_are_never_taken_to_vary_less_than_may_be() -> None:
 )
 def test_awkward_columns_have_an_answer(values: NDArray[np.generic]) -> None:
     found = calibrated(column(values, 20))
-    for test, one in found.dependence.get((False, "x"), {}).items():
+    for test, one in found.calibrated.dependence.get((False, "x"), {}).items():
         assert np.isfinite([one.design_effect, one.n_rows, one.common, one.low, one.high]).all()
         assert np.isfinite(found.of((False, "x"), test, 100))
 
@@ -147,15 +148,16 @@ def test_rows_that_hang_together_alert_as_promised(case: Case) -> None:
     assert design_effect > 3
 
 
-def test_what_was_found_is_kept_and_calibrations_from_before_can_be_read() -> None:
-    found = calibrated(column(np.repeat(np.random.default_rng(9).normal(size=500), 10), 50))
+def test_what_was_found_is_kept_and_documents_from_before_can_be_asked_for_it() -> None:
+    found = calibrated(column(np.repeat(np.random.default_rng(9).normal(size=500), 10), 50)).calibrated
     document = found.to_json()
     again = Thresholds.from_json(document)
-    assert again.dependence == found.dependence
+    assert again.dependence == found.dependence == stored_dependence(document)
     for test in ("kolmogorov_smirnov", "range_violations"):
-        assert again.of((False, "x"), test, 90) == found.of((False, "x"), test, 90)
+        assert again.at(90).of((False, "x"), test, 90) == found.at(90).of((False, "x"), test, 90)
+    for one in document["columns"]:
+        del one["shared"], one["missing"]
+    assert stored_dependence(document) == found.dependence
     for one in document["columns"]:
         del one["dependence"]
-        for stream in one["streams"].values():
-            stream.pop("common", None)
-    assert Thresholds.from_json(document).dependence == {}
+    assert stored_dependence(document) == {}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from core.drift.calibrating import Column, Key, Promise, Thresholds, calibrate
+from core.drift.calibrating import Column, Key, Promise, WindowThresholds, calibrate
 from core.drift.replaying import PastEffect, PastWindow, replay
 from core.errors import InvalidInput, NotFound
 from core.statistics.sketches import fit_scale, sketch_numbers
@@ -16,13 +16,13 @@ TEST = "kolmogorov_smirnov"
 
 
 @pytest.fixture(scope="module")
-def thresholds() -> Thresholds:
+def thresholds() -> WindowThresholds:
     values = np.random.default_rng(0).normal(size=500)
     column = Column(sketch_numbers(values, fit_scale(values)), "number", (TEST,))
-    return calibrate({X: column, Y: column}, sizes=[200], level=0.02, rng=np.random.default_rng(1))
+    return calibrate({X: column, Y: column}, sizes=[200], level=0.02, rng=np.random.default_rng(1)).at(200)
 
 
-def history(thresholds: Thresholds, beyond: Sequence[str]) -> list[PastWindow]:
+def history(thresholds: WindowThresholds, beyond: Sequence[str]) -> list[PastWindow]:
     """Windows in which x, y, both or neither is beyond its threshold; "-" had too few rows."""
 
     def effects(here: str) -> dict[Key, list[PastEffect]]:
@@ -37,7 +37,7 @@ def history(thresholds: Thresholds, beyond: Sequence[str]) -> list[PastWindow]:
     return [PastWindow(f"week {place}", effects(here)) for place, here in enumerate(beyond)]
 
 
-def test_windows_beyond_their_threshold_would_have_alerted(thresholds: Thresholds) -> None:
+def test_windows_beyond_their_threshold_would_have_alerted(thresholds: WindowThresholds) -> None:
     past = history(thresholds, ["", "x", "-", "xy", ""])
 
     found = replay(past, thresholds, Promise(0.5, 4.0))
@@ -49,7 +49,9 @@ def test_windows_beyond_their_threshold_would_have_alerted(thresholds: Threshold
     assert found.alerts_a_month == 2.0
 
 
-def test_two_of_three_passes_over_windows_without_enough_data_and_counts_columns_apart(thresholds: Thresholds) -> None:
+def test_two_of_three_passes_over_windows_without_enough_data_and_counts_columns_apart(
+    thresholds: WindowThresholds,
+) -> None:
     past = history(thresholds, ["x", "y", "-", "x", "x", "", "", "y"])
 
     found = replay(past, thresholds, Promise(0.5, 4.0, windows_needed=2, windows_of=3))
@@ -57,14 +59,14 @@ def test_two_of_three_passes_over_windows_without_enough_data_and_counts_columns
     assert [window.columns for window in found.windows] == [(), (), (), (X,), (X,), (), (), ()]
 
 
-def test_an_effect_too_small_to_count_does_not_alert(thresholds: Thresholds) -> None:
+def test_an_effect_too_small_to_count_does_not_alert(thresholds: WindowThresholds) -> None:
     past = history(thresholds, ["y"])
 
     assert replay(past, thresholds, Promise(0.5, 4.0), min_effect=0.05).n_alerts == 1
     assert replay(past, thresholds, Promise(0.5, 4.0), min_effect=0.9).n_alerts == 0
 
 
-def test_the_interval_is_the_exact_poisson_one(thresholds: Thresholds) -> None:
+def test_the_interval_is_the_exact_poisson_one(thresholds: WindowThresholds) -> None:
     past = history(thresholds, ["x"] * 3 + [""] * 5)
 
     found = replay(past, thresholds, Promise(0.5, 4.0))
@@ -74,7 +76,7 @@ def test_the_interval_is_the_exact_poisson_one(thresholds: Thresholds) -> None:
     assert stats.poisson.cdf(3, 2 * (found.high or 0)) == pytest.approx(0.025)
 
 
-def test_more_than_chance_explains_is_said(thresholds: Thresholds) -> None:
+def test_more_than_chance_explains_is_said(thresholds: WindowThresholds) -> None:
     many = replay(history(thresholds, ["x"] * 20), thresholds, Promise(0.5, 4.0))
     few = replay(history(thresholds, ["x"] + [""] * 19), thresholds, Promise(0.5, 4.0))
 
@@ -84,7 +86,7 @@ def test_more_than_chance_explains_is_said(thresholds: Thresholds) -> None:
     assert few.sentence.startswith("Of 20 past windows, 1 would have alerted: 0.2 a month (0.0051 to 1.1) where 0.5")
 
 
-def test_without_a_window_that_can_be_judged_nothing_is_said(thresholds: Thresholds) -> None:
+def test_without_a_window_that_can_be_judged_nothing_is_said(thresholds: WindowThresholds) -> None:
     for past in ([], history(thresholds, ["-", "-"])):
         found = replay(past, thresholds, Promise(0.5, 4.0))
 
@@ -93,13 +95,13 @@ def test_without_a_window_that_can_be_judged_nothing_is_said(thresholds: Thresho
         assert "nothing can be said" in found.sentence
 
 
-def test_a_stream_without_an_effect_is_passed_over(thresholds: Thresholds) -> None:
+def test_a_stream_without_an_effect_is_passed_over(thresholds: WindowThresholds) -> None:
     past = [PastWindow("week 0", {X: [PastEffect(TEST, None, 0)], Y: [PastEffect(TEST, 0.9, 200)]})]
 
     assert replay(past, thresholds, Promise(0.5, 4.0)).windows[0].columns == (Y,)
 
 
-def test_each_window_may_have_thresholds_of_its_own(thresholds: Thresholds) -> None:
+def test_each_window_may_have_thresholds_of_its_own(thresholds: WindowThresholds) -> None:
     past = history(thresholds, ["x", "x"])
 
     assert replay(past, [thresholds, thresholds], Promise(0.5, 4.0)).n_alerts == 2
@@ -107,7 +109,7 @@ def test_each_window_may_have_thresholds_of_its_own(thresholds: Thresholds) -> N
         replay(past, [thresholds], Promise(0.5, 4.0))
 
 
-def test_a_column_that_was_not_calibrated_says_so(thresholds: Thresholds) -> None:
+def test_a_column_that_was_not_calibrated_says_so(thresholds: WindowThresholds) -> None:
     past = [PastWindow("week 0", {(False, "z"): [PastEffect(TEST, 0.5, 200)]})]
 
     with pytest.raises(NotFound):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from core.statistics.predictive import draw_counts, draw_shares, share_tail
+from core.statistics.predictive import draw_counts, draw_shares, share_tail, typical_counts
 
 
 @pytest.mark.parametrize(("seen", "n_reference", "n_rows"), [(0, 1_000, 50), (12, 400, 900), (30, 10_000, 100_000)])
@@ -25,6 +25,26 @@ def test_a_shares_threshold_is_the_smallest_that_keeps_the_level(
     assert tail.attained(level) == pytest.approx(beyond, rel=1e-6, abs=1e-13)
     nearest = distances[distances <= threshold].max()
     assert chances[distances >= nearest * (1 - 1e-9)].sum() > level
+
+
+@pytest.mark.parametrize("n_rows", [60, 3_000])
+def test_between_two_levels_thresholds_attain_each_step_and_no_other(n_rows: int) -> None:
+    tail = share_tail(0.1, 1_000.5, 9_000.5, n_rows)
+
+    found = tail.steps(0.001, 0.004)
+
+    every = {tail.attained(level) for level in np.geomspace(0.001, 0.004, 20_000)}
+    assert found.tolist() == sorted(every)
+    assert tail.steps(1.0, 1.0).tolist() == [tail.attained(1.0)]
+
+
+@pytest.mark.parametrize(("with_it", "without", "n_rows"), [(50.5, 950.5, 80), (0.5, 1_000.5, 300), (3.5, 40.5, 2_000)])
+def test_typical_counts_are_the_medians_of_equal_parts(with_it: float, without: float, n_rows: int) -> None:
+    found = typical_counts(with_it, without, n_rows, 5)
+
+    medians = stats.betabinom(n_rows, with_it, without).ppf([0.1, 0.3, 0.5, 0.7, 0.9])
+    counts, times = np.unique(medians, return_counts=True)
+    assert found == tuple(zip(counts.astype(int).tolist(), (times / 5).tolist(), strict=True))
 
 
 @pytest.mark.parametrize(
