@@ -189,6 +189,8 @@ def _from_file(workspace: Workspace, upload: Upload, batch: Batch, signature: Ma
 def _from_version(
     workspace: Workspace, data: DatasetVersion, time_column: str | None, signature: Mapping[str, Any]
 ) -> pa.Table:
+    if data.quarantined_at is not None:  # since it was handed in
+        raise InvalidInput(f"Version {data.number} is quarantined: {data.quarantine_reason} Choose another version.")
     check_columns({column["name"]: ColumnKind(column["kind"]) for column in data.columns}, signature, time_column)
     source = datasets.read_table(workspace.artifacts, data)
     if source.num_rows == 0:
