@@ -11,7 +11,7 @@ from sqlmodel import Session, col, func, select
 from core.datasets import queries as datasets
 from core.datasets.tables import Upload
 from core.errors import NotFound
-from core.jobs.tables import Job
+from core.jobs.tables import Job, JobState
 from core.monitoring.tables import Alert, AlertState, Batch, BatchState, Monitor, WindowState
 from core.monitoring.window_queries import newest_windows, state_sentence
 from core.registry.tables import Deployment, ModelVersion, RegisteredModel
@@ -137,6 +137,19 @@ def list_monitors(session: Session) -> list[MonitorRow]:
             )
         )
     return sorted(rows, key=lambda row: (-row.open_alerts, row.state != WindowState.DRIFTED, row.model_name, row.id))
+
+
+def computed_anew_by(session: Session, monitor_id: int) -> int | None:
+    """The job that is to compute every window of a monitor anew, as after its settings were changed; None without."""
+    open_jobs = select(Job).where(
+        col(Job.subject_kind) == "monitor",
+        col(Job.subject_id) == monitor_id,
+        col(Job.kind) == "watch_log",
+        col(Job.state).in_((JobState.QUEUED, JobState.RUNNING)),
+    )
+    return next(
+        (job.id for job in session.exec(open_jobs.order_by(col(Job.id))) if job.payload.get("everything")), None
+    )
 
 
 def batch(session: Session, batch_id: int) -> Batch:

@@ -52,12 +52,17 @@ def dependence(
             "The training data has no time, so how its rows hang together cannot be told: each counts as independent "
             "of the others."
         )
+    elif not by_column and settings.season != "none":
+        sentence = (
+            "How rows hang together cannot be told: held against the same season, it takes training data with "
+            f"{_windows(LEAST_BLOCKS, settings)} beyond the first of each season. Until then each row counts as "
+            "independent of the others."
+        )
     elif not by_column:
         there = max((one.n_blocks for tests in found.values() for one in tests.values()), default=0)
-        needed = f"{LEAST_BLOCKS + 1}" if settings.season == "none" else f"{LEAST_BLOCKS} and one for each season"
         sentence = (
-            f"The training data holds {_windows(there, settings)}; from {needed} on it would tell how rows hang "
-            "together. Until then each counts as independent of the others."
+            f"The training data holds {_windows(there, settings)}; from {LEAST_BLOCKS + 1} on it would tell how rows "
+            "hang together. Until then each counts as independent of the others."
         )
     elif not seen:
         n_blocks = max(one.n_blocks for tests in by_column.values() for one in tests.values())

@@ -104,6 +104,9 @@ with panels.header(row.model_name, f"{theme.words(row.alias)} in {row.environmen
 
 if job_id := st.session_state.get(monitor_actions.job_key(row.id)):
     panels.job_progress(job_id)
+if (anew := reads.fresh(monitoring.computed_anew_by, row.id)) is not None:
+    panels.quiet("Every window is being computed anew; until then the figures below are the earlier ones.")
+    panels.job_progress(anew)
 for batch in reads.fresh(monitoring.batches, row.id, states=IN_WORK):
     if batch.job_id:
         panels.job_progress(batch.job_id)

@@ -55,6 +55,9 @@ def test_a_week_is_said_in_independent_rows_and_a_season_is_suspected() -> None:
     assert [(one["feature"], one["n_rows"], one["design_effect"]) for one in told["columns"]] == [("temp", 117.0, 40.0)]
     seasonal = MonitorSettings(**{**vars(WEEKLY), "season": "month", "season_column": "day"})
     assert said({"temp": SEEN}, seasonal)["advice"] == ""
+    short = said({"temp": Dependence(0, 0, 117.0, 1.0, 0.0, 0.0, False)}, seasonal)["sentence"]
+    assert "it takes training data with 12 weeks beyond the first of each season" in short
+    assert "holds 0" not in short  # a year of months is there, each of them once
 
 
 @pytest.mark.parametrize(

@@ -673,3 +673,12 @@ def test_a_batch_that_was_not_taken_says_so_and_can_be_read_another_way(
     page.button(key="intake_again").click().run()
     assert "june.csv" in said(page)
     assert "Measure drift" in offered(page)
+
+
+def test_after_an_edit_the_page_says_that_its_windows_are_still_the_earlier_ones(
+    open_as: OpenAs, workspace: Workspace, operator: Actor, viewer: Actor, watched: Made
+):
+    assert "being computed anew" not in said(open_as(viewer, "monitor", monitor=watched.monitor_id))
+    with workspace.write() as session:
+        edit_monitor(session, monitor_id=watched.monitor_id, window="week", actor=operator, now=utc_now())
+    assert "Every window is being computed anew" in said(open_as(viewer, "monitor", monitor=watched.monitor_id))
