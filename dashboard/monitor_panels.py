@@ -80,8 +80,8 @@ def batches(row: MonitorRow) -> None:
         [
             Row(
                 {
-                    "Added": theme.stamp(one.added_at),
                     "From": read_from[one.id or 0],
+                    "Added": theme.stamp(one.added_at),
                     "State": theme.words(one.state),
                     "Rows": theme.number(one.n_rows),
                     "Time column": one.time_column or theme.MISSING,

@@ -17,6 +17,8 @@ FEATURES_SHOWN = 20
 LABELS_SHOWN = 14
 MANY = 60
 CLOSE = 1 / 3
+LETTER = 1 / 36
+"""Of the axis, what a letter takes on a phone, and a little more."""
 
 
 class Square(NamedTuple):
@@ -199,18 +201,24 @@ def event_lines(events: Sequence[Event], colours: Colours, *, n_windows: int, na
 
 
 def _said_together(events: Sequence[Event], n_windows: int) -> list[tuple[float, str]]:
-    """Where to write which words: each takes a third of the axis, as a phone needs; what has no room joins the last.
+    """Where to write which words, each as wide as on a phone; what would print over the words before joins them.
 
     Those at the end are written to the left, towards the words before them.
     """
     found: list[list[Event]] = []
     for event in sorted(events, key=lambda one: one.column):
-        room = CLOSE * n_windows * (2 if _at_end(event.column, n_windows) else 1)
-        if found and event.column - found[-1][0].column < room:
+        if found and _from_to([event], n_windows)[0] < _from_to(found[-1], n_windows)[1]:
             found[-1].append(event)
         else:
             found.append([event])
     return [(together[0].column, ", ".join(_counted(together))) for together in found]
+
+
+def _from_to(together: Sequence[Event], n_windows: int) -> tuple[float, float]:
+    """Between which windows the words of events reach that are said together."""
+    column = together[0].column
+    room = min(1.0, LETTER * len(", ".join(_counted(together)))) * n_windows
+    return (column - room, column) if _at_end(column, n_windows) else (column, column + room)
 
 
 def _at_end(column: float, n_windows: int) -> bool:

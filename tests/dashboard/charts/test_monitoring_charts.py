@@ -114,9 +114,18 @@ def test_what_happened_at_the_right_edge_is_said_to_its_left():
 
 
 def test_words_that_are_written_towards_each_other_are_said_together():
-    happened = [Event(0.9, "incident", "incident"), Event(2.4, "incident", "incident")]
+    happened = [Event(1.4, "incident", "incident"), Event(2.4, "incident", "incident")]
     drawn = map_of(square(0, 0, 0.1), features=["age"], events=happened)
-    assert [(one.x, one.xanchor, one.text) for one in drawn.layout.annotations] == [(0.9, "left", "2 incidents")]
+    assert [(one.x, one.xanchor, one.text) for one in drawn.layout.annotations] == [(1.4, "left", "2 incidents")]
+
+
+def test_words_that_have_room_stay_where_they_happened():
+    happened = [Event(0.7, "incident", "incident"), Event(2.5, "v1 live", "deployment")]
+    drawn = map_of(square(0, 0, 0.1), features=["age"], events=happened)
+    assert [(one.x, one.xanchor, one.text) for one in drawn.layout.annotations] == [
+        (0.7, "left", "incident"),
+        (2.5, "right", "v1 live"),
+    ]
 
 
 def test_what_happened_at_nearly_the_same_time_is_said_together():
