@@ -39,7 +39,7 @@ def open_due(workspace: Workspace, now: datetime) -> list[int]:
     """
     _follow_severity(workspace, now)
     with workspace.read() as session:
-        about = {monitor_id: queries.newest_window_of(session, alerts) for monitor_id, alerts in _due(session).items()}
+        about = {monitor_id: queries.window_to_look_at(session, alerts) for monitor_id, alerts in _due(session).items()}
     done = []
     for monitor_id, window_id in about.items():
         found = _kept(workspace, window_id) or triage_now(

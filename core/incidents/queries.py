@@ -19,6 +19,10 @@ from core.monitoring.tables import Alert, AlertState, Monitor, Window
 from core.registry.tables import RegisteredModel
 
 
+REALISED_HARM = "performance"
+"""The rule that fires on labels; an estimate without them only warns."""
+
+
 @dataclass(frozen=True)
 class IncidentRow:
     """One incident as lists show it.
@@ -203,12 +207,14 @@ def alerts_of(session: Session, incident_id: int) -> list[Alert]:
     return list(session.exec(query))
 
 
-def newest_window_of(session: Session, alerts: Sequence[Alert]) -> int | None:
+def window_to_look_at(session: Session, alerts: Sequence[Alert]) -> int | None:
     """The window furthest on in time that unresolved alerts are about; None where none is about one.
 
+    Harm that labels show comes first: labels are late, and a later window without any would say that none is expected.
     By time and not by number: a late batch, or windows cut anew, give an older span a higher one.
     """
-    ids = [one.window_id for one in alerts if one.window_id is not None and one.state != AlertState.RESOLVED]
+    about = [one for one in alerts if one.window_id is not None and one.state != AlertState.RESOLVED]
+    ids = [one.window_id for one in about if one.kind == REALISED_HARM] or [one.window_id for one in about]
     query = (
         select(Window.id)
         .where(col(Window.id).in_(ids))

@@ -140,7 +140,7 @@ def triage_windows(workspace: Workspace, context: JobContext) -> None:
 
 
 def look_again(workspace: Workspace, context: JobContext) -> None:
-    """Triage the incident ``incident_id`` anew, about the newest window its alerts are about.
+    """Triage the incident ``incident_id`` anew, about the window that tells most of its alerts.
 
     Result: ``incident_id``, ``cause``.
     """
@@ -152,7 +152,7 @@ def look_again(workspace: Workspace, context: JobContext) -> None:
     context.report(0.0, "looking for causes")
     with workspace.read() as session:
         incident = queries.incident(session, incident_id)
-        window_id = queries.newest_window_of(session, queries.alerts_of(session, incident_id)) or incident.window_id
+        window_id = queries.window_to_look_at(session, queries.alerts_of(session, incident_id)) or incident.window_id
         mark = None if window_id is None else kept_triage.mark_of(session, session.get_one(Window, window_id))
     found = triage_now(workspace, monitor_id=incident.monitor_id, window_id=window_id, now=context.now())
     with context.record() as session:

@@ -401,3 +401,17 @@ def test_only_the_moves_of_the_table_are_made(current: IncidentState, wanted: In
 def _events(session: Any) -> list[AuditEvent]:
     query = select(AuditEvent).where(col(AuditEvent.action).startswith("incident.")).order_by(col(AuditEvent.number))
     return list(session.exec(query))
+
+
+def test_harm_on_labels_is_looked_at_before_a_later_window_that_has_none(
+    workspace: Workspace, ids: dict[str, int], now: datetime
+) -> None:
+    with workspace.write() as session:
+        harm = session.get_one(Alert, ids["performance"])
+        harm.window_id = ids["2026-01"]  # drift goes on into February, whose labels are still to come
+        session.add(harm)
+    with workspace.read() as session:
+        alerts = queries.alerts_without(session)
+        assert queries.window_to_look_at(session, alerts) == ids["2026-01"]
+        assert queries.window_to_look_at(session, [one for one in alerts if one.kind == "drift"]) == ids["2026-02"]
+        assert queries.window_to_look_at(session, []) is None
