@@ -18,7 +18,6 @@ from core.monitoring.alert_rules import SEVERITIES
 from core.monitoring.tables import Alert, AlertState, Monitor, Window
 from core.registry.tables import RegisteredModel
 
-
 REALISED_HARM = "performance"
 """The rule that fires on labels; an estimate without them only warns."""
 
