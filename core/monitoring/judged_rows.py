@@ -18,7 +18,7 @@ from core.estimation.support import Sample, encoded
 from core.monitoring.performance import number, scores_of, truths
 from core.monitoring.performance_reference import PerformanceReference, learnt, scored
 from core.monitoring.performance_watch import PerformanceWatch
-from core.serving.frames import PREDICTION, PREDICTION_ID, feature_column, score_column
+from core.serving.frames import PREDICTION, feature_column, score_column
 from core.wording import enumerated
 
 if TYPE_CHECKING:
@@ -113,11 +113,6 @@ class JudgedRows:
     def scores(self) -> NDArray[np.float64] | None:
         """Of shape (n, k), NaN where missing; None for a regression, and where a class has none."""
         return scores_of(self.rows, self.watch.classes) if self.watch.classes else None
-
-    @cached_property
-    def ids(self) -> list[str | None]:
-        """Prediction ids; empty where none were kept."""
-        return self.rows[PREDICTION_ID].to_pylist() if PREDICTION_ID in self.rows.column_names else []
 
     @cached_property
     def foreign(self) -> ForeignLabels | None:

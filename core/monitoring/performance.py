@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,8 +77,23 @@ def truths(rows: pa.Table, labels: Mapping[str, str]) -> list[Any]:
     truth: list[Any] = rows[LABEL].to_pylist() if LABEL in rows.column_names else [None] * rows.num_rows
     if not labels or PREDICTION_ID not in rows.column_names:
         return truth
-    ids = rows[PREDICTION_ID].to_pylist()
-    return [labels.get(one, label) if one else label for one, label in zip(ids, truth, strict=True)]
+    places, came = places_of(rows[PREDICTION_ID], labels)
+    for row in np.flatnonzero(places >= 0).tolist():
+        truth[row] = labels[came[places[row]]]
+    return truth
+
+
+def places_of(ids: pa.ChunkedArray, told: Iterable[str]) -> tuple[NDArray[np.int64], list[str]]:
+    """Where each id stands in a list of those that something is told of, -1 where nothing is; and that list.
+
+    Without making text of the ids: those of a window of millions take gigabytes.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    listed = [one for one in told if one]
+    found = pc.index_in(ids.cast(pa.string()), value_set=pa.array(listed, pa.string()))
+    return found.fill_null(-1).to_numpy().astype(np.int64), listed
 
 
 def scores_of(rows: pa.Table, classes: tuple[str, ...]) -> NDArray[np.float64] | None:

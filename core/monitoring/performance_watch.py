@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+IDS_AT_ONCE = 100_000
+
+
 @dataclass(frozen=True, eq=False)
 class PerformanceWatch:
     """What of a monitor's version holds for all its windows, and the labels of the one that is judged.
@@ -85,6 +88,11 @@ def performance_watch(workspace: Workspace, *, version: ModelVersion, now: datet
 
 def with_labels(workspace: Workspace, watch: PerformanceWatch, *, model_id: int, rows: pa.Table) -> PerformanceWatch:
     """The same, with the labels that came for some rows: those of all rows there ever were may be millions."""
-    ids = rows[PREDICTION_ID].drop_null().to_pylist() if PREDICTION_ID in rows.column_names else []
-    with workspace.read() as session:
-        return replace(watch, labels=kept_labels(session, model_id, ids))
+    labels: dict[str, KeptLabel] = {}
+    if PREDICTION_ID in rows.column_names:
+        with workspace.read() as session:
+            # Some at a time: as text, the ids of a window of millions take gigabytes.
+            for start in range(0, rows.num_rows, IDS_AT_ONCE):
+                some = rows[PREDICTION_ID].slice(start, IDS_AT_ONCE)
+                labels |= kept_labels(session, model_id, some.drop_null().to_pylist())
+    return replace(watch, labels=labels)

@@ -30,12 +30,12 @@ from core.monitoring.alerting import Firing, performance_firing
 from core.monitoring.bias import GapChange
 from core.monitoring.counting import Slice, of_slice
 from core.monitoring.judged_rows import EstimableRows, ForeignLabels, JudgedRows, numbers_of
-from core.monitoring.performance import realised
+from core.monitoring.performance import places_of, realised
 from core.monitoring.performance_reference import PerformanceReference
 from core.monitoring.performance_watch import PerformanceWatch
 from core.monitoring.tables import Source
 from core.monitoring.window_gaps import gaps_of
-from core.serving.frames import AT, LABEL, PREDICTION, feature_column, score_column
+from core.serving.frames import AT, LABEL, PREDICTION, PREDICTION_ID, feature_column, score_column
 from core.wording import brief_interval
 
 if TYPE_CHECKING:
@@ -132,12 +132,10 @@ def window_performance(
         part = of_slice(rows, one)
         if 0 < part.num_rows < rows.num_rows:
             figures += _figures(JudgedRows(watch, part), one.label)
-    labels = watch.labels
-    matched = {one for one in judged.ids if one and one in labels and not labels[one].known} if labels else ()
     return WindowPerformance(
         figures=tuple(figures),
         arrivals=_arrivals(judged),
-        matched=frozenset(matched),
+        matched=frozenset(_matched(judged)),
         gap=gaps_of(judged),
         concept=judged.concept(n_looks) if n_looks else None,
         foreign=judged.foreign,
@@ -306,15 +304,27 @@ def _named(found: Outside) -> Outside:
 
 
 def _arrivals(judged: JudgedRows) -> Arrivals:
-    rows, ids, first_at = judged.rows, judged.ids, judged.watch.first_at
+    rows = judged.rows
     own = rows[LABEL].is_valid().to_numpy() if LABEL in rows.column_names else np.zeros(rows.num_rows, dtype=bool)
-    if not ids or AT not in rows.column_names:
+    if PREDICTION_ID not in rows.column_names or AT not in rows.column_names:
         return arrivals_of(np.empty(0), np.empty(0), n_at_once=int(own.sum()))
-    joined = np.flatnonzero([one is not None for one in ids] & ~own)
+    joined = np.flatnonzero(rows[PREDICTION_ID].is_valid().to_numpy() & ~own)
     times = moments(rows[AT])[joined]
     at = np.where(np.isnat(times), np.nan, times.astype("datetime64[us]").astype(np.int64) / 1e6)
-    received = np.array([first_at.get(ids[place] or "", np.nan) for place in joined.tolist()], dtype=np.float64)
+    first_at = judged.watch.first_at
+    places, came = places_of(rows[PREDICTION_ID], first_at)
+    received = np.array([*(first_at[one] for one in came), np.nan])[places[joined]]
     return arrivals_of(at, received, n_at_once=int(own.sum()))
+
+
+def _matched(judged: JudgedRows) -> list[str]:
+    """Prediction ids of which a label had come before they were known."""
+    labels = judged.watch.labels
+    unknown = [one for one, kept in labels.items() if not kept.known]
+    if not unknown or PREDICTION_ID not in judged.rows.column_names:
+        return []
+    places, told = places_of(judged.rows[PREDICTION_ID], unknown)
+    return [told[place] for place in np.unique(places[places >= 0]).tolist()]
 
 
 def _estimated_sentence(model: str, window: str, now: PerformanceFigure, then: tuple[float, float, float]) -> str:

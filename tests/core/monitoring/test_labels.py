@@ -4,12 +4,14 @@ import random
 from datetime import datetime, timedelta
 from itertools import permutations
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlmodel import Session, SQLModel, create_engine
 
 from core.monitoring.labels import KeptLabel, kept_labels, mark_known, put_labels, unknown_labels
+from core.monitoring.performance import places_of, truths
 from core.serving.tables import Label
 from tests.factories import NOW
 
@@ -77,3 +79,12 @@ def test_labels_of_unknown_predictions_are_counted_until_the_predictions_come(se
     assert kept_labels(session, 1, ["late7", "never"]) == {
         "late7": KeptLabel("no", at(5), True)
     }  # corrected, and still known
+
+
+def test_ids_are_found_among_those_told_of_whatever_is_missing_or_comes_twice() -> None:
+    ids = pa.chunked_array([pa.array(["b", None, ""]), pa.array(["a", "c", "b"])])
+    places, listed = places_of(ids, ["a", "", "b", "z"])
+    assert [None if place < 0 else listed[place] for place in places] == ["b", None, None, "a", None, "b"]
+    assert places_of(ids, [])[0].tolist() == [-1] * 6
+    rows = pa.table({"prediction_id": ids, "label": ["1", "2", None, "4", "5", "6"]})
+    assert truths(rows, {"a": "told", "": "nobody's", "z": "elsewhere"}) == ["1", "2", None, "told", "5", "6"]
