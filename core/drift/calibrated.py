@@ -1,7 +1,7 @@
 """What calibrating found: thresholds as they are stored, and as they are in a window of so many rows. PURE.
 
 Shares are stored as what they are worked out from, and so have their own threshold at every number of rows. A drawn
-stream is stored at the calibrated sizes and at some levels from a stream's own on to `MOST_RAISED` times that; between
+stream is stored at the calibrated sizes and at some levels from a stream's own on to four times that; between
 sizes the effect times the root of the effective size, ``n m / (n + m)``, is interpolated.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from core.drift.dependence import Dependence
 from core.drift.drift_tests import DRIFT_TESTS
 from core.drift.share_nulls import Share
-from core.drift.window_levels import RAISES, DrawnPart, SharedRows, WindowColumn, last_raise, present_rows, raised
+from core.drift.window_levels import FEW, RAISES, DrawnPart, SharedRows, WindowColumn, last_raise, present_rows, raised
 from core.errors import InvalidInput, NotFound
 
 Key = tuple[bool, str]
@@ -56,7 +56,7 @@ class Drawn:
     n_current : ndarray of shape (s,)
         Rows of a window that hold a value, rising.
     scaled : ndarray of shape (s, r)
-        Thresholds times the root of the effective size, at each of `RAISES`.
+        Thresholds times the root of the effective size, at each of `RAISES`; at a few of them where draws are not tied.
     attained : ndarray of shape (s, r) or None
         How much of its level it attains there; None where that is all of it, as draws are not tied.
     """
@@ -71,7 +71,7 @@ class Drawn:
         """The largest effect that does not fire where the level is raised so many times."""
         scaled = _Place.of(n_current, self.n_current).read(self.scaled)
         tied = self.attained is not None
-        found = scaled[last_raise(by)] if tied else np.interp(np.log(by), np.log(RAISES), scaled)
+        found = scaled[last_raise(by)] if tied else np.interp(np.log(by), np.log(RAISES[FEW]), scaled)
         return float(found) / root_size(self.n_reference, n_current)
 
 

@@ -32,7 +32,7 @@ from core.drift.drawn_nulls import DrawnNull
 from core.drift.nulls import Column, Null, null
 from core.drift.promises import MOST_LEVEL, WINDOWS_A_MONTH, Promise, firing_chance, window_level
 from core.drift.share_nulls import Share
-from core.drift.window_levels import N_HALVINGS, RAISES
+from core.drift.window_levels import FEW, N_HALVINGS, RAISES
 from core.errors import InvalidInput
 
 __all__ = [
@@ -126,15 +126,14 @@ def _stored(stream: DrawnNull | Share, levels: Floats) -> Share | Drawn:
     if isinstance(stream, Share):
         return stream
     at = np.minimum(MOST_LEVEL, levels[:, None] * RAISES) * stream.weight
+    each = list(zip(stream.tails, stream.n_current, at, strict=True))
+    attained = np.array([[tail.attained(float(one)) / one for one in line] for tail, _, line in each])
+    tied = bool(attained.min() < ALL_BUT)
     scaled = [
         # The last digit of a division decides nothing.
         [tail.threshold(float(one)) * (1 + 1e-9) * root_size(stream.n_reference, n) for one in line]
-        for tail, n, line in zip(stream.tails, stream.n_current, at, strict=True)
+        for tail, n, line in ((tail, n, line if tied else line[FEW]) for tail, n, line in each)
     ]
-    attained = np.array(
-        [[tail.attained(float(one)) / one for one in line] for tail, line in zip(stream.tails, at, strict=True)]
-    )
-    tied = attained.min() < ALL_BUT
     return Drawn(stream.n_reference, stream.weight, stream.n_current, np.array(scaled), attained if tied else None)
 
 

@@ -59,7 +59,7 @@ def test_no_other_level_comes_closer(needed: int, of: int, correlation: float) -
     smooth, n_rows = 0.004, 70
     shares = [[share(300), share(20, 0.05)], [share(1_000)], [share(3_000)], [share(4_500)]]
     columns = [[SharedRows(one, [(n_rows, 1.0)]) for one in column] for column in shares]
-    columns.append([DrawnPart(1.0), DrawnPart(0.5, np.array([0.0, 0.0, 0.3, 0.3, 0.9, 0.8, 0.7]))])
+    columns.append([DrawnPart(1.0), DrawnPart(0.5, np.repeat([0.0, 0.3, 0.9, 0.8, 0.7], 5))])
     correlations = np.full(5, correlation)
 
     def fires(by: float) -> float:
