@@ -15,7 +15,7 @@ from core.errors import NotFound
 from core.monitoring import window_queries
 from core.monitoring.tables import DriftResult, Monitor, Window, WindowState
 from core.monitoring.window_queries import DECIDED, WindowSpan, state_sentence
-from core.registry.tables import RegisteredModel
+from core.registry.tables import ModelVersion, RegisteredModel
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -222,6 +222,7 @@ def results_table(session: Session, monitor_id: int) -> pa.Table:
             col(Window.label).label("window"),
             col(Window.from_at).label("from"),
             col(Window.to_at).label("to"),
+            col(ModelVersion.number).label("version"),
             col(DriftResult.slice),
             col(DriftResult.feature),
             col(DriftResult.is_prediction),
@@ -235,6 +236,7 @@ def results_table(session: Session, monitor_id: int) -> pa.Table:
             col(DriftResult.n_current),
         )
         .join(Window, col(Window.id) == col(DriftResult.window_id))
+        .join(ModelVersion, col(ModelVersion.id) == col(Window.version_id))
         .where(col(Window.monitor_id) == monitor_id)
         .order_by(col(Window.from_at), col(Window.id), col(DriftResult.id))
     )

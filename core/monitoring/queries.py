@@ -14,6 +14,7 @@ from core.errors import NotFound
 from core.jobs.tables import Job, JobState
 from core.monitoring.tables import Alert, AlertState, Batch, BatchState, Monitor, WindowState
 from core.monitoring.window_queries import newest_windows, state_sentence
+from core.registry.queries import version_labels
 from core.registry.tables import Deployment, ModelVersion, RegisteredModel
 from core.serving.queries import last_predictions_at
 
@@ -106,8 +107,12 @@ def list_monitors(session: Session) -> list[MonitorRow]:
         ).all()
     )
     answered = last_predictions_at(session)
+    watched = session.exec(query).all()
+    replaced = {one.version_id for one in (*newest.values(), *decided.values())}
+    replaced -= {deployment.version_id for _, _, deployment, _ in watched if deployment}
+    labels = version_labels(session, list(replaced)) if replaced else {}
     rows = []
-    for found, name, deployment, number in session.exec(query):
+    for found, name, deployment, number in watched:
         assert found.id is not None
         # A window too small to tell anything must not hide what the one before it told.
         last = decided.get(found.id, newest.get(found.id))
@@ -115,6 +120,9 @@ def list_monitors(session: Session) -> list[MonitorRow]:
         sentence = state_sentence(last, min_rows=found.min_rows)
         if begun is not None and last is not None and begun.id != last.id:
             sentence += f" {state_sentence(begun, min_rows=found.min_rows)}"
+        told_of = begun or last
+        if deployment is not None and told_of is not None and told_of.version_id != deployment.version_id:
+            sentence += f" That was {labels[told_of.version_id]}; v{number}, which is live, has no window yet."
         rows.append(
             MonitorRow(
                 id=found.id,

@@ -692,8 +692,17 @@ def test_after_a_swap_new_data_is_held_against_the_new_version(
     newer = keep_version(workspace, stream(3_000, seed=29, hours_shift=0.8))
     again = go_live(workspace, scientist, now, data=newer)
     assert again.monitor_id == live.monitor_id
+    with workspace.read() as session:
+        row = queries.list_monitors(session)[0]
+    assert row.sentence.startswith("1 of 4 features drifted in 2026-01. That was ")
+    assert row.sentence.endswith(" v1; v2, which is live, has no window yet.")
     add_batch(content)
     with workspace.read() as session:
+        assert "That was" not in queries.list_monitors(session)[0].sentence
+        assert set(drift_queries.results_table(session, live.monitor_id)["version"].to_pylist()) == {1, 2}
+        figures = performance_queries.performance_table(session, live.monitor_id).to_pylist()
+        assert {(one["window"], one["version"], one["source"]) for one in figures} >= {("2026-01", 1, "estimated")}
+        assert all(one["low"] <= one["value"] <= one["high"] for one in figures if one["low"] is not None)
         windows = window_queries.windows(session, live.monitor_id)
         assert {(window.version_id, window.state) for window in windows} == {
             (live.version_id, WindowState.DRIFTED),
