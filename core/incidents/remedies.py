@@ -243,7 +243,8 @@ def _fix(situation: Situation) -> str:
         return "Nothing shows a fault of the pipeline."
     what = enumerated(situation.faulty, NAMED) if situation.faulty else "the rows"
     return (
-        f"Put right what delivers {what}, then send the rows again: windows are computed anew and alerts close. "
+        f"Put right what delivers {what}. Rows that came as a batch are withdrawn under the monitor's data and sent "
+        "again: windows are computed anew and alerts close. "
         "Answers given meanwhile stay as they are. If a dataset version took the fault in, quarantine it."
     )
 

@@ -98,7 +98,7 @@ def read_labels(workspace: Workspace, context: JobContext) -> None:
                 "model spells them: the last file counts."
             )
         context.result = {
-            "sentence": _said(len(labels), len(found.known)),
+            "sentence": _said(len(labels), len(found.known), foreign),
             "n_labels": len(labels),
             "n_matched": len(found.known),
             "n_unknown": len(unknown),
@@ -108,11 +108,13 @@ def read_labels(workspace: Workspace, context: JobContext) -> None:
         }
 
 
-def _said(n_labels: int, n_known: int) -> str:
-    joined = f"{n_known:,} of {n_labels:,} labels joined."
-    if n_known == n_labels:
-        return joined
-    return f"{joined} The others wait for their predictions; if none comes, look at the column of ids."
+def _said(n_labels: int, n_known: int, foreign: Sequence[str]) -> str:
+    said = f"{n_known:,} of {n_labels:,} labels joined."
+    if foreign:
+        said += f" The model does not know {_some(foreign)}: such rows count as wrong until they are handed in anew."
+    if n_known < n_labels:
+        said += " The others wait for their predictions; if none comes, look at the column of ids."
+    return said
 
 
 def _some(names: Sequence[str]) -> str:

@@ -179,6 +179,7 @@ def test_labels_that_are_no_class_of_the_model_are_told(
     workspace.close()
     assert job.result is not None
     assert (job.result["n_matched"], job.result["foreign"]) == (N, ["NO", "YES"])
+    assert "The model does not know 'NO' and 'YES': such rows count as wrong" in job.result["sentence"]
     assert (
         "does not know these classes, so rows of them count as wrong: 'NO' and 'YES'. It knows 'no' and 'yes'" in said
     )
