@@ -120,6 +120,7 @@ def _change(row: RuleRow) -> None:
                     parameters=values,
                     actor=session.actor(),
                     now=session.now(),
+                    opened=(row.enabled, dict(row.parameters)),
                 )
             _close()
             st.rerun()

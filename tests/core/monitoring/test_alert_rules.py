@@ -9,7 +9,7 @@ from sqlmodel import Session, select
 
 from core.audit import queries as audit
 from core.audit.tables import AuditEvent
-from core.errors import InvalidInput, NotFound, PermissionDenied
+from core.errors import InvalidInput, NotFound, PermissionDenied, StaleRevision
 from core.health.tables import HealthSample
 from core.monitoring import alert_queries, queries, rule_service
 from core.monitoring.alert_rules import ALERT_RULES, AlertRuleKind, Family, rule_kind
@@ -200,6 +200,19 @@ def test_a_rule_that_is_switched_off_closes_its_alert_and_opens_none(workspace: 
     with workspace.read() as session:
         assert alert_queries.alerts(session)[0].note == "It is over. The rule was switched off."
     assert rules(workspace, monitor_id)["no_predictions"].finding is None
+
+
+def test_who_saves_a_rule_over_another_s_is_told(workspace: Workspace, operator: Actor) -> None:
+    monitor_id = answer_every_hour(workspace, NOW)
+    seen = rules(workspace, monitor_id)["no_predictions"]
+    opened = (seen.enabled, seen.parameters)
+    edit(workspace, operator, monitor_id, "no_predictions", parameters={"hours": 5.0}, opened=opened)
+    with pytest.raises(StaleRevision, match="olga changed this rule after you opened it"):
+        edit(workspace, operator, monitor_id, "no_predictions", enabled=False, opened=opened)
+    now = rules(workspace, monitor_id)["no_predictions"]
+    assert (now.enabled, now.parameters) == (True, {"hours": 5.0})
+    edit(workspace, operator, monitor_id, "no_predictions", enabled=False, opened=(now.enabled, now.parameters))
+    assert not rules(workspace, monitor_id)["no_predictions"].enabled
 
 
 def test_an_edited_limit_holds(workspace: Workspace, operator: Actor) -> None:
