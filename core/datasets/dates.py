@@ -31,6 +31,10 @@ DIRECTIVES = {
     "%p": r"(?P<p>[AaPp][Mm])",
     "%z": r"(?P<z>Z|[+-]\d{2}:?\d{2})",
 }
+_WORDS = {
+    "%Y": "year", "%y": "two-digit year", "%m": "month", "%d": "day", "%b": "month's name", "%H": "hour",
+    "%I": "hour", "%M": "minute", "%S": "second", "%p": "AM or PM", "%z": "time zone",
+}  # fmt: skip
 _MONTHS = {
     name: i + 1
     for i, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"])
@@ -74,6 +78,11 @@ class DateReading:
 def has_time(date_format: str) -> bool:
     """Whether a format holds a time of day."""
     return "%H" in date_format or "%I" in date_format
+
+
+def in_words(date_format: str) -> str:
+    """A format as people say it: "month/day/two-digit year"."""
+    return re.sub(r"%.", lambda piece: _WORDS.get(piece[0], piece[0]), date_format)
 
 
 def pattern_of(date_format: str) -> str:

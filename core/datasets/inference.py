@@ -129,7 +129,7 @@ def infer_kind(column: Coded, decimal: str, thousands: str) -> KindReading:
             first = "month" if reading.date_format.index("%m") < reading.date_format.index("%d") else "day"
             notes.append(f"could be day or month first in every row; read {first} first ({reading.date_format})")
         else:
-            notes.append(f"is read as {reading.date_format}")
+            notes.append(f"is read as {dates.in_words(reading.date_format)} ({reading.date_format})")
         if reading.two_digit_year:
             notes.append("has two-digit years: 69-99 become 1969-1999, 00-68 become 2000-2068")
         kind = ColumnKind.TIMESTAMP if reading.has_time else ColumnKind.DATE

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.datasets import queries as datasets
 from core.datasets.splitting import SplitMethod, SplitOptions
-from core.datasets.tables import ColumnKind, DatasetVersion
+from core.datasets.tables import ColumnKind, DatasetVersion, Outcome
 from core.errors import LifecycleError
 from core.evaluation.tables import Task
 from core.training.algorithms import ALGORITHMS, Algorithm, Parameter
@@ -197,6 +197,13 @@ without = set((session.chosen_text("without") or "").split("\n"))  # a link may 
 chosen_before = st.session_state.get(features_key, [name for name in choice.features if name not in without])
 st.session_state[features_key] = [name for name in chosen_before if name in usable]
 features = st.multiselect("Features", usable, key=features_key)
+for check in reads.audited(datasets.checks, version.id):
+    if check.code == "leaking_feature" and check.outcome == Outcome.FAILED and target == dataset.target:
+        panels.notice(
+            check.explanation,
+            "attention",
+            detail="Leave out what is not known yet when the model answers: it would look better here than it is.",
+        )
 if choice.left_out:
     panels.quiet(
         "Left out by default: " + "; ".join(f"{name} ({reason})" for name, reason in choice.left_out.items()) + "."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from core.database import utc_now
+from core.datasets.tables import CheckResult
 from core.jobs.tables import Job
 from core.permissions import Actor
 from core.training.algorithms import ALGORITHMS
@@ -12,7 +14,7 @@ from core.training.tables import Run
 from core.workspace import Workspace
 from tests.dashboard.conftest import OpenAs
 from tests.dashboard.said import offered, said
-from tests.factories import key, make_dataset, make_dataset_version, make_evaluation, make_evaluation_set, make_run
+from tests.factories import add, key, make_dataset, make_dataset_version, make_evaluation, make_evaluation_set, make_run
 
 COLUMNS = [
     {"name": "age", "kind": "integer"},
@@ -132,6 +134,23 @@ def test_the_form_has_a_field_for_each_parameter_of_the_catalogue(
     entry = ALGORITHMS[algorithm]
     if "binary" in entry.tasks:
         assert {parameter.title for parameter in entry.parameters} <= shown
+
+
+def test_a_feature_that_tells_the_target_is_warned_of_before_the_run(
+    open_as: OpenAs, workspace: Workspace, scientist: Actor, version_id: int
+):
+    told = "age alone predicts income (AUC 0.999, limit 0.98)."
+    with workspace.write() as session:
+        add(
+            session,
+            CheckResult(
+                version_id=version_id, code="leaking_feature", column="age", severity="warn", outcome="failed",
+                explanation=told, checked_at=utc_now(),
+            ),
+        )  # fmt: skip
+    page = said(open_as(scientist, "new_run", version=version_id))
+    assert told in page
+    assert "Leave out what is not known yet when the model answers" in page
 
 
 def test_columns_that_cannot_be_features_are_left_out_with_the_reason(
