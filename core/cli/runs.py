@@ -9,6 +9,7 @@ import typer
 
 from core.cli.context import ActAs, AsJson, Home, acting, show
 from core.errors import InvalidInput
+from core.wording import brief_interval
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -88,7 +89,7 @@ def train(
             finish(workspace, job_id)
         with workspace.read() as session:
             state = queries.run(session, run_id).state
-            show({"id": run_id, "state": state, "metrics": _metrics(session, run_id)}, as_json)
+            _show_end(session, run_id, state, as_json)
 
 
 def list_runs(
@@ -149,7 +150,7 @@ def recalibrate(
             finish(workspace, job_id)
         with workspace.read() as session:
             state = queries.run(session, made).state
-            show({"id": made, "state": state, "metrics": _metrics(session, made)}, as_json)
+            _show_end(session, made, state, as_json)
 
 
 def compare(
@@ -330,7 +331,21 @@ def _value(text: str) -> Any:
         return text
 
 
-def _metrics(session: Session, run_id: int) -> dict[str, dict[str, object]]:
+def _show_end(session: Session, run_id: int, state: str, as_json: bool) -> None:
+    from core.evaluation.metrics import METRICS
+
+    found = _metrics(session, run_id)
+    said = [f"Run {run_id} is {state}."]
+    for name, metrics in found.items():
+        said.append(f"On {name}, with 95 % intervals:")
+        said += [
+            f"  {METRICS[key].title} {brief_interval(one['value'], one['low'], one['high'])}"
+            for key, one in metrics.items()
+        ]
+    show({"id": run_id, "state": state, "metrics": found}, as_json, "\n".join(said))
+
+
+def _metrics(session: Session, run_id: int) -> dict[str, dict[str, dict[str, Any]]]:
     from core.training import queries
 
     return {

@@ -129,3 +129,25 @@ def test_a_viewer_changes_nothing_by_command(shell: Shell, tmp_path: Path) -> No
     with pytest.raises(LifecycleError, match="vera"):
         shell("dataset", "add", file, "--name", "subscribers", who="vera")
     assert shell("dataset", "list", who="vera") == []
+
+
+def test_a_finished_run_is_told_in_words(shell: Shell, tmp_path: Path) -> None:
+    rows = write(tmp_path, "rows.csv", month(START, 0, n_rows=300))
+    shell("dataset", "add", rows, "--name", "subscribers", "--target", "left", who="sam")
+    line = [
+        "train",
+        "--dataset",
+        "subscribers",
+        "--algorithm",
+        "dummy",
+        "--wait",
+        "--home",
+        str(shell.home),
+        "--as",
+        "sam",
+    ]
+    told = shell.runner.invoke(app, line).stdout
+    assert "Run 1 is finished." in told
+    assert "On fixed (subscribers v1), with 95 % intervals:" in told
+    assert "  ROC AUC 0.5" in told
+    assert "{" not in told
