@@ -138,7 +138,7 @@ def test_the_page_asks_the_rules_and_the_alerts_once(
     open_as(viewer, "monitoring", view="infrastructure")
     asked = asked[asked.index("list_monitors") :]  # the Overview opens first
     assert asked.count("rules_of_installation") == 1
-    assert asked.count("alerts") == 1
+    assert asked.count("standing_alerts") == 1
 
 
 def test_the_overview_has_one_line_until_something_is_wrong(
