@@ -260,7 +260,7 @@ def _struck(squares: Sequence[Square], top: int, n_windows: int) -> list[list[tu
 def _framed(squares: Sequence[Square], top: int, n_windows: int) -> list[list[tuple[float, float]]]:
     """What drifted, a frame a square; over many windows one a stretch, or frames would hide the colour.
 
-    A pixel or two within the square's edge however wide it is: few windows share the width.
+    Within the square, so that two that drifted do not run into one; a pixel or two at its sides, however wide it is.
     """
     side = 0.5 - 0.02 * min(1.0, n_windows / LABELS_SHOWN)
     places = sorted((top - one.rank, one.column) for one in squares if one.drifted)
@@ -272,7 +272,7 @@ def _framed(squares: Sequence[Square], top: int, n_windows: int) -> list[list[tu
             stretches.append((y, column, column))
     return [
         [(x + right, y + up) for x, right, up in (
-            (first, -side, -0.46), (last, side, -0.46), (last, side, 0.46), (first, -side, 0.46), (first, -side, -0.46),
+            (first, -side, -0.42), (last, side, -0.42), (last, side, 0.42), (first, -side, 0.42), (first, -side, -0.42),
         )]
         for y, first, last in stretches
     ]  # fmt: skip

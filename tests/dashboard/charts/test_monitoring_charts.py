@@ -40,7 +40,7 @@ def test_only_what_drifted_is_outlined():
     drawn = map_of(square(0, 0, 2.0), square(2, 0, 2.0, drifted=True), features=["age"])
     [outline] = drawn_shape(drawn, "drifted")
     left, right = min(x for x, _ in outline), max(x for x, _ in outline)
-    assert outline == [(left, -0.46), (right, -0.46), (right, 0.46), (left, 0.46), (left, -0.46)]
+    assert outline == [(left, -0.42), (right, -0.42), (right, 0.42), (left, 0.42), (left, -0.42)]
     assert 1.5 < left < 1.51
     assert 2.49 < right < 2.5  # few windows are wide: a frame further in would not look like its square's
 
