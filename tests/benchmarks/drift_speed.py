@@ -26,9 +26,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.drift.calibrating import WINDOWS_A_MONTH, Column, Promise, Thresholds, calibrate, window_level
 from core.drift.drift_tests import DRIFT_TESTS
 from core.drift.evidence import binned
-from core.drift.measuring import measure
+from core.drift.measuring import measure, streams_of
 from core.drift.sketching import Basis, fit_basis, sketch_table
 from core.monitoring.monitor_settings import MonitorSettings
 from core.monitoring.window_drift import measure_window
@@ -99,6 +100,7 @@ def stored_figures(window: pa.Table, watched: Watched, rounds: int) -> list[Figu
     buckets = [sketch_table(window.slice(part * n, n), watched.bases) for part in range(N_BUCKETS)]
     stored = {name: [to_bytes(bucket[name]) for bucket in buckets] for name in watched.kinds}
     one = {name: to_bytes(merge([bucket[name] for bucket in buckets])) for name in watched.kinds}  # type: ignore[type-var]
+    calibrated = calibrated_for(watched, window.num_rows)
 
     def summed() -> None:
         decide(watched, {name: merge([from_bytes(some) for some in stored[name]]) for name in watched.kinds})  # type: ignore[type-var]
@@ -113,7 +115,7 @@ def stored_figures(window: pa.Table, watched: Watched, rounds: int) -> list[Figu
             reference=held[0] or {},
             current=held[1] or {},
             before=held[2],
-            thresholds=None,
+            thresholds=Thresholds.from_json(calibrated).at(window.num_rows),
             settings=SETTINGS,
             n_rows=window.num_rows,
             n_before=window.num_rows,
@@ -134,6 +136,16 @@ def stored_figures(window: pa.Table, watched: Watched, rounds: int) -> list[Figu
             ),
         )
     ]
+
+
+def calibrated_for(watched: Watched, n_rows: int) -> dict[str, Any]:
+    """The thresholds for windows of about so many rows, as a monitor keeps them."""
+    columns = {}
+    for name, kind in watched.kinds.items():
+        sketch = from_bytes(watched.stored[name])
+        columns[False, name] = Column(sketch, kind, streams_of(kind, sketch.n_present))
+    level = window_level(Promise(SETTINGS.false_alerts, WINDOWS_A_MONTH[SETTINGS.window]))
+    return calibrate(columns, sizes=(n_rows // 2, 2 * n_rows), level=level, rng=np.random.default_rng(3)).to_json()
 
 
 def peer_figures(reference: pa.Table, folder: Path, watched: Watched, rounds: int, peers: str | None) -> list[Figure]:
