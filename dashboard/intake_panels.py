@@ -249,6 +249,10 @@ def monitoring_form(upload: Upload, options: ParseOptions) -> None:
         help="When each row happened; cuts the file into windows.",
         key=f"intake_monitor_time_{upload.id}",
     )
+    panels.quiet(
+        "Beside the features: a column prediction_id lets labels that come later find their rows; prediction is what "
+        "the model answered, without it the model is asked now; the target's own column is what was true."
+    )
     if st.button("Measure drift", type="primary", icon=":material/monitoring:", key="intake_monitor_confirm"):
         assert upload.id is not None
         with session.act() as act:
