@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.datasets.exporting import to_csv
-from core.monitoring import drift_queries, performance_queries
 from core.monitoring import queries as monitoring
+from core.monitoring import result_tables
 from core.monitoring.alert_queries import AlertRow
 from core.monitoring.alert_rules import ALERT_RULES, SEVERITIES
 from core.monitoring.queries import MonitorRow
@@ -109,7 +109,7 @@ def batches(row: MonitorRow) -> None:
 
 def export(row: MonitorRow) -> None:
     """Every stored result of the monitor as two CSVs, read only once somebody asks."""
-    tables = {"drift": drift_queries.results_table, "performance": performance_queries.performance_table}
+    tables = {"drift": result_tables.drift_table, "performance": result_tables.performance_table}
     with st.container(horizontal=True, gap="small"):
         for name, table in tables.items():
             st.download_button(

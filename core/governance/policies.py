@@ -12,9 +12,9 @@ from core.audit.service import record
 from core.errors import InvalidInput
 from core.governance import standing
 from core.governance.gates import GATES, check_severities
-from core.governance.reasons import stated
 from core.governance.tables import PromotionPolicy
 from core.permissions import Actor, Permission, require, system_actor
+from core.reasons import stated
 
 MOST_APPROVALS = 5
 

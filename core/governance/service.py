@@ -23,7 +23,6 @@ from core.errors import (
 from core.governance import policies, standing
 from core.governance.cards import CARD_SECTIONS, SECTION_LENGTH
 from core.governance.lifecycle import UNDECIDED, move, stands
-from core.governance.reasons import stated
 from core.governance.tables import (
     Decision,
     DecisionKind,
@@ -35,6 +34,7 @@ from core.governance.tables import (
 from core.jobs import service as jobs
 from core.monitoring.service import ensure_monitor
 from core.permissions import Actor, Permission, require
+from core.reasons import stated
 from core.registry import queries as registry
 from core.registry import service as registry_service
 from core.registry.tables import Alias, Cause, Deployment, Environment

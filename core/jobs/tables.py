@@ -24,6 +24,7 @@ class JobState(StrEnum):
 class Job(SQLModel, table=True):
     """One unit of background work.
 
+    ``not_before`` is when it was last queued, by the clock of then: it decides the turn, and holds nothing back.
     ``refused`` tells, of one that failed, that what was asked cannot be done, a file that does not fit say: that is the
     asker's to mend, and no fault of the program.
     """

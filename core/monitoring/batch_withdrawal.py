@@ -10,15 +10,14 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from core.errors import InvalidInput, InvalidTransition
+from core.errors import InvalidTransition
 from core.jobs.service import enqueue
 from core.monitoring import cells, queries
 from core.monitoring.lifecycle import move_batch
 from core.monitoring.service import record
 from core.monitoring.tables import Batch, BatchState
 from core.permissions import Actor, Permission, require, system_actor
-
-REASON_LENGTH = 10_000
+from core.reasons import stated
 
 
 def withdraw_batch(session: Session, *, batch_id: int, reason: str, actor: Actor, now: datetime) -> Batch:
@@ -31,17 +30,13 @@ def withdraw_batch(session: Session, *, batch_id: int, reason: str, actor: Actor
     ------
     PermissionDenied, NotFound
     InvalidInput
-        No reason was given.
+        No reason was given, or too long a one.
     InvalidTransition
         It is still being read, came to nothing, or was withdrawn already.
     """
     require(actor, Permission.BATCH_ADD)
     found = queries.batch(session, batch_id)
-    words = reason.strip()
-    if not 1 <= len(words) <= REASON_LENGTH:
-        raise InvalidInput(
-            f"A withdrawal's reason has {len(words):,} characters. Write why, in at most {REASON_LENGTH:,} characters."
-        )
+    words = stated(reason, "A withdrawal's reason")
     if found.state == BatchState.WITHDRAWN:  # to `move_batch` staying there would be a move, and here an event
         raise InvalidTransition("batch", found.state, BatchState.WITHDRAWN)
     found.state = move_batch(found.state, BatchState.WITHDRAWN)

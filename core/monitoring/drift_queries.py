@@ -15,10 +15,10 @@ from core.errors import NotFound
 from core.monitoring import window_queries
 from core.monitoring.tables import DriftResult, Monitor, Window, WindowState
 from core.monitoring.window_queries import DECIDED, WindowSpan, state_sentence
-from core.registry.tables import ModelVersion, RegisteredModel
+from core.registry.tables import RegisteredModel
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 
 class WatchedColumn(NamedTuple):
@@ -211,39 +211,6 @@ def _first_drifted(windows: Sequence[WindowSpan], squares: Sequence[DriftSquare]
     of_that_time = [(place, one.label) for place, one in enumerate(windows) if one.from_at == at]
     places = {one.place for one in squares if one.state == WindowState.DRIFTED} if len(of_that_time) > 1 else set()
     return next((label for place, label in sorted(of_that_time, key=lambda one: one[0] not in places)), None)
-
-
-def results_table(session: Session, monitor_id: int) -> pa.Table:
-    """Every stored drift result of a monitor, a row for each column, window and slice, oldest window first."""
-    import pyarrow as pa
-
-    query: Any = (  # more columns than the typed overloads know
-        sqlalchemy.select(
-            col(Window.label).label("window"),
-            col(Window.from_at).label("from"),
-            col(Window.to_at).label("to"),
-            col(ModelVersion.number).label("version"),
-            col(DriftResult.slice),
-            col(DriftResult.feature),
-            col(DriftResult.is_prediction),
-            col(DriftResult.test),
-            col(DriftResult.effect),
-            col(DriftResult.threshold),
-            col(DriftResult.pvalue),
-            col(DriftResult.state),
-            col(DriftResult.effect_before),
-            col(DriftResult.n_reference),
-            col(DriftResult.n_current),
-        )
-        .join(Window, col(Window.id) == col(DriftResult.window_id))
-        .join(ModelVersion, col(ModelVersion.id) == col(Window.version_id))
-        .where(col(Window.monitor_id) == monitor_id)
-        .order_by(col(Window.from_at), col(Window.id), col(DriftResult.id))
-    )
-    found = session.connection().execute(query)
-    names = list(found.keys())
-    columns = list(zip(*found, strict=True)) or [()] * len(names)
-    return pa.table({name: pa.array(list(values)) for name, values in zip(names, columns, strict=True)})
 
 
 def latest_drift(

@@ -17,7 +17,7 @@ from core.monitoring.window_queries import of_current_length
 from core.registry.tables import ModelVersion
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 
 @dataclass(frozen=True)
@@ -115,38 +115,6 @@ def performance(
         of = spans[window_id]
         found.append(PerformanceRow(window_id, of.label, of.from_at, of.version_id, of.n_rows, *figures))
     return found
-
-
-def performance_table(session: Session, monitor_id: int) -> pa.Table:
-    """Every stored metric of a monitor, a row for each window, slice, metric and source, oldest window first."""
-    import pyarrow as pa
-
-    query: Any = (  # more columns than the typed overloads know
-        sqlalchemy.select(
-            col(Window.label).label("window"),
-            col(Window.from_at).label("from"),
-            col(Window.to_at).label("to"),
-            col(ModelVersion.number).label("version"),
-            col(PerformanceResult.slice),
-            col(PerformanceResult.key).label("metric"),
-            col(PerformanceResult.source),
-            col(PerformanceResult.value),
-            col(PerformanceResult.low),
-            col(PerformanceResult.high),
-            col(Window.n_rows),
-            col(PerformanceResult.n_labelled),
-            col(PerformanceResult.n_expected),
-            col(PerformanceResult.note),
-        )
-        .join(Window, col(Window.id) == col(PerformanceResult.window_id))
-        .join(ModelVersion, col(ModelVersion.id) == col(Window.version_id))
-        .where(col(Window.monitor_id) == monitor_id)
-        .order_by(col(Window.from_at), col(Window.id), col(PerformanceResult.id))
-    )
-    found = session.connection().execute(query)
-    names = list(found.keys())
-    columns = list(zip(*found, strict=True)) or [()] * len(names)
-    return pa.table({name: pa.array(list(values)) for name, values in zip(names, columns, strict=True)})
 
 
 def newest_figure(session: Session, monitor_id: int, *, key: str, version_id: int) -> PerformanceRow | None:

@@ -27,6 +27,7 @@ from core.monitoring import (
     log_job,
     performance_queries,
     queries,
+    result_tables,
     service,
     window_queries,
 )
@@ -699,8 +700,8 @@ def test_after_a_swap_new_data_is_held_against_the_new_version(
     add_batch(content)
     with workspace.read() as session:
         assert "That was" not in queries.list_monitors(session)[0].sentence
-        assert set(drift_queries.results_table(session, live.monitor_id)["version"].to_pylist()) == {1, 2}
-        figures = performance_queries.performance_table(session, live.monitor_id).to_pylist()
+        assert set(result_tables.drift_table(session, live.monitor_id)["version"].to_pylist()) == {1, 2}
+        figures = result_tables.performance_table(session, live.monitor_id).to_pylist()
         assert {(one["window"], one["version"], one["source"]) for one in figures} >= {("2026-01", 1, "estimated")}
         assert all(one["low"] <= one["value"] <= one["high"] for one in figures if one["low"] is not None)
         windows = window_queries.windows(session, live.monitor_id)
