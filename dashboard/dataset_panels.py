@@ -222,7 +222,7 @@ def rows_of(version: DatasetVersion) -> None:
     frame = reads.immutable(queries.preview, session.workspace().artifacts, version, offset=first, limit=ROWS)
     with table:
         panels.quiet(f"Rows {first + 1:,} to {first + len(frame):,} of {version.n_rows:,}.")
-        st.dataframe(frame, hide_index=True, row_height=36, height=560, alt="Rows of this version")
+        st.dataframe(frame, hide_index=True, row_height=panels.ROW_HEIGHT, height=560, alt="Rows of this version")
 
 
 def checks_of(checks: list[CheckResult]) -> None:

@@ -105,8 +105,8 @@ def edit_columns(found: Inspection, upload_id: int) -> dict[str, dict[str, Any]]
     edited = st.data_editor(
         frame,
         hide_index=True,
-        row_height=36,
-        height=min(36 * (len(columns) + 1) + 3, 36 * 21),
+        row_height=panels.ROW_HEIGHT,
+        height="content" if len(columns) <= 20 else panels.ROW_HEIGHT * 21,
         disabled=["In the file", "First values"],
         column_config={
             "Keep": st.column_config.CheckboxColumn(width=60),

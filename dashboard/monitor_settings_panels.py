@@ -48,7 +48,7 @@ def settings(row: MonitorRow) -> None:
         return
     trained = reads.fresh(service.trained_on, found)
     opened = st.session_state.get(OPENED, {}).get(row.id, kept)
-    # Whoever is told of another's change has it before his eyes from then on.
+    # Whoever is told of another's change has seen it from then on.
     st.session_state[OPENED] = {row.id: kept}
     pressed, changes = form(kept, trained)
     if pressed == "save":

@@ -117,7 +117,9 @@ def read_and_ask(upload_id: int) -> None:
         f"{theme.count(found.n_rows, 'row')}, {theme.count(len(options.columns), 'column')}",
         "The first rows as they stand in the file.",
     )
-    st.dataframe(found.preview.head(PREVIEWED), hide_index=True, row_height=36, alt="First rows of the file")
+    st.dataframe(
+        found.preview.head(PREVIEWED), hide_index=True, row_height=panels.ROW_HEIGHT, alt="First rows of the file"
+    )
     if found.notes:
         with st.expander(f"How it was read: {theme.count(len(found.notes), 'note')}", expanded=len(found.notes) <= 4):
             for note in found.notes:

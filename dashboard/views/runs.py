@@ -170,7 +170,7 @@ with st.container(key="wide-runs"):
     st.dataframe(
         frame,
         hide_index=True,
-        row_height=36,
+        row_height=panels.ROW_HEIGHT,
         key=key,
         lazy=False,
         selection_mode="multi-row",
